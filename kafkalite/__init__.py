@@ -1,0 +1,1 @@
+"""A partitioned, durable commit log with Kafka's model, spoken over HTTP."""

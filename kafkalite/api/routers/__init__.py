@@ -1,0 +1,1 @@
+"""The control plane, one router a resource."""

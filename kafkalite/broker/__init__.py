@@ -1,0 +1,1 @@
+"""The shells that own tasks and run effects."""

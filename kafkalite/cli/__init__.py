@@ -1,0 +1,1 @@
+"""Kafka's commands, one file a command."""

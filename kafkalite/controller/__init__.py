@@ -1,0 +1,1 @@
+"""Controller decisions, without IO: placement, election, topic plans."""

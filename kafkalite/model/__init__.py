@@ -1,0 +1,1 @@
+"""Values, the error table and the Clock protocol; imports nothing of ours."""

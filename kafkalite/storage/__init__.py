@@ -1,0 +1,1 @@
+"""Logs on disk: synchronous, unlocked, one owner; knows no network."""

@@ -1,0 +1,1 @@
+"""Bytes and bodies: the record batch, compression, request and response shapes."""

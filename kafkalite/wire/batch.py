@@ -1,0 +1,90 @@
+"""The record batch: the same bytes on the wire, on disk and between replicas.
+
+    batch   = header payload
+    header  = base_offset:i64 batch_length:i32 leader_epoch:i32 magic:i8 crc:u32
+              attributes:i16 last_offset_delta:i32 base_timestamp:i64 max_timestamp:i64
+              producer_id:i64 producer_epoch:i16 base_sequence:i32 record_count:i32
+    payload = compressed?( msgpack array of record_count records )      ; see records.py
+
+All integers are big-endian. `batch_length` counts what follows it. `crc` is the CRC-32C of all
+bytes from `attributes` on, so a leader can stamp `base_offset` and `leader_epoch` without touching
+it. The header is Kafka's magic 2 header field for field; the payload is ours, and so is the magic.
+"""
+
+import struct
+from typing import Final, NamedTuple
+
+import crc32c
+
+Buffer = bytes | bytearray | memoryview
+
+MAGIC: Final = 0x4B  # 'K': no Kafka magic, so that a Kafka segment is refused and not misread
+HEADER_SIZE: Final = 61
+LENGTH_END: Final = 12
+"""Bytes up to and including batch_length: a batch takes LENGTH_END + batch_length bytes."""
+CRC_START: Final = 21
+"""Where the bytes that the CRC covers begin (the attributes)."""
+STAMP_SIZE: Final = 16
+"""base_offset, batch_length, leader_epoch: the part that a leader writes anew."""
+
+COMPRESSION_MASK: Final = 0b111
+TIMESTAMP_TYPE_BIT: Final = 1 << 3
+TRANSACTIONAL_BIT: Final = 1 << 4
+CONTROL_BIT: Final = 1 << 5
+
+NO_PRODUCER_ID: Final = -1
+NO_PRODUCER_EPOCH: Final = -1
+NO_SEQUENCE: Final = -1
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+_STAMP = struct.Struct(">qii")
+_BODY = struct.Struct(">hiqqqhii")  # from attributes to record_count
+assert _HEADER.size == HEADER_SIZE
+
+
+class BatchHeader(NamedTuple):
+    """The fields of a batch header, in their order on the wire."""
+
+    base_offset: int
+    batch_length: int
+    leader_epoch: int
+    magic: int
+    crc: int
+    attributes: int
+    last_offset_delta: int
+    base_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    record_count: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole batch."""
+        return LENGTH_END + self.batch_length
+
+    @property
+    def next_offset(self) -> int:
+        """Offset after the batch's last one."""
+        return self.base_offset + self.last_offset_delta + 1
+
+    @property
+    def compression(self) -> int:
+        """Compression id, as Kafka numbers them."""
+        return self.attributes & COMPRESSION_MASK
+
+
+def read_header(data: Buffer, position: int = 0) -> BatchHeader:
+    """Unpack the header at `position`; raises struct.error when fewer than 61 bytes are left."""
+    return BatchHeader._make(_HEADER.unpack_from(data, position))
+
+
+def checksum(body: Buffer) -> int:
+    """CRC-32C of `body`."""
+    return crc32c.crc32c(body)
+
+
+def stamp(base_offset: int, batch_length: int, leader_epoch: int) -> bytes:
+    """The first STAMP_SIZE bytes of a batch, as its leader writes them."""
+    return _STAMP.pack(base_offset, batch_length, leader_epoch)

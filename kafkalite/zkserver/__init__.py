@@ -1,0 +1,1 @@
+"""The embedded ZooKeeper: one node, for one machine."""

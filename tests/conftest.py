@@ -1,0 +1,43 @@
+"""Fixtures that every part's tests share."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.zookeeper import EmbeddedZooKeeper, RealZooKeeper, ZooKeeperProcess
+
+
+@pytest.fixture(scope="session")
+def embedded_zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedZooKeeper]:
+    """The embedded ZooKeeper in its own process, shared by the session: use a chroot of your own.
+
+    A test that stops or kills its server makes one itself (`EmbeddedZooKeeper(tmp_path)`).
+    """
+    with EmbeddedZooKeeper(tmp_path_factory.mktemp("embedded-zookeeper")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real_zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealZooKeeper]:
+    """Apache ZooKeeper in its own process, shared by the session: use a chroot of your own.
+
+    Where it is not installed the test is skipped and says why; with CI=true that is a failure.
+    """
+    reason = RealZooKeeper.why_unavailable()
+    if reason is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with RealZooKeeper(tmp_path_factory.mktemp("real-zookeeper")) as server:
+        yield server
+
+
+@pytest.fixture(
+    params=["embedded_zookeeper", pytest.param("real_zookeeper", marks=pytest.mark.zookeeper)],
+    ids=["embedded", "real"],
+)
+def zookeeper(request: pytest.FixtureRequest) -> ZooKeeperProcess:
+    """Each of the two servers in turn: one suite for both keeps the embedded one honest."""
+    server: ZooKeeperProcess = request.getfixturevalue(request.param)
+    return server

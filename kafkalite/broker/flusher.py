@@ -1,0 +1,101 @@
+"""Group commit: one flush at a time for a log directory, for all that was appended meanwhile."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from kafkalite.broker.partition import Partition
+from kafkalite.broker.probes import FlushProbe
+from kafkalite.model.errors import KafkaStorageError
+from kafkalite.storage.flush import FlushJob
+
+_log = logging.getLogger(__name__)
+_Batch = list[tuple[Partition, FlushJob]]
+
+
+class Flusher:
+    """Makes appended records durable, off the loop, for the partitions of one log directory.
+
+    One fdatasync a file serves every record that came while the one before it ran: the more
+    producers wait, the more share it. `request()` and `close()` are called on the loop; the thread
+    touches nothing but the jobs it is given.
+    """
+
+    def __init__(self, name: str, probe: FlushProbe) -> None:
+        self._probe = probe
+        self._dirty: set[Partition] = set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"flush-{name}")
+        self._busy = False
+        """A round is scheduled or running."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def request(self, partition: Partition) -> None:
+        """Flush `partition` soon; cheap, and idempotent until then."""
+        self._dirty.add(partition)
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            # Not at once: all appends of this turn of the loop share the flush.
+            asyncio.get_running_loop().call_soon(self._start_round)
+
+    def forget(self, partition: Partition) -> None:
+        """The partition is going away; what it has not flushed no longer matters."""
+        self._dirty.discard(partition)
+
+    async def wait_idle(self) -> None:
+        """Wait until everything requested so far is flushed or has failed."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        await self._idle.wait()
+        self._thread.shutdown()
+
+    def _start_round(self) -> None:
+        batch: _Batch = []
+        for partition in self._dirty:
+            job = partition.log.flush_job()
+            if job is not None:
+                batch.append((partition, job))
+        self._dirty.clear()
+        if not batch:
+            self._busy = False
+            self._idle.set()
+            return
+        loop = asyncio.get_running_loop()
+        round_ = loop.run_in_executor(self._thread, _run, [job for _, job in batch])
+        round_.add_done_callback(lambda done: self._finish_round(batch, done.result()))
+
+    def _finish_round(self, batch: _Batch, outcome: tuple[float, list[Exception | None]]) -> None:
+        seconds, errors = outcome
+        self._probe.observe(seconds, len(batch))
+        for (partition, job), error in zip(batch, errors, strict=True):
+            partition.log.flushed(job, error)
+            if error is None:
+                partition.on_flushed()
+            else:
+                _log.error("flush of %s failed: %s", partition.topic_partition, error)
+                partition.on_flush_failed(
+                    KafkaStorageError(f"Flushing {partition.topic_partition} failed: {error}")
+                )
+        if self._dirty:
+            self._start_round()
+        else:
+            self._busy = False
+            self._idle.set()
+
+
+def _run(jobs: Sequence[FlushJob]) -> tuple[float, list[Exception | None]]:
+    """Run the jobs; gives seconds taken and the error of each, so that one bad file harms itself."""
+    started = time.perf_counter()
+    errors: list[Exception | None] = []
+    for job in jobs:
+        try:
+            job.run()
+        except OSError as error:
+            errors.append(error)
+        else:
+            errors.append(None)
+    return time.perf_counter() - started, errors

@@ -1,0 +1,59 @@
+"""Counters and histograms of the data path.
+
+Plain numbers, because a lock a record would be felt there; `api/metrics.py` shows them to Prometheus.
+All are written on the event loop only.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+_LATENCY_BUCKETS_S: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+)  # fmt: skip
+
+
+class HistogramProbe:
+    """Observations counted in fixed buckets, plus their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float] = _LATENCY_BUCKETS_S) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        """One a bucket, not cumulative; the last is for what is above every bound."""
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class FlushProbe:
+    """How long group commits take, and how many partitions share one."""
+
+    __slots__ = ("partitions", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = HistogramProbe()
+        self.partitions = 0
+
+    def observe(self, seconds: float, partitions: int) -> None:
+        self.seconds.observe(seconds)
+        self.partitions += partitions
+
+
+@dataclass(slots=True)
+class DataProbe:
+    """What went through the data path since the start."""
+
+    produce_requests: int = 0
+    produce_records: int = 0
+    produce_bytes: int = 0
+    produce_errors: int = 0
+    fetch_requests: int = 0
+    fetch_bytes: int = 0
+    fetch_errors: int = 0
+    cold_reads: int = 0
+    flush: FlushProbe = field(default_factory=FlushProbe)

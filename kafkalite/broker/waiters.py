@@ -1,0 +1,114 @@
+"""Those who wait: producers for the high watermark, readers for records.
+
+Both kinds live on the event loop, are bounded in number, and end in one of three ways: what they
+wait for came, their deadline passed, or the partition went away.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from kafkalite.model.errors import LogError, RequestTimedOutError, ThrottlingQuotaExceededError
+
+MAX_ACK_WAITERS: Final = 10_000
+"""Producers that may wait on one partition; one more is told to come back later."""
+
+
+class AckWaiters:
+    """Producers of one partition, waiting until the high watermark has passed their records.
+
+    Owned by the partition. Appends arrive in offset order, so the queue is sorted by construction.
+    """
+
+    __slots__ = ("_queue",)
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def check_room(self) -> None:
+        """Raise, before anything is appended, when too many wait already."""
+        if len(self._queue) >= MAX_ACK_WAITERS:
+            raise ThrottlingQuotaExceededError(
+                f"{MAX_ACK_WAITERS} producers already wait for this partition's acknowledgements"
+            )
+
+    def wait(self, end_offset: int, timeout_ms: int) -> asyncio.Future[None]:
+        """A future that is done once the high watermark reaches `end_offset`.
+
+        It fails with RequestTimedOutError after `timeout_ms`: the records are in the log then, but
+        not known to be safe.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(timeout_ms / 1000, _expire, future)
+        future.add_done_callback(lambda _: timer.cancel())
+        self._queue.append((end_offset, future))
+        return future
+
+    def release(self, high_watermark: int) -> None:
+        """Let go everyone whose records the high watermark has passed."""
+        queue = self._queue
+        while queue and queue[0][0] <= high_watermark:
+            future = queue.popleft()[1]
+            if not future.done():
+                future.set_result(None)
+
+    def fail(self, error: LogError) -> None:
+        """Tell everyone that the answer will not come."""
+        while self._queue:
+            future = self._queue.popleft()[1]
+            if not future.done():
+                future.set_exception(error)
+
+
+def _expire(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(
+            RequestTimedOutError(
+                "The records are in the log but were not confirmed in time; they may yet be"
+            )
+        )
+
+
+class ReadWaiters:
+    """Readers of one partition, waiting until there is more below the high watermark.
+
+    A reader of several partitions is in the set of each; the first to have news wakes it.
+    """
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def add(self, wakeup: asyncio.Future[None]) -> None:
+        self._waiting.add(wakeup)
+
+    def discard(self, wakeup: asyncio.Future[None]) -> None:
+        self._waiting.discard(wakeup)
+
+    def wake(self) -> None:
+        """Wake everyone; each looks for itself whether it has enough."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, set()
+            for wakeup in waiting:
+                if not wakeup.done():
+                    wakeup.set_result(None)
+
+
+async def wait_any(waiters: Iterable[ReadWaiters], timeout_s: float) -> bool:
+    """Wait until one of `waiters` wakes or `timeout_s` has passed; tells whether one woke."""
+    loop = asyncio.get_running_loop()
+    wakeup: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(timeout_s, wakeup.cancel)
+    sets = list(waiters)
+    for one in sets:
+        one.add(wakeup)
+    try:
+        await asyncio.wait((wakeup,))
+        return not wakeup.cancelled()
+    finally:
+        timer.cancel()
+        for one in sets:
+            one.discard(wakeup)

@@ -3,7 +3,8 @@
 Each error is a class whose attributes are its row: Kafka's name and code, the HTTP status, whether
 a client may retry, whether it should refresh its metadata first, and a default text. Code raises
 the class; `api/errors.py` turns it into a status and a body; a client turns the body back into the
-class with `error_by_name`. Names and codes are Kafka's (kafka.common.protocol.Errors).
+class with `error_by_name`. Names and codes are Kafka's (kafka.common.protocol.Errors), but for a
+few rows of HTTP's own at the end.
 
     LogError
      +- one subclass a row, e.g. NotLeaderOrFollowerError
@@ -391,6 +392,34 @@ class UnsupportedAssignorError(LogError):
 class StaleMemberEpochError(LogError):
     name, code, status = "STALE_MEMBER_EPOCH", 113, 409
     text = "The member epoch is behind the coordinator's."
+
+
+# -- Rows of HTTP's own, which Kafka's protocol has no word for; their codes are negated statuses --
+
+
+class PathNotFoundError(LogError):
+    name, code, status = "PATH_NOT_FOUND", -404, 404
+    text = "There is nothing at this path."
+
+
+class MethodNotAllowedError(LogError):
+    name, code, status = "METHOD_NOT_ALLOWED", -405, 405
+    text = "The path does not take this method."
+
+
+class NotAcceptableError(LogError):
+    name, code, status = "NOT_ACCEPTABLE", -406, 406
+    text = "None of the media types in Accept can be sent."
+
+
+class RequestTooLargeError(LogError):
+    name, code, status = "REQUEST_TOO_LARGE", -413, 413
+    text = "The body of the request is larger than this server takes."
+
+
+class UnsupportedMediaTypeError(LogError):
+    name, code, status = "UNSUPPORTED_MEDIA_TYPE", -415, 415
+    text = "The media type of the body is not one that this path takes."
 
 
 NO_ERROR_CODE = 0

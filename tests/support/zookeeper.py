@@ -123,6 +123,12 @@ class ZooKeeperProcess(abc.ABC):
         """End it with SIGKILL, as a crash does."""
         self._end(signal.SIGKILL)
 
+    def wait(self) -> int:
+        """Wait until it ends by itself; gives its exit code."""
+        if self._process is None:
+            raise RuntimeError("not running")
+        return self._process.wait(_STOP_TIMEOUT_S)
+
     def restart(self) -> None:
         """Stop and start it on the same port with the same data."""
         self.stop()

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The embedded ZooKeeper in the background: zkstart.sh [start|status|stop] [FILE]
+#
+# Without FILE it is this repository's configs/zookeeper.properties with its data below this
+# repository, wherever the command is typed. In a FILE of yours a relative dataDir is relative to
+# the working directory, as in ZooKeeper's own.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib/kafkalite.sh"
+
+action="${1:-start}"
+case "$action" in
+    start) command=(zookeeper start -daemon) ;;
+    status | stop) command=(zookeeper "$action") ;;
+    *)
+        echo "Usage: zkstart.sh [start|status|stop] [FILE]" >&2
+        exit 1
+        ;;
+esac
+if [ $# -lt 2 ]; then
+    cd "$KAFKALITE_ROOT"
+    kafkalite "${command[@]}"
+else
+    kafkalite "${command[@]}" "${@:2}"
+fi

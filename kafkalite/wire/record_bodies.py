@@ -1,0 +1,209 @@
+"""Bodies that bring records, from any language: JSON, NDJSON, msgpack, text or plain bytes.
+
+    record   = {"value", "key", "partition", "timestamp", "headers", "value_encoding",
+                "key_encoding"}                                  ; all may be left out
+    headers  = [{"key", "value", "value_encoding"}, ...] | {name: text, ...}
+    encoding = "json" | "text" | "base64"
+
+With the encoding "json", which is meant where none is named, a key or value is any JSON and is kept
+as the bytes that came, null being no key and no value. "text" is a string kept as its UTF-8,
+"base64" bytes in base64. Headers are text unless they say base64.
+
+In msgpack keys and values are bin, str or nil, and header values bin or nil. A text body is a record
+a line; any other body is one record.
+"""
+
+import binascii
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+import pybase64
+
+from kafkalite.model.errors import InvalidRequestError
+from kafkalite.model.record import Header
+from kafkalite.wire.media import Media
+
+NO_TIMESTAMP: Final = -1
+TAKEN: Final = (Media.JSON, Media.NDJSON, Media.MSGPACK, Media.TEXT, Media.BYTES)
+"""Media types of bodies that bring records."""
+
+_Encoding = Literal["json", "text", "base64"]
+_NULL: Final = msgspec.Raw(b"null")
+_MAX_TIMESTAMP: Final = 2**63 - 1
+
+
+class IncomingRecord(NamedTuple):
+    """A record that has no offset yet; `partition` is None where the broker shall choose."""
+
+    value: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    timestamp: int = NO_TIMESTAMP
+    headers: tuple[Header, ...] = ()
+
+
+class _HeaderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    key: str
+    value: str | None = None
+    value_encoding: Literal["text", "base64"] = "text"
+
+
+_Headers = list[_HeaderBody] | dict[str, str | None] | None
+
+
+class _JsonRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    value: msgspec.Raw = _NULL
+    key: msgspec.Raw = _NULL
+    partition: int | None = None
+    timestamp: int | None = None
+    headers: _Headers = None
+    value_encoding: _Encoding = "json"
+    key_encoding: _Encoding = "json"
+
+
+class _JsonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    records: list[_JsonRecord]
+
+
+class _MsgpackRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    value: Any = None
+    key: Any = None
+    partition: int | None = None
+    timestamp: int | None = None
+    headers: list[tuple[str, bytes | None]] | None = None
+
+
+class _MsgpackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    records: list[_MsgpackRecord]
+
+
+_json_body = msgspec.json.Decoder(_JsonBody)
+_json_lines = msgspec.json.Decoder(_JsonRecord)
+_json_string = msgspec.json.Decoder(str)
+_msgpack_body = msgspec.msgpack.Decoder(_MsgpackBody)
+
+
+def decode_records(media: Media, body: bytes, *, key: bytes | None = None) -> list[IncomingRecord]:
+    """The records of a body; `key` is for media in which a record cannot name its own.
+
+    Raises:
+        InvalidRequestError: the body is not what `media` promises, or holds no record.
+    """
+    try:
+        records = _DECODERS[media](body, key)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequestError(f"The body is not valid {media}: {error}") from error
+    if not records:
+        raise InvalidRequestError("The body holds no record")
+    return records
+
+
+def _from_json(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
+    _check_utf8(body)
+    return [_incoming(record) for record in _json_body.decode(body).records]
+
+
+def _from_ndjson(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
+    _check_utf8(body)
+    return [_incoming(record) for record in _json_lines.decode_lines(body)]
+
+
+def _from_msgpack(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
+    return [
+        IncomingRecord(
+            _msgpack_bytes(record.value, "value"),
+            _msgpack_bytes(record.key, "key"),
+            record.partition,
+            _timestamp(record.timestamp),
+            tuple(record.headers or ()),
+        )
+        for record in _msgpack_body.decode(body).records
+    ]
+
+
+def _from_text(body: bytes, key: bytes | None) -> list[IncomingRecord]:
+    lines = body.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return [IncomingRecord(line.removesuffix(b"\r"), key) for line in lines]
+
+
+def _from_bytes(body: bytes, key: bytes | None) -> list[IncomingRecord]:
+    return [IncomingRecord(body, key)]
+
+
+_DECODERS: Final[dict[Media, Callable[[bytes, bytes | None], list[IncomingRecord]]]] = {
+    Media.JSON: _from_json,
+    Media.NDJSON: _from_ndjson,
+    Media.MSGPACK: _from_msgpack,
+    Media.TEXT: _from_text,
+    Media.BYTES: _from_bytes,
+}
+
+
+def _check_utf8(body: bytes) -> None:
+    # Raw parts are taken over unseen: what is stored as JSON must be text.
+    if not body.isascii():
+        body.decode()
+
+
+def _incoming(record: _JsonRecord) -> IncomingRecord:
+    return IncomingRecord(
+        _json_bytes(record.value, record.value_encoding),
+        _json_bytes(record.key, record.key_encoding),
+        record.partition,
+        _timestamp(record.timestamp),
+        _headers(record.headers) if record.headers else (),
+    )
+
+
+def _json_bytes(raw: msgspec.Raw, encoding: _Encoding) -> bytes | None:
+    data = bytes(raw)
+    if data == b"null":
+        return None
+    if encoding == "json":
+        return data
+    text = _json_string.decode(data)
+    return text.encode() if encoding == "text" else _from_base64(text)
+
+
+def _msgpack_bytes(field: Any, name: str) -> bytes | None:  # noqa: ANN401 - any msgpack value may come
+    if field is None or isinstance(field, bytes):
+        return field
+    if isinstance(field, str):
+        return field.encode()
+    raise InvalidRequestError(f"A record's {name} must be bin, str or nil in msgpack")
+
+
+def _timestamp(timestamp: int | None) -> int:
+    if timestamp is None:
+        return NO_TIMESTAMP
+    if not 0 <= timestamp <= _MAX_TIMESTAMP:
+        raise InvalidRequestError(
+            f"Timestamp {timestamp} is not a count of milliseconds since the Unix epoch"
+        )
+    return timestamp
+
+
+def _headers(headers: list[_HeaderBody] | dict[str, str | None]) -> tuple[Header, ...]:
+    if isinstance(headers, dict):
+        return tuple(
+            (name, None if text is None else text.encode()) for name, text in headers.items()
+        )
+    return tuple((header.key, _header_bytes(header)) for header in headers)
+
+
+def _header_bytes(header: _HeaderBody) -> bytes | None:
+    if header.value is None:
+        return None
+    if header.value_encoding == "base64":
+        return _from_base64(header.value)
+    return header.value.encode()
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequestError(f"Not base64: {text[:40]!r} ({error})") from error

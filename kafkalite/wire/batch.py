@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 import crc32c
 
+from kafkalite.model.errors import CorruptMessageError
+
 Buffer = bytes | bytearray | memoryview
 
 MAGIC: Final = 0x4B  # 'K': no Kafka magic, so that a Kafka segment is refused and not misread
@@ -88,3 +90,38 @@ def checksum(body: Buffer) -> int:
 def stamp(base_offset: int, batch_length: int, leader_epoch: int) -> bytes:
     """The first STAMP_SIZE bytes of a batch, as its leader writes them."""
     return _STAMP.pack(base_offset, batch_length, leader_epoch)
+
+
+def read_headers(data: Buffer) -> list[BatchHeader]:
+    """The headers of batches that lie back to back and fill `data`; no batch is looked into.
+
+    Raises:
+        CorruptMessageError: a batch_length that no batch can have, or that leads past the end.
+    """
+    headers = []
+    position = 0
+    while position < len(data):
+        header = header_at(data, position)
+        headers.append(header)
+        position += header.size
+    return headers
+
+
+def header_at(data: Buffer, position: int) -> BatchHeader:
+    """The header of the batch at `position`, all of whose bytes are in `data`.
+
+    Raises:
+        CorruptMessageError: the batch is cut off, or its length is shorter than a header.
+    """
+    left = len(data) - position
+    if left < HEADER_SIZE:
+        raise CorruptMessageError(
+            f"Batch at byte {position} is cut off: {left} bytes, fewer than a header"
+        )
+    header = BatchHeader._make(_HEADER.unpack_from(data, position))
+    if not HEADER_SIZE <= header.size <= left:
+        raise CorruptMessageError(
+            f"Batch at byte {position} says it takes {header.size} bytes, "
+            f"it must be {HEADER_SIZE} to {left}"
+        )
+    return header

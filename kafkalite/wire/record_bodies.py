@@ -9,8 +9,8 @@ With the encoding "json", which is meant where none is named, a key or value is 
 as the bytes that came, null being no key and no value. "text" is a string kept as its UTF-8,
 "base64" bytes in base64. Headers are text unless they say base64.
 
-In msgpack keys and values are bin, str or nil, and header values bin or nil. A text body is a record
-a line; any other body is one record.
+In msgpack keys and values are bin, str or nil, header values bin or nil. A text body is one record
+a line, any other body is one record.
 """
 
 import binascii
@@ -21,7 +21,7 @@ import msgspec
 import pybase64
 
 from kafkalite.model.errors import InvalidRequestError
-from kafkalite.model.record import Header
+from kafkalite.model.record import Header, Record
 from kafkalite.wire.media import Media
 
 NO_TIMESTAMP: Final = -1
@@ -34,13 +34,10 @@ _MAX_TIMESTAMP: Final = 2**63 - 1
 
 
 class IncomingRecord(NamedTuple):
-    """A record that has no offset yet; `partition` is None where the broker shall choose."""
+    """A record on its way to a topic; `partition` is None where the broker shall choose."""
 
-    value: bytes | None
-    key: bytes | None = None
+    record: Record
     partition: int | None = None
-    timestamp: int = NO_TIMESTAMP
-    headers: tuple[Header, ...] = ()
 
 
 class _HeaderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -112,11 +109,13 @@ def _from_ndjson(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
 def _from_msgpack(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
     return [
         IncomingRecord(
-            _msgpack_bytes(record.value, "value"),
-            _msgpack_bytes(record.key, "key"),
+            Record(
+                _msgpack_bytes(record.value, "value"),
+                _msgpack_bytes(record.key, "key"),
+                _timestamp(record.timestamp),
+                tuple(record.headers or ()),
+            ),
             record.partition,
-            _timestamp(record.timestamp),
-            tuple(record.headers or ()),
         )
         for record in _msgpack_body.decode(body).records
     ]
@@ -126,11 +125,11 @@ def _from_text(body: bytes, key: bytes | None) -> list[IncomingRecord]:
     lines = body.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    return [IncomingRecord(line.removesuffix(b"\r"), key) for line in lines]
+    return [IncomingRecord(Record(line.removesuffix(b"\r"), key)) for line in lines]
 
 
 def _from_bytes(body: bytes, key: bytes | None) -> list[IncomingRecord]:
-    return [IncomingRecord(body, key)]
+    return [IncomingRecord(Record(body, key))]
 
 
 _DECODERS: Final[dict[Media, Callable[[bytes, bytes | None], list[IncomingRecord]]]] = {
@@ -150,11 +149,13 @@ def _check_utf8(body: bytes) -> None:
 
 def _incoming(record: _JsonRecord) -> IncomingRecord:
     return IncomingRecord(
-        _json_bytes(record.value, record.value_encoding),
-        _json_bytes(record.key, record.key_encoding),
+        Record(
+            _json_bytes(record.value, record.value_encoding),
+            _json_bytes(record.key, record.key_encoding),
+            _timestamp(record.timestamp),
+            _headers(record.headers) if record.headers else (),
+        ),
         record.partition,
-        _timestamp(record.timestamp),
-        _headers(record.headers) if record.headers else (),
     )
 
 

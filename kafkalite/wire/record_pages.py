@@ -1,6 +1,6 @@
 """A page of records as it is sent: JSON, NDJSON or msgpack, never lossy.
 
-A page has the form in which records come in (see record_bodies.py), so that it can be sent in again:
+A page has the form in which records come in (see record_bodies.py) and can be sent in again:
 a key or value that is JSON goes out as it is; other bytes go out in base64 and say so in
 `key_encoding` or `value_encoding`, or as text, and say so, where the caller asks for text.
 """

@@ -1,0 +1,164 @@
+"""One raw HTTP exchange: what the data plane needs of ASGI, and nothing more."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_MAX_WAIT_MS: Final = 3_600_000
+_NO_QUERY: Final[dict[str, str]] = {}
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its request was whole; there is nobody to answer."""
+
+
+class Exchange:
+    """A request and the means to answer it. Made for one request, used by one task."""
+
+    __slots__ = ("_receive", "_scope", "_send", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self.started = False
+        """Whether an answer has begun: from then on an error can only cut it off."""
+
+    def header(self, name: bytes) -> str:
+        """A header by its lower-case name; empty when it is missing."""
+        for key, text in self._scope["headers"]:
+            if key == name:
+                decoded: str = text.decode("latin-1")
+                return decoded
+        return ""
+
+    def query(self, allowed: frozenset[str]) -> dict[str, str]:
+        """The query string's parameters.
+
+        Raises:
+            InvalidRequestError: one is not `allowed`, one comes twice, or it is not UTF-8.
+        """
+        raw: bytes = self._scope["query_string"]
+        if not raw:
+            return _NO_QUERY
+        try:
+            pairs = parse_qsl(
+                raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32
+            )
+        except ValueError as error:
+            raise InvalidRequestError(f"The query string cannot be read: {error}") from error
+        parameters: dict[str, str] = {}
+        for name, text in pairs:
+            if name not in allowed:
+                raise InvalidRequestError(
+                    f"There is no parameter {name!r} here; there are {', '.join(sorted(allowed))}"
+                )
+            if name in parameters:
+                raise InvalidRequestError(f"The parameter {name!r} comes twice")
+            parameters[name] = text
+        return parameters
+
+    async def read_body(self, limit: int) -> bytes:
+        """The whole body, never holding more than `limit` bytes of it.
+
+        Raises:
+            RequestTooLargeError: it is larger; known from the header where there is one.
+            ClientGoneError: it ends before it is whole.
+        """
+        announced = self.header(b"content-length")
+        if announced and int(announced) > limit:
+            raise _too_large(limit)
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGoneError
+        body: bytes = message["body"]
+        if not message["more_body"]:
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
+        parts, size = [body], len(body)
+        while message["more_body"]:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            body = message["body"]
+            size += len(body)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(body)
+        return b"".join(parts)
+
+    async def respond(self, status: int, media: bytes, body: bytes) -> None:
+        """Answer with a whole body."""
+        self.started = True
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", media),
+                    (b"content-length", b"%d" % len(body)),
+                ],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Begin an answer whose body follows in parts."""
+        self.started = True
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": list(headers)}
+        )
+
+    async def send_part(self, part: bytes, *, more: bool) -> None:
+        """Send a part of the body; waits while the client is slower than we are."""
+        await self._send({"type": "http.response.body", "body": part, "more_body": more})
+
+
+def _too_large(limit: int) -> RequestTooLargeError:
+    return RequestTooLargeError(
+        f"The body is larger than {limit} bytes (socket.request.max.bytes); send less at a time"
+    )
+
+
+def int_parameter(
+    query: dict[str, str], name: str, default: int, *, least: int = 0, most: int = 2**63 - 1
+) -> int:
+    """A whole number from a query string.
+
+    Raises:
+        InvalidRequestError: it is not one, or outside of `least <= number <= most`.
+    """
+    text = query.get(name)
+    if text is None:
+        return default
+    try:
+        number = int(text)
+    except ValueError:
+        raise InvalidRequestError(f"{name} must be a whole number, not {text[:40]!r}") from None
+    if not least <= number <= most:
+        raise InvalidRequestError(f"{name} must be between {least} and {most}, not {number}")
+    return number
+
+
+def timeout_parameter(query: dict[str, str], default_ms: int) -> int:
+    """`timeout_ms` from a query string, bounded by an hour."""
+    return int_parameter(query, "timeout_ms", default_ms, most=_MAX_WAIT_MS)
+
+
+def bool_parameter(query: dict[str, str], name: str) -> bool:
+    """A yes or no from a query string; no when it is missing.
+
+    Raises:
+        InvalidRequestError: it is neither `true` nor `false`.
+    """
+    text = query.get(name, "false").lower()
+    if text not in {"true", "false", ""}:
+        raise InvalidRequestError(f"{name} must be true or false, not {text[:40]!r}")
+    return text != "false"

@@ -1,0 +1,484 @@
+"""Every setting, declared once: type, default, bounds, whether it is live, what it does.
+
+Names and defaults are Kafka's but for those marked `ours`. An attribute is the key with
+underscores for dots. Everything else derives from here: what a file, the environment and
+`--override` may say (`load.py`), what can be changed while running (`broker_config.py`,
+`topic_config.py`) and docs/reference/configuration.md (`render.py`).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from kafkalite.config.listener import Listener, parse_listener, reachable_host
+from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, key_of, setting
+from kafkalite.config.setting import topic_setting as topic
+from kafkalite.config.views import NO_LIMIT, FlushPolicy
+from kafkalite.config.zookeeper_connect import check_zookeeper_connect
+
+HIGHEST_GIVEN_BROKER_ID = 1000
+"""Generated ids begin above it (Kafka's reserved.broker.max.id)."""
+
+_MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
+_MEBI = 1 << 20
+
+
+def _listener(value: object) -> object:
+    return parse_listener(value) if isinstance(value, str) else value
+
+
+def _reachable(listener: Listener) -> Listener:
+    if listener.is_everywhere:
+        raise ValueError(f"{listener} names no host that a client could connect to")
+    return listener
+
+
+def _directories(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(Path(name.strip()) for name in value.split(",") if name.strip())
+
+
+def _distinct(directories: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not directories:
+        raise ValueError("at least one directory is needed")
+    twice = {str(each) for each in directories if directories.count(each) > 1}
+    if twice:
+        raise ValueError(f"{', '.join(sorted(twice))} is named twice")
+    return directories
+
+
+def _not_zero(value: int) -> int:
+    if value == 0:
+        raise ValueError("0 would keep nothing: write -1 to keep for ever, or at least 1")
+    return value
+
+
+def _only_delete(value: object) -> object:
+    policies = {part.strip() for part in value.split(",")} if isinstance(value, str) else {value}
+    if "compact" in policies and policies <= {"compact", "delete"}:
+        raise ValueError("compact is not supported yet; write delete")
+    return value.strip() if isinstance(value, str) else value
+
+
+def _normal_enum(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Listeners = Annotated[Listener, BeforeValidator(_listener)]
+AdvertisedListeners = Annotated[Listener, BeforeValidator(_listener), AfterValidator(_reachable)]
+Directories = Annotated[tuple[Path, ...], BeforeValidator(_directories), AfterValidator(_distinct)]
+ZooKeeperConnect = Annotated[Text, AfterValidator(check_zookeeper_connect)]
+Policy = Annotated[FlushPolicy, BeforeValidator(_normal_enum)]
+
+Positive = Annotated[Int, Field(ge=1)]
+PositiveLong = Annotated[Long, Field(ge=1)]
+NotNegative = Annotated[Int, Field(ge=0)]
+NotNegativeLong = Annotated[Long, Field(ge=0)]
+OrNoLimit = Annotated[Long, Field(ge=NO_LIMIT)]
+Retention = Annotated[OrNoLimit, AfterValidator(_not_zero)]
+RetentionInt = Annotated[Int, Field(ge=NO_LIMIT), AfterValidator(_not_zero)]
+SegmentBytes = Annotated[Int, Field(ge=14)]
+IndexBytes = Annotated[Int, Field(ge=4)]
+CleanupPolicy = Annotated[Literal["delete"], BeforeValidator(_only_delete)]
+CompressionType = Literal["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]
+TimestampType = Literal["CreateTime", "LogAppendTime"]
+
+_DECLARATIONS = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    alias_generator=key_of,
+    validate_by_name=True,
+    validate_by_alias=True,
+)
+
+
+class IdentityKeys(BaseModel):
+    """Who the broker is"""
+
+    model_config = _DECLARATIONS
+
+    broker_id: Annotated[Int, Field(ge=-1)] = setting(
+        -1, "The broker's number, different on each; -1: one is generated, from 1001 on."
+    )
+    broker_id_generation_enable: Boolean = setting(
+        True, "Whether a broker without broker.id gets a generated one."
+    )
+    broker_rack: Text | None = setting(
+        None, "Where the broker stands; replicas are spread over racks."
+    )
+
+
+class NetworkKeys(BaseModel):
+    """Connections and requests"""
+
+    model_config = _DECLARATIONS
+
+    listeners: Listeners = setting(
+        Listener("", 9092),
+        "Where to listen, HTTP://host:port; an empty host: on every interface; port 0: a free one.",
+        ours=True,
+    )
+    advertised_listeners: AdvertisedListeners | None = setting(
+        None,
+        "The address that clients and other brokers are told; not set: that of listeners, with "
+        "the machine's host name for an empty host. Port 0: the port that the broker listens on.",
+    )
+    max_connections: Positive = setting(
+        2**31 - 1, "How many connections may be open at once; one more is closed."
+    )
+    connections_max_idle_ms: PositiveLong = setting(
+        600_000, "A connection without a request for so long is closed."
+    )
+    queued_max_requests: Positive = setting(
+        500, "How many requests that carry a body may be in work at once; one more is answered 503."
+    )
+    socket_request_max_bytes: Positive = setting(
+        100 * _MEBI, "The largest body of a request; reading stops there."
+    )
+    fetch_max_bytes: Annotated[Int, Field(ge=1024)] = setting(
+        55 * _MEBI,
+        "The most bytes of batches in one answer, whatever the request asks for; a single larger "
+        "batch is still delivered.",
+    )
+    fetch_max_wait_ms: NotNegative = setting(
+        60_000, "The longest that a fetch waits for records, whatever it asks for.", ours=True
+    )
+
+
+class ZooKeeperKeys(BaseModel):
+    """ZooKeeper"""
+
+    model_config = _DECLARATIONS
+
+    zookeeper_connect: ZooKeeperConnect = setting(
+        ...,
+        "The servers, host:port[,host:port...], and optionally a path below which all data lies: "
+        "h1:2181,h2:2181,h3:2181/kafkalite.",
+        scope="cluster",
+    )
+    zookeeper_session_timeout_ms: Positive = setting(
+        6_000,
+        "How long a broker may be out of touch before ZooKeeper takes it for dead.",
+        ours=True,
+    )
+    zookeeper_connection_timeout_ms: Positive | None = setting(
+        None,
+        "How long a starting broker tries to reach ZooKeeper; not set: "
+        "zookeeper.session.timeout.ms.",
+    )
+
+
+class TopicKeys(BaseModel):
+    """Topics"""
+
+    model_config = _DECLARATIONS
+
+    num_partitions: Positive = setting(
+        1, "Partitions of a topic that is created without a number.", scope="cluster"
+    )
+    default_replication_factor: Annotated[Int, Field(ge=1, le=32767)] = setting(
+        1, "Replicas of a topic that is created without a number.", scope="cluster"
+    )
+    min_insync_replicas: Positive = setting(
+        1,
+        "With acks=all: how many replicas must be in sync for a record to be taken.",
+        live=True,
+        scope="cluster",
+    )
+    unclean_leader_election_enable: Boolean = setting(
+        False,
+        "Whether a replica that is not in sync may lead when no other is left; records may be "
+        "lost.",
+        live=True,
+        scope="cluster",
+    )
+    auto_create_topics_enable: Boolean = setting(
+        True, "Whether producing to a topic that does not exist creates it.", scope="cluster"
+    )
+    delete_topic_enable: Boolean = setting(True, "Whether topics can be deleted.", scope="cluster")
+    message_max_bytes: NotNegative = setting(
+        1_048_588,
+        "The largest record batch, in bytes as sent (compressed).",
+        live=True,
+        scope="cluster",
+    )
+    message_max_decompressed_bytes: NotNegative = setting(
+        100 * _MEBI,
+        "The largest payload of a compressed batch, in bytes once decompressed.",
+        live=True,
+        scope="cluster",
+        ours=True,
+    )
+    compression_type: CompressionType = setting(
+        "producer",
+        "How batches are stored: as they come (`producer`), or compressed anew.",
+        live=True,
+        scope="cluster",
+    )
+    log_message_timestamp_type: TimestampType = setting(
+        "CreateTime",
+        "Whose clock counts: the producer's (`CreateTime`) or the broker's (`LogAppendTime`).",
+        live=True,
+        scope="cluster",
+    )
+    log_message_timestamp_before_max_ms: NotNegativeLong = setting(
+        MAX_LONG,
+        "With CreateTime: a record whose timestamp is further in the past is refused.",
+        live=True,
+        scope="cluster",
+    )
+    log_message_timestamp_after_max_ms: NotNegativeLong = setting(
+        MAX_LONG,
+        "With CreateTime: a record whose timestamp is further in the future is refused.",
+        live=True,
+        scope="cluster",
+    )
+
+
+class LogKeys(BaseModel):
+    """Logs on disk"""
+
+    model_config = _DECLARATIONS
+
+    log_dir: Text = setting(
+        "/tmp/kafkalite-logs",
+        "The directory of the logs, if log.dirs is not set.",
+        ours=True,
+    )
+    log_dirs: Directories | None = setting(
+        None, "The directories of the logs, separated by commas; a new partition gets the emptiest."
+    )
+    num_recovery_threads_per_data_dir: Positive = setting(
+        1, "How many logs of one directory are recovered at a time after an unclean stop."
+    )
+    log_segment_bytes: SegmentBytes = setting(
+        1 << 30, "The size at which a segment ends and the next begins.", live=True
+    )
+    log_roll_hours: Positive = setting(168, "The age at which a segment ends, in hours.")
+    log_roll_ms: PositiveLong | None = setting(
+        None, "The age at which a segment ends; not set: log.roll.hours.", live=True
+    )
+    log_index_size_max_bytes: IndexBytes = setting(
+        10 * _MEBI, "The size of an index; when it is full, the segment ends.", live=True
+    )
+    log_index_interval_bytes: NotNegative = setting(
+        4096, "How many bytes of batches lie between two entries of an index.", live=True
+    )
+    log_segment_delete_delay_ms: NotNegativeLong = setting(
+        60_000, "How long the files of a deleted segment stay.", live=True
+    )
+
+
+class RetentionKeys(BaseModel):
+    """Retention"""
+
+    model_config = _DECLARATIONS
+
+    log_cleanup_policy: CleanupPolicy = setting("delete", "What happens to old segments.")
+    log_retention_hours: RetentionInt = setting(
+        168, "How long records are kept, in hours; -1: for ever."
+    )
+    log_retention_minutes: RetentionInt | None = setting(
+        None, "How long records are kept, in minutes; not set: log.retention.hours."
+    )
+    log_retention_ms: Retention | None = setting(
+        None, "How long records are kept; not set: log.retention.minutes.", live=True
+    )
+    log_retention_bytes: OrNoLimit = setting(
+        NO_LIMIT, "How much of a partition is kept; -1: all of it.", live=True
+    )
+    log_retention_check_interval_ms: PositiveLong = setting(
+        300_000, "How often segments are looked through for what may go."
+    )
+
+
+class FlushKeys(BaseModel):
+    """Durability"""
+
+    model_config = _DECLARATIONS
+
+    log_flush_policy: Policy = setting(
+        FlushPolicy.COMMIT,
+        "When records are made durable. `commit`: acks=all is answered, and a record is shown to "
+        "readers, only once it is on disk. `interval`: after log.flush.interval.*. `os`: when the "
+        "operating system writes its page cache back, which is what Kafka does.",
+        scope="cluster",
+        ours=True,
+    )
+    log_flush_interval_messages: PositiveLong = setting(
+        MAX_LONG, "With `interval`: flush a log after so many records.", live=True
+    )
+    log_flush_interval_ms: NotNegativeLong | None = setting(
+        None,
+        "With `interval`: flush a log when a record has waited so long; not set: "
+        "log.flush.scheduler.interval.ms.",
+        live=True,
+    )
+    log_flush_scheduler_interval_ms: PositiveLong = setting(
+        MAX_LONG, "With `interval`: how often logs are looked through for what must be flushed."
+    )
+    log_flush_offset_checkpoint_interval_ms: Positive = setting(
+        60_000, "How often the offsets are noted from which recovery would begin."
+    )
+    log_flush_start_offset_checkpoint_interval_ms: Positive = setting(
+        60_000, "How often the first offsets of the logs are noted."
+    )
+    replica_high_watermark_checkpoint_interval_ms: PositiveLong = setting(
+        5_000, "How often the high watermarks are noted."
+    )
+
+
+class ShutdownKeys(BaseModel):
+    """Stopping"""
+
+    model_config = _DECLARATIONS
+
+    controlled_shutdown_enable: Boolean = setting(
+        True, "Whether a stopping broker first hands over what it leads."
+    )
+
+
+SECTIONS: tuple[type[BaseModel], ...] = (
+    IdentityKeys,
+    NetworkKeys,
+    ZooKeeperKeys,
+    TopicKeys,
+    LogKeys,
+    RetentionKeys,
+    FlushKeys,
+    ShutdownKeys,
+)
+
+
+class BrokerSettings(
+    IdentityKeys,
+    NetworkKeys,
+    ZooKeeperKeys,
+    TopicKeys,
+    LogKeys,
+    RetentionKeys,
+    FlushKeys,
+    ShutdownKeys,
+):
+    """The settings of one broker. Immutable; made by `load.py`, or by tests from attributes."""
+
+    @property
+    def log_directories(self) -> tuple[Path, ...]:
+        """The directories of the logs: log.dirs, or else log.dir."""
+        return self.log_dirs or (Path(self.log_dir),)
+
+    @property
+    def retention_ms(self) -> int:
+        """How long records are kept, in ms; NO_LIMIT: for ever."""
+        if self.log_retention_ms is not None:
+            return self.log_retention_ms
+        if self.log_retention_minutes is not None:
+            return max(self.log_retention_minutes * _MINUTE_MS, NO_LIMIT)
+        return max(self.log_retention_hours * _HOUR_MS, NO_LIMIT)
+
+    @property
+    def roll_ms(self) -> int:
+        """The age at which a segment ends, in ms."""
+        return self.log_roll_hours * _HOUR_MS if self.log_roll_ms is None else self.log_roll_ms
+
+    @property
+    def flush_interval_ms(self) -> int:
+        """With `interval`: how long a record may wait for the flush, in ms."""
+        if self.log_flush_interval_ms is None:
+            return self.log_flush_scheduler_interval_ms
+        return self.log_flush_interval_ms
+
+    @property
+    def connection_timeout_ms(self) -> int:
+        """How long a starting broker tries to reach ZooKeeper."""
+        if self.zookeeper_connection_timeout_ms is None:
+            return self.zookeeper_session_timeout_ms
+        return self.zookeeper_connection_timeout_ms
+
+    def advertised_listener(self, bound_port: int) -> Listener:
+        """The address to register: what is advertised, else where the broker listens.
+
+        Args:
+            bound_port: the port that the broker listens on, in place of a port 0. Looks up the
+                machine's host name where no host is set.
+        """
+        chosen = self.advertised_listeners or self.listeners
+        host = reachable_host() if chosen.is_everywhere else chosen.host
+        return Listener(host, chosen.port or bound_port)
+
+
+class TopicOverrides(BaseModel):
+    """What a topic sets for itself; None: the broker's value counts."""
+
+    model_config = _DECLARATIONS
+
+    cleanup_policy: CleanupPolicy | None = topic(
+        "What happens to old segments.", default_of="log_cleanup_policy"
+    )
+    compression_type: CompressionType | None = topic(
+        "How batches are stored: as they come (`producer`), or compressed anew.",
+        default_of="compression_type",
+    )
+    file_delete_delay_ms: NotNegativeLong | None = topic(
+        "How long the files of a deleted segment stay.", default_of="log_segment_delete_delay_ms"
+    )
+    flush_messages: PositiveLong | None = topic(
+        "With log.flush.policy=interval: flush after so many records.",
+        default_of="log_flush_interval_messages",
+    )
+    flush_ms: NotNegativeLong | None = topic(
+        "With log.flush.policy=interval: flush when a record has waited so long.",
+        default_of="flush_interval_ms",
+        synonyms=("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
+    )
+    index_interval_bytes: NotNegative | None = topic(
+        "How many bytes of batches lie between two entries of an index.",
+        default_of="log_index_interval_bytes",
+    )
+    max_message_bytes: NotNegative | None = topic(
+        "The largest record batch, in bytes as sent (compressed).", default_of="message_max_bytes"
+    )
+    message_timestamp_after_max_ms: NotNegativeLong | None = topic(
+        "With CreateTime: a record whose timestamp is further in the future is refused.",
+        default_of="log_message_timestamp_after_max_ms",
+    )
+    message_timestamp_before_max_ms: NotNegativeLong | None = topic(
+        "With CreateTime: a record whose timestamp is further in the past is refused.",
+        default_of="log_message_timestamp_before_max_ms",
+    )
+    message_timestamp_type: TimestampType | None = topic(
+        "Whose clock counts: the producer's (`CreateTime`) or the broker's (`LogAppendTime`).",
+        default_of="log_message_timestamp_type",
+    )
+    min_insync_replicas: Positive | None = topic(
+        "With acks=all: how many replicas must be in sync for a record to be taken.",
+        default_of="min_insync_replicas",
+    )
+    retention_bytes: OrNoLimit | None = topic(
+        "How much of a partition is kept; -1: all of it.", default_of="log_retention_bytes"
+    )
+    retention_ms: OrNoLimit | None = topic(
+        "How long records are kept; -1: for ever.",
+        default_of="retention_ms",
+        synonyms=("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
+    )
+    segment_bytes: SegmentBytes | None = topic(
+        "The size at which a segment ends and the next begins.", default_of="log_segment_bytes"
+    )
+    segment_index_bytes: IndexBytes | None = topic(
+        "The size of an index; when it is full, the segment ends.",
+        default_of="log_index_size_max_bytes",
+    )
+    segment_ms: PositiveLong | None = topic(
+        "The age at which a segment ends.",
+        default_of="roll_ms",
+        synonyms=("log.roll.ms", "log.roll.hours"),
+    )
+    unclean_leader_election_enable: Boolean | None = topic(
+        "Whether a replica that is not in sync may lead when no other is left; records may be "
+        "lost.",
+        default_of="unclean_leader_election_enable",
+    )

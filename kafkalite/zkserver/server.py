@@ -14,7 +14,7 @@ from kafkalite.zkserver.config import ZooKeeperConfig
 from kafkalite.zkserver.connection import Connection
 from kafkalite.zkserver.data_directory import DataDirectory
 from kafkalite.zkserver.errors import StorageError
-from kafkalite.zkserver.machine import Batch, Client, Limits, Machine, Now, Outgoing
+from kafkalite.zkserver.machine import Client, Limits, Machine, Now, Outgoing
 from kafkalite.zkserver.replies import PASSWORD_BYTES
 from kafkalite.zkserver.store import ZnodeStore
 from kafkalite.zkserver.traffic import Traffic
@@ -54,7 +54,8 @@ class ZooKeeperServer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._failed = asyncio.Event()
-        self._failure: StorageError | None = None
+        self._failure: BaseException | None = None
+        self._stopping = False
         self._started_ms = 0
 
     @property
@@ -91,12 +92,11 @@ class ZooKeeperServer:
 
         Sessions stay: their clients may come back within their timeouts.
         """
+        self._stopping = True
         if self._ticker is not None:
             self._ticker.cancel()
         if self._listener is not None:
             self._listener.close()
-        for connection in self._connections.values():
-            connection.stop_reading()
         self._pump()
         await self._idle.wait()
         for connection in list(self._connections.values()):
@@ -105,16 +105,15 @@ class ZooKeeperServer:
         self._store.close()
         self._directory.release()
 
-    async def wait_failed(self) -> StorageError:
-        """Wait until storage has failed; gives the reason."""
+    async def wait_failed(self) -> None:
+        """Wait until storage has failed; the log says why."""
         await self._failed.wait()
-        return self._failure or StorageError("Storage has failed.")
 
     # -- ConnectionOwner --------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> bool:
         limit = self._config.max_connections_per_address
-        if self._failure:
+        if self._stopping or self._failure is not None:
             return False
         if limit and self._per_address[connection.host] >= limit:
             self._traffic.rejected_connections += 1
@@ -125,6 +124,8 @@ class ZooKeeperServer:
         return True
 
     def frame_received(self, connection: Connection, frame: bytes) -> None:
+        if self._stopping:
+            return
         self._traffic.received += 1
         self._traffic.outstanding += 1
         self._machine.received(connection.client, frame, _now())
@@ -178,7 +179,7 @@ class ZooKeeperServer:
 
     def _pump(self) -> None:
         self._pump_scheduled = False
-        if self._committing or self._failure:
+        if self._committing or self._failure is not None:
             return
         batch, outgoing = self._machine.ready()
         if batch is None:
@@ -186,24 +187,18 @@ class ZooKeeperServer:
             return
         self._committing = True
         self._idle.clear()
-        commit = asyncio.get_running_loop().run_in_executor(self._committer, self._commit, batch)
-        commit.add_done_callback(lambda done: self._committed(outgoing, done.result()))
+        loop = asyncio.get_running_loop()
+        commit = loop.run_in_executor(self._committer, self._store.commit, batch)
+        commit.add_done_callback(lambda done: self._committed(outgoing, done.exception()))
 
-    def _commit(self, batch: Batch) -> StorageError | None:
-        try:
-            self._store.commit(batch)
-        except StorageError as error:
-            return error
-        return None
-
-    def _committed(self, outgoing: list[Outgoing], error: StorageError | None) -> None:
+    def _committed(self, outgoing: list[Outgoing], error: BaseException | None) -> None:
         self._committing = False
         if error is None:
             self._send(outgoing)
             self._pump()
         else:
             # Memory is ahead of the disk now; to answer anything would be to promise it.
-            _log.error("%s", error)
+            _log.error("%s", error, exc_info=None if isinstance(error, StorageError) else error)
             self._failure = error
             self._failed.set()
             for connection in self._connections.values():

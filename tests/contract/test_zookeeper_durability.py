@@ -5,7 +5,7 @@ import queue
 import resource
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -138,10 +138,13 @@ def _exists(client: WireClient, path: str) -> int:
     return client.ask(EXISTS, pack_string(path) + NO_WATCH).error
 
 
-def _kill_under_load(
-    server: ZooKeeperProcess, writers: list[Writer], after_acknowledgements: int
+def _end_under_load(
+    server: ZooKeeperProcess,
+    writers: list[Writer],
+    after_acknowledgements: int,
+    end: Callable[[], None],
 ) -> None:
-    """Let all writers write at once, and kill the server in the middle of it."""
+    """Let all writers write at once, and end the server in the middle of it."""
     acknowledged: queue.Queue[None] = queue.Queue()
     threads = [
         threading.Thread(target=writer.run, args=(server.port, acknowledged)) for writer in writers
@@ -150,29 +153,51 @@ def _kill_under_load(
         thread.start()
     for _ in range(after_acknowledgements):
         acknowledged.get(timeout=30)
-    server.kill()
+    end()
     for thread in threads:
         thread.join(30)
+
+
+def _make_writers(server: ZooKeeperProcess) -> list[Writer]:
+    writers = [Writer(number) for number in range(_WRITERS)]
+    with WireClient(server.port) as client:
+        client.connect()
+        for writer in writers:
+            assert client.ask(CREATE, pack_create(writer.path)).error == OK
+    return writers
+
+
+def _check_writers(server: ZooKeeperProcess, writers: list[Writer]) -> None:
+    with WireClient(server.port) as client:
+        # A server that has gone back behind what a client saw would refuse it.
+        client.connect(last_zxid=max(writer.zxid for writer in writers))
+        for writer in writers:
+            writer.check(client)
 
 
 @pytest.mark.slow
 def test_acknowledged_writes_survive_when_killed_under_load(
     own_zookeeper: ZooKeeperProcess,
 ) -> None:
-    writers = [Writer(number) for number in range(_WRITERS)]
-    with WireClient(own_zookeeper.port) as client:
-        client.connect()
-        for writer in writers:
-            assert client.ask(CREATE, pack_create(writer.path)).error == OK
+    writers = _make_writers(own_zookeeper)
     rounds = 8 if isinstance(own_zookeeper, EmbeddedZooKeeper) else 2
     for number in range(rounds):
-        _kill_under_load(own_zookeeper, writers, after_acknowledgements=20 + 13 * number)
+        _end_under_load(own_zookeeper, writers, 20 + 13 * number, own_zookeeper.kill)
         own_zookeeper.start()
-        with WireClient(own_zookeeper.port) as client:
-            # A server that has gone back behind what a client saw would refuse it.
-            client.connect(last_zxid=max(writer.zxid for writer in writers))
-            for writer in writers:
-                writer.check(client)
+        _check_writers(own_zookeeper, writers)
+
+
+@pytest.mark.slow
+def test_embedded_server_stops_cleanly_when_stopped_under_load(tmp_path: Path) -> None:
+    with EmbeddedZooKeeper(tmp_path) as server:
+        writers = _make_writers(server)
+        for number in range(3):
+            _end_under_load(server, writers, 40 + 13 * number, server.stop)
+            server.start()
+            _check_writers(server, writers)
+        lines = server.log_file.read_text().splitlines()
+    assert sum(line.endswith("stopped") for line in lines) == 3
+    assert [line for line in lines if " INFO " not in line] == []
 
 
 @pytest.mark.slow

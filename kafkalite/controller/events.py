@@ -1,0 +1,148 @@
+"""What the controller's machine is told, and what it wants done.
+
+Events and effects are frozen values. An effect is carried out by the driver, which posts what came
+of it back as an event; the machine never assumes that an effect succeeded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kafkalite.model.cluster import PartitionState, Topic
+from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+
+NEW_STATE_VERSION = -1
+"""`StateChange.expected_version` of a partition that has no state yet."""
+
+
+# -- events --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Elected:
+    """This broker became the controller; everything it then read of the cluster."""
+
+    epoch: ControllerEpoch
+    brokers: Mapping[BrokerId, int]
+    """Live broker -> broker epoch: the revision of its registration."""
+    topics: Mapping[str, Topic]
+    states: Mapping[TopicPartition, PartitionState]
+    state_revisions: Mapping[TopicPartition, int]
+    """When each state was written, on the same scale as the broker epochs."""
+    deletions: frozenset[str] = frozenset()
+    """Topics that somebody asked to delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokersChanged:
+    """The live brokers are now these: broker -> broker epoch."""
+
+    brokers: Mapping[BrokerId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicsChanged:
+    """These topics were created, changed, or (None) are gone."""
+
+    topics: Mapping[str, Topic | None]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionsChanged:
+    """The topics that are asked to be deleted are now these."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StatesObserved:
+    """These states are now true: written by an effect, read after a conflict, or changed by others.
+
+    None: the partition has no state.
+    """
+
+    states: Mapping[TopicPartition, PartitionState | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StatesFailed:
+    """A WriteStates effect could not be carried out for a reason that retrying may cure."""
+
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRemoved:
+    """A RemoveTopic effect is done: nothing of the topic is left."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalFailed:
+    """A RemoveTopic or DropDeletion effect could not be carried out."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed; see `ControllerMachine.next_tick_ms`."""
+
+
+Event = (
+    Elected
+    | BrokersChanged
+    | TopicsChanged
+    | DeletionsChanged
+    | StatesObserved
+    | StatesFailed
+    | TopicRemoved
+    | RemovalFailed
+    | Tick
+)
+
+
+# -- effects -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """One partition's next state, to be written where its version is still the expected one."""
+
+    partition: TopicPartition
+    state: PartitionState
+    expected_version: int
+    """The version that `state` replaces, or NEW_STATE_VERSION."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStates:
+    """Write these states; answer with StatesObserved (or StatesFailed) for every partition."""
+
+    changes: tuple[StateChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTopic:
+    """Remove all that the store holds of a topic; answer with TopicRemoved or RemovalFailed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropDeletion:
+    """Forget the request to delete a topic; answer with RemovalFailed if it stays."""
+
+    name: str
+    reason: str
+    """A sentence for the log."""
+
+
+Effect = WriteStates | RemoveTopic | DropDeletion
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What to do now, in this order."""
+
+    effects: tuple[Effect, ...] = field(default=())

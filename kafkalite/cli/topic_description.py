@@ -1,0 +1,80 @@
+"""`topics --describe`: a line a topic and a line a partition, and the filters on them."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from kafkalite.cli.answers import PartitionDescription, TopicDescription
+from kafkalite.cli.cluster import Cluster
+from kafkalite.model.errors import UnknownTopicOrPartitionError
+
+_MIN_ISR_KEY: Final = "min.insync.replicas"
+
+PARTITION_FILTERS: Final = (
+    "under-replicated-partitions",
+    "unavailable-partitions",
+    "under-min-isr-partitions",
+    "at-min-isr-partitions",
+)
+
+
+def describe_topics(cluster: Cluster, names: Iterable[str], shown: str | None) -> None:
+    """Print topics as kafka-topics does.
+
+    `shown` is one of PARTITION_FILTERS (only such partitions, without the lines of the topics),
+    `topics-with-overrides` (only such topics, without their partitions), or None for everything.
+    """
+    for name in names:
+        try:
+            topic = cluster.topic(name)
+        except UnknownTopicOrPartitionError:
+            continue  # deleted since it was listed
+        if shown is None:
+            print(_topic_line(topic))
+            for partition in topic.partitions:
+                print(_partition_line(name, partition))
+        elif shown == "topics-with-overrides":
+            if topic.config:
+                print(_topic_line(topic))
+        else:
+            min_isr = _min_isr(cluster, name) if "min-isr" in shown else 0
+            for partition in topic.partitions:
+                if _is_shown(partition, shown, min_isr):
+                    print(_partition_line(name, partition))
+
+
+def _is_shown(partition: PartitionDescription, shown: str, min_isr: int) -> bool:
+    in_sync = len(partition.isr)
+    if shown == "under-replicated-partitions":
+        return in_sync < len(partition.replicas)
+    if shown == "unavailable-partitions":
+        return partition.leader < 0
+    if shown == "under-min-isr-partitions":
+        return in_sync < min_isr
+    return in_sync == min_isr
+
+
+def _min_isr(cluster: Cluster, name: str) -> int:
+    for entry in cluster.topic_config(name, include_all=True):
+        if entry.name == _MIN_ISR_KEY and entry.value is not None:
+            return int(entry.value)
+    return 1
+
+
+def _topic_line(topic: TopicDescription) -> str:
+    configs = ",".join(f"{key}={value}" for key, value in sorted(topic.config.items()))
+    return (
+        f"Topic: {topic.name}\tTopicId: {topic.topic_id}\tPartitionCount: {topic.partition_count}"
+        f"\tReplicationFactor: {topic.replication_factor}\tConfigs: {configs}"
+    )
+
+
+def _partition_line(topic: str, partition: PartitionDescription) -> str:
+    leader = "none" if partition.leader < 0 else str(partition.leader)
+    return (
+        f"\tTopic: {topic}\tPartition: {partition.partition}\tLeader: {leader}"
+        f"\tReplicas: {_ids(partition.replicas)}\tIsr: {_ids(partition.isr)}"
+    )
+
+
+def _ids(brokers: list[int]) -> str:
+    return ",".join(map(str, brokers))

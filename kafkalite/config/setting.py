@@ -1,8 +1,9 @@
 """What a setting is: how it is declared, read from text, written as text and described."""
 
+import difflib
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -93,6 +94,12 @@ def key_of(attribute: str) -> str:
 def attribute_of(key: str) -> str:
     """The attribute that a key fills."""
     return key.replace(".", "_")
+
+
+def nearest(key: str, known: Sequence[str]) -> str:
+    """` (did you mean ...?)` if one of the `known` keys looks like `key`, else nothing."""
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,146 @@
+"""What every request to the control plane goes through before FastAPI sees it."""
+
+import os
+import re
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kafkalite.api.errors import problem_response, unexpected
+from kafkalite.api.exception_handlers import allowed_methods
+from kafkalite.api.exchange import ClientGoneError, Exchange
+from kafkalite.model.errors import (
+    LogError,
+    PathNotFoundError,
+    RequestTooLargeError,
+    UnsupportedMediaTypeError,
+)
+
+MAX_BODY_BYTES: Final = 1 << 20
+"""Of a request to the control plane; records go another way."""
+
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+_GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class ControlFront:
+    """ASGI middleware: bounds and checks bodies, gives requests an id, contains what goes wrong.
+
+    - A body is read here, whole, up to MAX_BODY_BYTES, and must be JSON.
+    - `X-Request-Id` is taken over or made up, and sent back.
+    - HEAD is GET without the body; OPTIONS lists the methods; a trailing slash does not matter.
+    - An exception that nothing foresaw becomes a problem document and an entry in the log; the
+      server above never sees it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, receive, send)
+        reply = _Reply(send, _request_id(exchange), only_headers=scope["method"] == "HEAD")
+        try:
+            await self._serve(scope, exchange, receive, reply)
+        except ClientGoneError:
+            return
+        except LogError as error:
+            await reply.refuse(error)
+        except Exception as error:  # noqa: BLE001 - the last line: whatever it is, it is answered
+            await reply.refuse(unexpected(error, reply.request_id))
+
+    async def _serve(
+        self, scope: Scope, exchange: Exchange, receive: Receive, reply: "_Reply"
+    ) -> None:
+        path: str = scope["path"]
+        if path.endswith("/") and path != "/":
+            scope = {**scope, "path": path.rstrip("/") or "/"}
+        match scope["method"]:
+            case "OPTIONS":
+                await _tell_methods(scope["app"], scope["path"], reply)
+                return
+            case "HEAD":
+                scope = {**scope, "method": "GET"}
+            case method if method in _WITH_BODY:
+                receive = _replay(await _json_body(exchange), receive)
+        await self._app(scope, receive, reply.send)
+
+
+class _Reply:
+    """The answer to one request: adds the request's id, and leaves the body out for HEAD."""
+
+    __slots__ = ("_only_headers", "_send", "_started", "request_id")
+
+    def __init__(self, send: Send, request_id: str, *, only_headers: bool) -> None:
+        self.request_id = request_id
+        self._send = send
+        self._only_headers = only_headers
+        self._started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            identity = (b"x-request-id", self.request_id.encode("ascii"))
+            message = {**message, "headers": [*message["headers"], identity]}
+        elif self._only_headers:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def refuse(self, error: LogError) -> None:
+        """Answer with `error`; an answer that has begun can only be left unfinished."""
+        if self._started:
+            return
+        status, headers, body = problem_response(error)
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _request_id(exchange: Exchange) -> str:
+    given = exchange.header(b"x-request-id")
+    return given if _GOOD_ID.fullmatch(given) else os.urandom(8).hex()
+
+
+async def _tell_methods(app: FastAPI, path: str, reply: _Reply) -> None:
+    allowed = allowed_methods(app, path)
+    if not allowed:
+        raise PathNotFoundError(f"There is nothing at {path}; see /docs.")
+    headers = [(b"allow", ", ".join(allowed).encode("ascii"))]
+    await reply.send({"type": "http.response.start", "status": 204, "headers": headers})
+    await reply.send({"type": "http.response.body", "body": b""})
+
+
+async def _json_body(exchange: Exchange) -> bytes:
+    """The body, which must say that it is JSON.
+
+    A body without the right type is refused, because a web page of somebody else's may send those
+    without asking (`text/plain`, forms, none), but JSON only after a preflight.
+    """
+    try:
+        body = await exchange.read_body(MAX_BODY_BYTES)
+    except RequestTooLargeError:
+        raise RequestTooLargeError(
+            f"The body is larger than the {MAX_BODY_BYTES} bytes that this path takes"
+        ) from None
+    media = exchange.header(b"content-type").partition(";")[0].strip().lower()
+    if body and media != "application/json" and not media.endswith("+json"):
+        given = f"not {media[:100]}" if media else "and the request names none"
+        raise UnsupportedMediaTypeError(
+            f"The body must be of Content-Type application/json, {given} "
+            "(curl: -H 'Content-Type: application/json')"
+        )
+    return body
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A receive that gives `body` again, then whatever comes (that is, the client leaving)."""
+    pending = [body]
+
+    async def replay() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return replay

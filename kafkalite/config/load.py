@@ -61,7 +61,7 @@ def load_settings(
     problems: list[str] = []
     warnings: list[str] = []
     entries = [
-        *_file_entries(file, problems),
+        *_file_entries(file),
         *_environment_entries(os.environ if environ is None else environ),
         *_override_entries(overrides, problems),
     ]
@@ -101,7 +101,7 @@ def _refusal(key: str) -> str:
     return refusal(key) or f"is not a setting{nearest(key, _KEYS)}"
 
 
-def _file_entries(file: Path | None, problems: list[str]) -> list[_Entry]:
+def _file_entries(file: Path | None) -> list[_Entry]:
     if file is None:
         return []
     entries: list[_Entry] = []
@@ -115,7 +115,7 @@ def _file_entries(file: Path | None, problems: list[str]) -> list[_Entry]:
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from error
     except ValueError as error:
-        problems.append(f"{file}:{line}: {error}")
+        raise ConfigError(f"{file}:{line}: {error}") from error
     return entries
 
 

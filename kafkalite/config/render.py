@@ -23,16 +23,17 @@ A broker reads its settings from three places; the later counts:
 
 Names and defaults are Kafka's; where we differ, or the key is ours, the default is marked *ours*.
 A key that is unknown, and a value that is wrong, keep the broker from starting: every problem is
-named with its line, the reason and the nearest key. *Live* keys can be changed while brokers run, with
-`kafka-configs.sh --entity-type brokers` or `PATCH /v1/brokers/{id}/config`. Keys marked *cluster* should be
-the same on every broker.
+named with its line, the reason and the nearest key. *Live* keys can be changed while brokers run,
+with `kafka-configs.sh --entity-type brokers` or `PATCH /v1/brokers/{id}/config`. Keys marked
+*cluster* should be the same on every broker.
 """
 
 _TOPICS = """\
 ## Topic level
 
 Set with `kafka-topics.sh --create --config k=v`, `kafka-configs.sh --entity-type topics` or
-`PATCH /v1/topics/{topic}`; each overrides the broker's key beside it, and can be changed at any time.
+`PATCH /v1/topics/{topic}`; each overrides the broker's key beside it, and can be changed at any
+time.
 """
 
 _IGNORED = """\

@@ -72,6 +72,10 @@ def test_what_is_not_set_has_its_default(tmp_path: Path) -> None:
     assert load(tmp_path, "").settings == BrokerSettings(zookeeper_connect="localhost:2181")
 
 
+def test_largest_id_that_is_not_generated_is_accepted(tmp_path: Path) -> None:
+    assert load(tmp_path, "broker.id=1000").settings.broker_id == 1000
+
+
 def test_environment_counts_before_the_file_and_override_before_both(tmp_path: Path) -> None:
     text = "num.partitions=1\nmin.insync.replicas=1\nlog.retention.hours=1\n"
     settings = load(

@@ -1,16 +1,20 @@
 """One raw HTTP exchange: what the data plane needs of ASGI, and nothing more."""
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
+from kafkalite.api.errors import ProblemResponse
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
+from kafkalite.wire.messages import MAX_WAIT_MS
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+RawHeader = tuple[bytes, bytes]
+T = TypeVar("T")
 
-_MAX_WAIT_MS: Final = 3_600_000
 _NO_QUERY: Final[dict[str, str]] = {}
 
 
@@ -94,7 +98,28 @@ class Exchange:
             parts.append(body)
         return b"".join(parts)
 
-    async def respond(self, status: int, media: bytes, body: bytes) -> None:
+    async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which is given up when the client goes away.
+
+        To be called once the body is read.
+
+        Raises:
+            ClientGoneError: the client went away first.
+        """
+        task = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(self._receive())
+        try:
+            await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientGoneError
+            return task.result()
+        finally:
+            gone.cancel()
+            task.cancel()
+
+    async def respond(
+        self, status: int, media: bytes, body: bytes, headers: Iterable[RawHeader] = ()
+    ) -> None:
         """Answer with a whole body."""
         self.started = True
         await self._send(
@@ -104,12 +129,21 @@ class Exchange:
                 "headers": [
                     (b"content-type", media),
                     (b"content-length", b"%d" % len(body)),
+                    *headers,
                 ],
             }
         )
         await self._send({"type": "http.response.body", "body": body})
 
-    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    async def refuse(self, response: ProblemResponse, *, close: bool = False) -> None:
+        """Answer with a problem document; `close` where the rest of the body is not wanted."""
+        headers = response.headers
+        if close:
+            headers = [*headers, (b"connection", b"close")]
+        await self.start(response.status, headers)
+        await self.send_part(response.body, more=False)
+
+    async def start(self, status: int, headers: Iterable[RawHeader]) -> None:
         """Begin an answer whose body follows in parts."""
         self.started = True
         await self._send(
@@ -149,7 +183,7 @@ def int_parameter(
 
 def timeout_parameter(query: dict[str, str], default_ms: int) -> int:
     """`timeout_ms` from a query string, bounded by an hour."""
-    return int_parameter(query, "timeout_ms", default_ms, most=_MAX_WAIT_MS)
+    return int_parameter(query, "timeout_ms", default_ms, most=MAX_WAIT_MS)
 
 
 def bool_parameter(query: dict[str, str], name: str) -> bool:

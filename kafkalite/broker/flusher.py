@@ -88,7 +88,7 @@ class Flusher:
 
 
 def _run(jobs: Sequence[FlushJob]) -> tuple[float, list[Exception | None]]:
-    """Run the jobs; gives seconds taken and the error of each, so that one bad file harms itself."""
+    """Run the jobs; gives the seconds taken and the error of each: a bad file harms itself only."""
     started = time.perf_counter()
     errors: list[Exception | None] = []
     for job in jobs:

@@ -1,7 +1,7 @@
 """Counters and histograms of the data path.
 
-Plain numbers, because a lock a record would be felt there; `api/metrics.py` shows them to Prometheus.
-All are written on the event loop only.
+Plain numbers, because a lock a record would be felt there; `api/metrics.py` shows them to
+Prometheus. All are written on the event loop only.
 """
 
 from bisect import bisect_left
@@ -57,3 +57,8 @@ class DataProbe:
     fetch_errors: int = 0
     cold_reads: int = 0
     flush: FlushProbe = field(default_factory=FlushProbe)
+
+    def appended(self, records: int, size: int) -> None:
+        """Count records that came into the log, `size` bytes of batches."""
+        self.produce_records += records
+        self.produce_bytes += size

@@ -4,9 +4,10 @@ A result carries `error_code` 0 where all is well; else the error's code, name a
 and, where another broker leads the partition, who does.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 NO_OFFSET: Final = -1
 NO_TIMESTAMP: Final = -1
@@ -14,9 +15,16 @@ NO_BROKER: Final = -1
 ANY_EPOCH: Final = -1
 """What a request says that does not know the leader epoch."""
 
+MAX_WAIT_MS: Final = 3_600_000
+"""The longest wait that a request may ask for."""
+
 ACKS_ALL: Final = -1
 ACKS_NONE: Final = 0
 ACKS_LEADER: Final = 1
+
+_Count = Annotated[int, Meta(ge=0)]
+_Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT_MS)]
+_Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class PartitionBatches(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +41,7 @@ class ProduceRequest(msgspec.Struct, frozen=True, gc=False):
 
     partitions: list[PartitionBatches]
     acks: int = ACKS_ALL
-    timeout_ms: int = 30_000
+    timeout_ms: _Wait = 30_000
 
 
 class ProduceResult(msgspec.Struct, frozen=True, gc=False):
@@ -64,8 +72,8 @@ class FetchPartition(msgspec.Struct, frozen=True, gc=False):
 
     topic: str
     partition: int
-    offset: int
-    max_bytes: int = 1 << 20
+    offset: _Offset
+    max_bytes: _Count = 1 << 20
     """Bytes after which to stop; a first batch that is larger comes all the same."""
     leader_epoch: int = ANY_EPOCH
 
@@ -74,9 +82,9 @@ class FetchRequest(msgspec.Struct, frozen=True, gc=False):
     """Reads any number of partitions; waits while they hold less than `min_bytes` together."""
 
     partitions: list[FetchPartition]
-    max_wait_ms: int = 500
-    min_bytes: int = 1
-    max_bytes: int = 50 << 20
+    max_wait_ms: _Wait = 500
+    min_bytes: _Count = 1
+    max_bytes: _Count = 50 << 20
 
 
 class FetchResult(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,91 @@
+"""`POST /v1/fetch`: record batches for native clients, of many partitions at a time, streamed.
+
+The body is the msgpack of a FetchResponse. It is written piece by piece, because a fetch may bring
+tens of MiB: `batches` is the last member of a FetchResult, so what comes before it is encoded with an
+empty value, whose two bytes are then replaced by the head of the real one.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from kafkalite.api.exchange import Exchange
+from kafkalite.api.produce import check_msgpack
+from kafkalite.broker.append import leader_of
+from kafkalite.broker.fetch import FetchPath, PartitionRead
+from kafkalite.model.errors import InvalidRequestError
+from kafkalite.wire.media import Media
+from kafkalite.wire.messages import NO_OFFSET, FetchRequest, FetchResponse, FetchResult
+
+_MSGPACK: Final = Media.MSGPACK.encode()
+_MAX_BODY_BYTES: Final = 1 << 20
+_BIN32: Final = struct.Struct(">BI")
+_BIN32_TYPE: Final = 0xC6
+_EMPTY_BIN: Final = b"\xc4\x00"
+_ARRAY32: Final = struct.Struct(">BI")
+_ARRAY32_TYPE: Final = 0xDD
+_EMPTY_ARRAY: Final = b"\x90"
+
+_decoder = msgspec.msgpack.Decoder(FetchRequest)
+_encoder = msgspec.msgpack.Encoder()
+assert FetchResult.__struct_fields__[-1] == "batches"
+_RESPONSE_HEAD: Final = _encoder.encode(FetchResponse([])).removesuffix(_EMPTY_ARRAY)
+
+
+class FetchEndpoint:
+    """Decodes the request, waits for records, streams them."""
+
+    def __init__(self, path: FetchPath) -> None:
+        self._path = path
+
+    async def post(self, exchange: Exchange) -> None:
+        check_msgpack(exchange)
+        body = await exchange.read_body(_MAX_BODY_BYTES)
+        try:
+            request = _decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidRequestError(f"The body is no FetchRequest: {error}") from error
+        reads = self._path.try_fetch(request)
+        if reads is None:
+            reads = await exchange.while_connected(self._path.fetch(request))
+        await self._send(exchange, reads)
+
+    async def _send(self, exchange: Exchange, reads: Sequence[PartitionRead]) -> None:
+        heads = [_encoder.encode(_result_of(read)).removesuffix(_EMPTY_BIN) for read in reads]
+        sizes = [read.size for read in reads]
+        head = _RESPONSE_HEAD + _ARRAY32.pack(_ARRAY32_TYPE, len(reads))
+        total = len(head) + sum(map(len, heads)) + sum(sizes) + _BIN32.size * len(reads)
+        await exchange.start(200, ((b"content-type", _MSGPACK), (b"content-length", b"%d" % total)))
+        for read, part, size in zip(reads, heads, sizes, strict=True):
+            head += part + _BIN32.pack(_BIN32_TYPE, size)
+            for piece in read.pieces:
+                await exchange.send_part(head, more=True)
+                head = await self._path.read_piece(piece)
+        await exchange.send_part(head, more=False)
+
+
+def _result_of(read: PartitionRead) -> FetchResult:
+    """A read without its batches."""
+    error = read.error
+    if error is None:
+        return FetchResult(
+            read.topic,
+            read.partition,
+            high_watermark=read.high_watermark,
+            log_start_offset=read.log_start_offset,
+        )
+    leader_id, leader_url = leader_of(error)
+    start, high_watermark = error.extra.get("log_start_offset"), error.extra.get("high_watermark")
+    return FetchResult(
+        read.topic,
+        read.partition,
+        error_code=error.code,
+        error=error.name,
+        message=error.detail,
+        high_watermark=high_watermark if isinstance(high_watermark, int) else NO_OFFSET,
+        log_start_offset=start if isinstance(start, int) else NO_OFFSET,
+        leader_id=leader_id,
+        leader_url=leader_url,
+    )

@@ -1,0 +1,172 @@
+"""The records endpoints, for any language: records in, records out, in the media type asked for."""
+
+from typing import Final
+
+import msgspec
+
+from kafkalite.api.errors import problem_response
+from kafkalite.api.exchange import Exchange, bool_parameter, int_parameter, timeout_parameter
+from kafkalite.broker.fetch import FetchPath, PartitionRead
+from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.broker.record_append import RecordAppendPath, RecordPlace
+from kafkalite.model.errors import InvalidRequestError, InvalidRequiredAcksError
+from kafkalite.model.record import Record
+from kafkalite.wire.media import Media, media_of_body, negotiate
+from kafkalite.wire.messages import ACKS_ALL, ACKS_LEADER, ACKS_NONE, FetchPartition, FetchRequest
+from kafkalite.wire.record_bodies import TAKEN, IncomingRecord, decode_records
+from kafkalite.wire.record_pages import OFFERED, RecordsPage, encode_page
+from kafkalite.wire.records import decode_batches
+
+_JSON: Final = Media.JSON.encode()
+_ACKS: Final = {"0": ACKS_NONE, "1": ACKS_LEADER, "all": ACKS_ALL, "-1": ACKS_ALL}
+_POST_PARAMETERS: Final = frozenset({"acks", "timeout_ms", "key", "partition"})
+_GET_PARAMETERS: Final = frozenset({"offset", "max_bytes", "timeout_ms", "text"})
+_TIMEOUT_MS: Final = 30_000
+_PAGE_BYTES: Final = 1 << 20
+_MAX_PAGE_BYTES: Final = 16 << 20
+_PIECE_BYTES: Final = 64 << 10
+"""Decoded at once; between pieces others run."""
+
+
+class RecordsEndpoint:
+    """Takes records into a topic, and gives the records of a partition."""
+
+    def __init__(
+        self,
+        partitions: PartitionTable,
+        append_path: RecordAppendPath,
+        fetch_path: FetchPath,
+        max_body_bytes: int,
+    ) -> None:
+        self._partitions = partitions
+        self._append_path = append_path
+        self._fetch_path = fetch_path
+        self._max_body_bytes = max_body_bytes
+
+    async def post(self, exchange: Exchange, topic: str, partition: int | None) -> None:
+        """Append the records of the body; answer where each went, or why it did not."""
+        media = media_of_body(exchange.header(b"content-type"), TAKEN)
+        query = exchange.query(_POST_PARAMETERS)
+        acks = _acks(query)
+        timeout_ms = timeout_parameter(query, _TIMEOUT_MS)
+        if "partition" in query:
+            if partition is not None:
+                raise InvalidRequestError("The path names the partition already")
+            partition = int_parameter(query, "partition", 0, most=2**31 - 1)
+        key = query["key"].encode() if "key" in query else None
+        if key is not None and media not in {Media.TEXT, Media.BYTES}:
+            raise InvalidRequestError(f"In {media} each record has its own key; drop ?key=")
+        body = await exchange.read_body(self._max_body_bytes)
+        incoming = decode_records(media, body, key=key)
+        if partition is not None:
+            incoming = [_placed(one, partition) for one in incoming]
+        places = await self._append_path.append(topic, incoming, acks=acks, timeout_ms=timeout_ms)
+        if all(place.error is not None for place in places):
+            await self._refuse(exchange, places)
+        elif acks == ACKS_NONE:
+            await exchange.respond(202, _JSON, b"{}")
+        else:
+            rows = b",".join([_place_row(place) for place in places])
+            await exchange.respond(200, _JSON, b'{"offsets":[%b]}' % rows)
+
+    async def get(self, exchange: Exchange, topic: str, partition: int) -> None:
+        """Answer a page of records, waiting for the first one up to `timeout_ms`."""
+        media = negotiate(exchange.header(b"accept"), OFFERED)
+        query = exchange.query(_GET_PARAMETERS)
+        text = bool_parameter(query, "text")
+        max_bytes = int_parameter(query, "max_bytes", _PAGE_BYTES, least=1)
+        timeout_ms = timeout_parameter(query, 0)
+        offset = self._offset(query, topic, partition)
+        max_bytes = min(max_bytes, _MAX_PAGE_BYTES)
+        request = FetchRequest(
+            [FetchPartition(topic, partition, offset, max_bytes)],
+            max_wait_ms=timeout_ms,
+            max_bytes=max_bytes,
+        )
+        reads = self._fetch_path.try_fetch(request, _PIECE_BYTES)
+        if reads is None:
+            reads = await exchange.while_connected(self._fetch_path.fetch(request, _PIECE_BYTES))
+        page = await self._page(reads[0], offset)
+        await exchange.respond(
+            200,
+            media.encode(),
+            encode_page(media, page, text=text),
+            ((b"x-next-offset", b"%d" % page.next_offset),),
+        )
+
+    def _offset(self, query: dict[str, str], topic: str, partition: int) -> int:
+        text = query.get("offset", "earliest")
+        if text not in {"earliest", "latest"}:
+            return int_parameter(query, "offset", 0)
+        offsets = self._partitions.get(topic, partition).offsets
+        return offsets.start if text == "earliest" else offsets.high_watermark
+
+    async def _page(self, read: PartitionRead, offset: int) -> RecordsPage:
+        if read.error is not None:
+            raise read.error
+        bound = self._partitions.get(read.topic, read.partition).settings.max_decompressed_bytes
+        records: list[Record] = []
+        next_offset = offset
+        for piece in read.pieces:
+            batches = await self._fetch_path.read_piece(piece)
+            # A batch may begin before the offset that was asked for.
+            records += [
+                record
+                for record in decode_batches(batches, max_bytes=bound)
+                if record.offset >= offset
+            ]
+            next_offset = piece.next_offset
+        return RecordsPage(
+            read.topic,
+            read.partition,
+            records,
+            next_offset,
+            read.high_watermark,
+            read.log_start_offset,
+        )
+
+    async def _refuse(self, exchange: Exchange, places: list[RecordPlace]) -> None:
+        """Nothing was taken: answer as the first error says, with the errors of all."""
+        first = places[0].error
+        assert first is not None
+        error = type(first)(
+            first.detail, **first.extra, offsets=[_place_document(place) for place in places]
+        )
+        await exchange.refuse(problem_response(error))
+
+
+def _acks(query: dict[str, str]) -> int:
+    text = query.get("acks", "all").lower()
+    if text not in _ACKS:
+        raise InvalidRequiredAcksError(f"acks must be 0, 1 or all, not {text[:40]!r}")
+    return _ACKS[text]
+
+
+def _placed(incoming: IncomingRecord, partition: int) -> IncomingRecord:
+    if incoming.partition not in {None, partition}:
+        raise InvalidRequestError(
+            f"A record names partition {incoming.partition}, the request names {partition}"
+        )
+    return incoming._replace(partition=partition)
+
+
+def _place_row(place: RecordPlace) -> bytes:
+    if place.error is None:
+        return b'{"partition":%d,"offset":%d}' % (place.partition, place.offset)
+    return msgspec.json.encode(_place_document(place))
+
+
+def _place_document(place: RecordPlace) -> dict[str, object]:
+    error = place.error
+    if error is None:
+        return {"partition": place.partition, "offset": place.offset}
+    document: dict[str, object] = {
+        "partition": place.partition,
+        "error": error.name,
+        "error_code": error.code,
+        "message": error.detail,
+        "retriable": error.retriable,
+    }
+    if place.offset >= 0:
+        document["offset"] = place.offset
+    return document

@@ -1,0 +1,300 @@
+"""The partitions that this broker holds, kept in step with the cluster's picture."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from kafkalite.broker.metadata_view import MetadataChange, MetadataView
+from kafkalite.broker.partition import Partition
+from kafkalite.config.topic_config import TopicSettings
+from kafkalite.model.cluster import Topic
+from kafkalite.model.errors import (
+    KafkaStorageError,
+    LeaderNotAvailableError,
+    LogError,
+    NotLeaderOrFollowerError,
+    UnknownTopicOrPartitionError,
+)
+from kafkalite.model.ids import NO_LEADER, BrokerId, TopicPartition
+from kafkalite.storage.log import Log
+
+_RETRY_S: Final = 5.0
+"""How long to wait before a log that could not be made or removed is tried again."""
+
+_log = logging.getLogger(__name__)
+
+
+class LogKeeper(Protocol):
+    """Makes and removes logs; its methods may be called from a thread, one at a time."""
+
+    def create_log(self, topic_partition: TopicPartition, topic: Topic) -> Log:
+        """Make the log of a partition, or give the one that is there."""
+
+    def remove_log(self, log: Log) -> None:
+        """Remove a log and what is below its directory."""
+
+
+class TopicCreator(Protocol):
+    """Creates topics that someone produces to."""
+
+    async def ensure(self, name: str) -> None:
+        """Return once the topic exists; raises a LogError when it cannot be created."""
+
+
+class PartitionTable:
+    """Partition by topic and number, for those that this broker is a replica of.
+
+    Follows the view: what is assigned to this broker is opened, what no longer is goes away. Lives
+    on the loop; logs are made and removed in a thread by one task, between `start()` and `stop()`.
+    """
+
+    def __init__(
+        self,
+        view: MetadataView,
+        keeper: LogKeeper,
+        creator: TopicCreator,
+        own_id: BrokerId,
+        *,
+        make_partition: Callable[[Log, TopicSettings], Partition],
+        settings_of: Callable[[Topic], TopicSettings],
+    ) -> None:
+        self._view = view
+        self._keeper = keeper
+        self._creator = creator
+        self._own_id = own_id
+        self._make_partition = make_partition
+        self._settings_of = settings_of
+        self._partitions: dict[TopicPartition, Partition] = {}
+        self._failures: dict[TopicPartition, KafkaStorageError] = {}
+        self._pending: dict[TopicPartition, None] = {}
+        """Partitions to look at, in the order in which they were noted."""
+        self._led: dict[str, list[int]] = {}
+        """Numbers of the partitions led here, by topic; made when asked for, dropped on change."""
+        self._news = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # -- looking --------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._partitions.values())
+
+    def __len__(self) -> int:
+        return len(self._partitions)
+
+    def get(self, topic: str, number: int) -> Partition:
+        """The partition, led by this broker or not.
+
+        Raises:
+            LogError: it does not exist, lives elsewhere, or its log cannot be used.
+        """
+        # A plain tuple: it equals the TopicPartition and costs less.
+        partition = self._partitions.get((topic, number))  # type: ignore[call-overload]
+        if partition is None:
+            raise self._missing(TopicPartition(topic, number))
+        found: Partition = partition
+        return found
+
+    async def find(self, topic: str, number: int) -> Partition:
+        """As `get`, but a topic that does not exist is created where the settings allow it."""
+        try:
+            return self.get(topic, number)
+        except UnknownTopicOrPartitionError:
+            if topic in self._view.topics:
+                raise
+        await self._creator.ensure(topic)
+        return self.get(topic, number)
+
+    async def partition_count(self, topic: str) -> int:
+        """How many partitions a topic has; creates it as `find` does."""
+        known = self._view.topics.get(topic)
+        if known is None:
+            await self._creator.ensure(topic)
+            known = self._view.topics.get(topic)
+            if known is None:
+                raise UnknownTopicOrPartitionError(f"Topic {topic} does not exist")
+        return known.partition_count
+
+    def led_partitions(self, topic: str) -> list[int]:
+        """Numbers of the topic's partitions that this broker leads."""
+        led = self._led.get(topic)
+        if led is None:
+            led = self._led[topic] = [
+                partition.topic_partition.partition
+                for partition in self._partitions.values()
+                if partition.topic_partition.topic == topic and partition.is_leader
+            ]
+        return led
+
+    @property
+    def failures(self) -> dict[TopicPartition, KafkaStorageError]:
+        """Partitions that belong here but cannot be served."""
+        return self._failures
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that the view names for this broker is open or has failed."""
+        return self._settled.is_set()
+
+    def _missing(self, topic_partition: TopicPartition) -> LogError:
+        topic = self._view.topics.get(topic_partition.topic)
+        if topic is None:
+            return UnknownTopicOrPartitionError(f"Topic {topic_partition.topic} does not exist")
+        if topic_partition.partition not in topic.assignment:
+            return UnknownTopicOrPartitionError(
+                f"Topic {topic.name} has {topic.partition_count} partitions, "
+                f"not number {topic_partition.partition}"
+            )
+        failure = self._failures.get(topic_partition)
+        if failure is not None:
+            return failure
+        state = self._view.states.get(topic_partition)
+        if state is None or state.leader in {NO_LEADER, self._own_id}:
+            return LeaderNotAvailableError(f"{topic_partition} has no leader at the moment")
+        return self.not_leader(topic_partition, state.leader)
+
+    def not_leader(
+        self, topic_partition: TopicPartition, leader: BrokerId
+    ) -> NotLeaderOrFollowerError:
+        """The refusal of a partition that another broker leads, telling who and where."""
+        broker = self._view.brokers.get(leader)
+        return NotLeaderOrFollowerError(
+            f"{topic_partition} is led by broker {leader}",
+            leader_id=leader,
+            **({"leader_url": broker.url} if broker else {}),
+        )
+
+    # -- following ------------------------------------------------------------------------------
+
+    def adopt(self, log: Log, topic: Topic) -> Partition:
+        """Take in a log that was opened at the start."""
+        partition = self._make_partition(log, self._settings_of(topic))
+        self._partitions[log.topic_partition] = partition
+        return partition
+
+    def start(self) -> None:
+        """Follow the view from now on, beginning with all that it holds."""
+        self._view.subscribe(self._on_change)
+        self._on_change(MetadataChange(frozenset(self._view.topics), frozenset(self._view.states)))
+        self._task = asyncio.create_task(self._follow(), name="partition-table")
+
+    async def stop(self) -> None:
+        """Follow no longer and lead no more; logs stay open."""
+        self._view.unsubscribe(self._on_change)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self.step_down()
+
+    def step_down(self) -> None:
+        """Stop leading anything until the view says so anew: the session is lost."""
+        self._led.clear()
+        for partition in self._partitions.values():
+            partition.step_down()
+
+    def reconfigure(self) -> None:
+        """The broker's own settings changed: derive every partition's anew."""
+        for topic_partition, partition in self._partitions.items():
+            topic = self._view.topics.get(topic_partition.topic)
+            if topic is not None:
+                partition.reconfigure(self._settings_of(topic))
+
+    def _on_change(self, change: MetadataChange) -> None:
+        self._led.clear()
+        for name in change.topics:
+            self._topic_changed(name)
+        for topic_partition in change.partitions:
+            partition = self._partitions.get(topic_partition)
+            state = self._view.states.get(topic_partition)
+            if partition is None:
+                self._note(topic_partition)
+            elif state is not None:
+                partition.apply(state)
+
+    def _topic_changed(self, name: str) -> None:
+        topic = self._view.topics.get(name)
+        held = [each for each in self._partitions if each.topic == name]
+        if topic is None:
+            for topic_partition in held:
+                self._note(topic_partition)
+            return
+        settings = self._settings_of(topic)
+        for topic_partition in held:
+            if self._belongs(topic_partition, topic):
+                self._partitions[topic_partition].reconfigure(settings)
+            else:
+                self._note(topic_partition)
+        for number in topic.assignment:
+            topic_partition = TopicPartition(name, number)
+            if topic_partition not in self._partitions and self._belongs(topic_partition, topic):
+                self._note(topic_partition)
+
+    def _belongs(self, topic_partition: TopicPartition, topic: Topic) -> bool:
+        """Whether this broker is a replica, of this topic and not of a namesake before it."""
+        partition = self._partitions.get(topic_partition)
+        if partition is not None and partition.log.topic_id != topic.topic_id:
+            return False
+        return self._own_id in topic.assignment.get(topic_partition.partition, ())
+
+    def _note(self, topic_partition: TopicPartition) -> None:
+        self._pending[topic_partition] = None
+        self._settled.clear()
+        self._news.set()
+
+    async def _follow(self) -> None:
+        while True:
+            self._news.clear()
+            failed: list[TopicPartition] = []
+            while self._pending:
+                topic_partition = next(iter(self._pending))
+                try:
+                    await self._settle(topic_partition)
+                except OSError as error:
+                    self._fail(topic_partition, error)
+                    failed.append(topic_partition)
+                except KafkaStorageError as error:
+                    self._fail(topic_partition, error)
+                    failed.append(topic_partition)
+                self._pending.pop(topic_partition, None)
+            self._settled.set()
+            if failed:
+                asyncio.get_running_loop().call_later(_RETRY_S, self._note_all, failed)
+            await self._news.wait()
+
+    def _note_all(self, topic_partitions: list[TopicPartition]) -> None:
+        for topic_partition in topic_partitions:
+            self._note(topic_partition)
+
+    def _fail(self, topic_partition: TopicPartition, error: Exception) -> None:
+        if topic_partition not in self._failures:
+            _log.error("%s cannot be served: %s", topic_partition, error)
+        self._failures[topic_partition] = (
+            error
+            if isinstance(error, KafkaStorageError)
+            else KafkaStorageError(f"The log of {topic_partition} cannot be used: {error}")
+        )
+
+    async def _settle(self, topic_partition: TopicPartition) -> None:
+        """Open or remove one partition, as the view says now."""
+        topic = self._view.topics.get(topic_partition.topic)
+        partition = self._partitions.get(topic_partition)
+        if partition is not None and (topic is None or not self._belongs(topic_partition, topic)):
+            del self._partitions[topic_partition]
+            partition.close(
+                UnknownTopicOrPartitionError(f"{topic_partition} is no longer on this broker")
+            )
+            await asyncio.to_thread(self._keeper.remove_log, partition.log)
+            partition = None
+        if topic is None or not self._belongs(topic_partition, topic):
+            self._failures.pop(topic_partition, None)
+            return
+        if partition is None:
+            log = await asyncio.to_thread(self._keeper.create_log, topic_partition, topic)
+            partition = self.adopt(log, topic)
+            self._failures.pop(topic_partition, None)
+        state = self._view.states.get(topic_partition)
+        if state is not None:
+            partition.apply(state)
+        self._led.clear()

@@ -1,0 +1,163 @@
+"""The produce path of any language: choose partitions, make batches of records, append them."""
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from kafkalite.broker.append import check_acks, wait_until
+from kafkalite.broker.partition import Appended, Partition
+from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.broker.probes import DataProbe
+from kafkalite.model.clock import Clock
+from kafkalite.model.errors import LogError
+from kafkalite.model.partitioning import partition_for_key
+from kafkalite.model.record import Record
+from kafkalite.wire.batch import HEADER_SIZE
+from kafkalite.wire.messages import ACKS_ALL
+from kafkalite.wire.record_bodies import IncomingRecord
+from kafkalite.wire.records import encode_batch_with_header
+
+_BATCH_TARGET_BYTES: Final = 512 << 10
+"""Records that come together share a batch until it is about this large."""
+_YIELD_BYTES: Final = _BATCH_TARGET_BYTES // 2
+"""Let others run after a batch of this size."""
+_RECORD_OVERHEAD_BYTES: Final = 64
+"""More than a record takes beside its key, value and headers."""
+
+
+class RecordPlace(NamedTuple):
+    """Where a record went, or why it did not; offset -1 when it is not in the log."""
+
+    partition: int
+    offset: int
+    error: LogError | None = None
+
+
+class _Run(NamedTuple):
+    """Records of one request that share a batch."""
+
+    partition: Partition
+    appended: Appended
+    indexes: list[int]
+
+
+class RecordAppendPath:
+    """Appends records one by one or many at a time, as they come over HTTP. Lives on the loop."""
+
+    def __init__(self, partitions: PartitionTable, clock: Clock, probe: DataProbe) -> None:
+        self._partitions = partitions
+        self._clock = clock
+        self._probe = probe
+
+    async def append(
+        self, topic: str, incoming: Sequence[IncomingRecord], *, acks: int, timeout_ms: int
+    ) -> list[RecordPlace]:
+        """Append each record to the partition it names, or its key chooses, or else one for all.
+
+        Gives the place of each record, in their order.
+
+        Raises:
+            LogError: nothing was appended: the topic is not there, or `acks` is illegal.
+        """
+        check_acks(acks)
+        acks_all = acks == ACKS_ALL
+        places = [_NOWHERE] * len(incoming)
+        runs: list[_Run] = []
+        for number, indexes in (await self._group(topic, incoming)).items():
+            try:
+                partition = await self._partitions.find(topic, number)
+            except LogError as error:
+                self._refuse(indexes, number, error, places)
+                continue
+            for chunk in _chunks(incoming, indexes, partition.settings.max_message_bytes):
+                batch, header = encode_batch_with_header(
+                    [incoming[index].record for index in chunk], now_ms=self._clock.wall_ms()
+                )
+                try:
+                    appended = partition.append_built(batch, header, acks_all=acks_all)
+                except LogError as error:
+                    self._refuse(chunk, number, error, places)
+                    continue
+                self._probe.appended(len(chunk), len(batch))
+                runs.append(_Run(partition, appended, chunk))
+                if len(batch) >= _YIELD_BYTES:
+                    await asyncio.sleep(0)
+        _note(runs, places)
+        if acks_all:
+            await self._wait(runs, self._clock.monotonic_ms() + timeout_ms, places)
+        return places
+
+    async def _group(self, topic: str, incoming: Sequence[IncomingRecord]) -> dict[int, list[int]]:
+        """Indexes of the records by the partition that each one goes to."""
+        count = await self._partitions.partition_count(topic)
+        groups: dict[int, list[int]] = {}
+        chosen: int | None = None
+        for index, (record, named) in enumerate(incoming):
+            if named is not None:
+                number = named
+            elif record.key is not None:
+                number = partition_for_key(record.key, count)
+            else:
+                if chosen is None:
+                    chosen = self._choose(topic, count)
+                number = chosen
+            groups.setdefault(number, []).append(index)
+        return groups
+
+    def _choose(self, topic: str, count: int) -> int:
+        """A partition for records without a key: one that this broker leads where there is one."""
+        led = self._partitions.led_partitions(topic)
+        return random.choice(led) if led else random.randrange(count)
+
+    async def _wait(self, runs: list[_Run], deadline_ms: int, places: list[RecordPlace]) -> None:
+        for run in runs:
+            failure = await wait_until(run.partition, run.appended, deadline_ms, self._clock)
+            if failure is not None:
+                self._probe.produce_errors += 1
+                for index in run.indexes:
+                    places[index] = places[index]._replace(error=failure)
+
+    def _refuse(
+        self, indexes: Sequence[int], number: int, error: LogError, places: list[RecordPlace]
+    ) -> None:
+        self._probe.produce_errors += 1
+        for index in indexes:
+            places[index] = RecordPlace(number, -1, error)
+
+
+_NOWHERE: Final = RecordPlace(-1, -1)
+
+
+def _note(runs: Sequence[_Run], places: list[RecordPlace]) -> None:
+    for run in runs:
+        number = run.partition.topic_partition.partition
+        for offset, index in enumerate(run.indexes, run.appended.base_offset):
+            places[index] = RecordPlace(number, offset)
+
+
+def _chunks(
+    incoming: Sequence[IncomingRecord], indexes: list[int], max_batch_bytes: int
+) -> Iterator[list[int]]:
+    """Indexes in parts that fit a batch each; a record that is too large is a part of its own."""
+    if len(indexes) == 1:
+        yield indexes
+        return
+    target = min(_BATCH_TARGET_BYTES, max_batch_bytes - HEADER_SIZE)
+    chunk: list[int] = []
+    size = 0
+    for index in indexes:
+        record_size = _size(incoming[index].record)
+        if chunk and size + record_size > target:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(index)
+        size += record_size
+    yield chunk
+
+
+def _size(record: Record) -> int:
+    size = len(record.value or b"") + len(record.key or b"") + _RECORD_OVERHEAD_BYTES
+    for name, data in record.headers:
+        size += len(name) * 4 + len(data or b"") + _RECORD_OVERHEAD_BYTES
+    return size

@@ -1,0 +1,109 @@
+"""Bodies of any media type become records, or a clear refusal."""
+
+import msgspec
+import pytest
+
+from kafkalite.model.errors import InvalidRequestError
+from kafkalite.model.record import Record
+from kafkalite.wire.media import Media
+from kafkalite.wire.record_bodies import IncomingRecord, decode_records
+
+
+def _only(media: Media, body: bytes, key: bytes | None = None) -> IncomingRecord:
+    (record,) = decode_records(media, body, key=key)
+    return record
+
+
+def test_json_values_are_kept_as_the_bytes_that_came() -> None:
+    body = b'{"records":[{"key":"UA","value":{"a": 1e2,  "b":[true]},"partition":3,"timestamp":7}]}'
+    assert _only(Media.JSON, body) == IncomingRecord(
+        Record(b'{"a": 1e2,  "b":[true]}', b'"UA"', 7), 3
+    )
+
+
+@pytest.mark.parametrize("value", [b"0", b"false", b'""', b"{}", b"[]", b"12345678901234567890123"])
+def test_json_values_that_look_empty_or_too_large_are_kept(value: bytes) -> None:
+    assert _only(Media.JSON, b'{"records":[{"value":%b}]}' % value).record.value == value
+
+
+@pytest.mark.parametrize("body", [b'{"records":[{}]}', b'{"records":[{"value":null,"key":null}]}'])
+def test_json_null_is_no_value_and_no_key(body: bytes) -> None:
+    assert _only(Media.JSON, body) == IncomingRecord(Record(None))
+
+
+def test_text_and_base64_are_decoded_where_the_record_says_so() -> None:
+    body = b"""{"records":[{"key":"UA","key_encoding":"text","value":"AP8=",
+                            "value_encoding":"base64"}]}"""
+    assert _only(Media.JSON, body).record == Record(b"\x00\xff", b"UA")
+
+
+def test_headers_come_as_an_object_or_as_a_list() -> None:
+    as_object = _only(Media.JSON, b'{"records":[{"value":1,"headers":{"a":"x","b":null}}]}')
+    as_list = _only(
+        Media.JSON,
+        b"""{"records":[{"value":1,"headers":[{"key":"a","value":"x"},{"key":"a","value":"eA==",
+            "value_encoding":"base64"},{"key":"b"}]}]}""",
+    )
+    assert as_object.record.headers == (("a", b"x"), ("b", None))
+    assert as_list.record.headers == (("a", b"x"), ("a", b"x"), ("b", None))
+
+
+def test_ndjson_is_a_record_a_line() -> None:
+    records = decode_records(Media.NDJSON, b'{"value":1}\n{"value":2,"key":"k"}\n\n')
+    assert [one.record for one in records] == [Record(b"1"), Record(b"2", b'"k"')]
+
+
+def test_text_is_a_record_a_line_whatever_ends_it() -> None:
+    records = decode_records(Media.TEXT, b"one\r\n\ntwo \xff", key=b"k")
+    assert [one.record for one in records] == [
+        Record(b"one", b"k"),
+        Record(b"", b"k"),
+        Record(b"two \xff", b"k"),
+    ]
+
+
+def test_any_other_body_is_one_record() -> None:
+    assert _only(Media.BYTES, b"\x00\n\xff", b"k").record == Record(b"\x00\n\xff", b"k")
+
+
+def test_msgpack_takes_bin_str_and_nil() -> None:
+    body = msgspec.msgpack.encode(
+        {"records": [{"value": b"\xff", "key": "k", "headers": [["h", b"x"], ["i", None]]}]}
+    )
+    assert _only(Media.MSGPACK, body).record == Record(
+        b"\xff", b"k", -1, (("h", b"x"), ("i", None))
+    )
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        (Media.JSON, b""),
+        (Media.JSON, b"[]"),
+        (Media.JSON, b"{}"),
+        (Media.JSON, b'{"records":[]}'),
+        (Media.JSON, b'{"records":[{"vaule":1}]}'),
+        (Media.JSON, b'{"records":[{"value":tru}]}'),
+        (Media.JSON, b'{"records":[{"value":1}]'),
+        (Media.JSON, b'{"records":[{"value":"\xff"}]}'),
+        (Media.JSON, b'{"records":[{"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"),
+        (Media.JSON, b'{"records":[{"value":"!!","value_encoding":"base64"}]}'),
+        (Media.JSON, b'{"records":[{"value":{},"value_encoding":"text"}]}'),
+        (Media.JSON, b'{"records":[{"value":1,"value_encoding":"rot13"}]}'),
+        (Media.JSON, b'{"records":[{"value":1,"timestamp":-1}]}'),
+        (Media.JSON, b'{"records":[{"value":1,"timestamp":9223372036854775808}]}'),
+        (Media.JSON, b'{"records":[{"value":1,"partition":"0"}]}'),
+        (Media.JSON, b'{"records":[{"value":1,"headers":{"a":1}}]}'),
+        (Media.NDJSON, b""),
+        (Media.NDJSON, b'{"value":1}\nrubbish\n'),
+        (Media.TEXT, b""),
+        (Media.MSGPACK, b"\xc1"),
+        (Media.MSGPACK, msgspec.msgpack.encode({"records": [{"value": 1}]})),
+        (Media.MSGPACK, msgspec.msgpack.encode({"records": [{"value": b"", "key": []}]})),
+    ],
+)
+def test_body_is_refused_when_it_is_not_what_its_media_type_promises(
+    media: Media, body: bytes
+) -> None:
+    with pytest.raises(InvalidRequestError):
+        decode_records(media, body)

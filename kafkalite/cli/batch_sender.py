@@ -108,6 +108,10 @@ class BatchSender:
                 self._create_topic()
             except NoBrokerError as error:
                 self._wait(error)
+            except LogError as error:
+                if not error.retriable:
+                    raise
+                self._wait(error)
 
     def close(self) -> None:
         for connection in self._connections.values():
@@ -261,14 +265,14 @@ class BatchSender:
             raise error(result.message or f"Topic '{self._topic}' does not exist.")
         self._wait(NoBrokerError(f"Topic '{self._topic}' is being created."), is_news=False)
 
-    def _wait(self, error: NoBrokerError, *, is_news: bool = True) -> None:
+    def _wait(self, error: NoBrokerError | LogError, *, is_news: bool = True) -> None:
         """Pause for something that may heal; raises `error` when that lasts too long."""
         now = time.monotonic()
         if self._waiting_since is None:
             self._waiting_since = now
             if is_news:
                 limit_s = self._options.max_block_ms / 1000
-                self._on_notice(f"{error} Trying again for up to {limit_s:g} s.")
+                self._on_notice(f"{str(error).rstrip('.')}. Trying again for {limit_s:g} s.")
         elif now - self._waiting_since > self._options.max_block_ms / 1000:
             raise error
         self._pause()

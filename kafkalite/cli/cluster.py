@@ -67,15 +67,18 @@ class Cluster:
         )
 
     @classmethod
-    def from_arguments(cls, args: argparse.Namespace) -> Self:
+    def from_arguments(cls, args: argparse.Namespace, *, retry_for_s: float = _RETRY_FOR_S) -> Self:
         """The cluster that `--bootstrap-server` or `--zookeeper` names.
+
+        `retry_for_s` is how long a request is repeated that a broker cannot serve at the moment;
+        0 for commands that have their own idea of it.
 
         Raises:
             CommandError: an address is malformed, or ZooKeeper knows no broker.
         """
         if args.bootstrap_server is not None:
-            return cls(parse_bootstrap(args.bootstrap_server))
-        return cls(_find_through_zookeeper(args.zookeeper))
+            return cls(parse_bootstrap(args.bootstrap_server), retry_for_s=retry_for_s)
+        return cls(_find_through_zookeeper(args.zookeeper), retry_for_s=retry_for_s)
 
     def close(self) -> None:
         self._http.close()

@@ -143,7 +143,10 @@ def run(args: argparse.Namespace) -> int:
     check_topic_name(args.topic)
     options = _options(args)
     lines = LineParser({**load_properties(args.reader_config), **dict(args.property or [])})
-    with Interruption() as interruption, Cluster.from_arguments(args) as cluster:
+    with (
+        Interruption() as interruption,
+        Cluster.from_arguments(args, retry_for_s=0) as cluster,
+    ):
         source = LineSource(_STDIN, options.buffer_bytes)
         producer = _ConsoleProducer(cluster, args.topic, options, lines, interruption)
         return producer.run(source)

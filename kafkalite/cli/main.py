@@ -36,6 +36,8 @@ _COMMANDS: Final = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `kafkalite COMMAND ...`; gives the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     name = arguments[0] if arguments else ""
     if name in {"-h", "--help"}:
         print(_usage())
@@ -71,6 +73,9 @@ def _run(name: str, command: _Command, arguments: list[str]) -> int:
         # Whoever read our output has seen enough. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         exit_code = 0
+    except OSError as error:
+        print(f"kafkalite {name} failed: {error}", file=sys.stderr)
+        exit_code = EXIT_FAILURE
     return exit_code
 
 

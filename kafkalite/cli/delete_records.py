@@ -1,0 +1,116 @@
+"""`kafkalite delete-records`: kafka-delete-records, deletes what lies below given offsets."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.command_line import (
+    CommandParser,
+    add_connection_arguments,
+    check_connection_arguments,
+)
+from kafkalite.cli.failure import EXIT_FAILURE, CommandError
+from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
+from kafkalite.model.ids import TopicPartition
+
+_VERSION: Final = 1
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    topic: str
+    partition: int
+    offset: int
+    """Records below it go; -1 stands for the high watermark: all of them."""
+
+
+class _OffsetFile(msgspec.Struct, frozen=True):
+    partitions: list[_Entry]
+    version: int = _VERSION
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Declare kafka-delete-records' options on `parser`."""
+    add_connection_arguments(parser)
+    parser.add_argument(
+        "--offset-json-file",
+        metavar="FILE",
+        help='{"partitions":[{"topic":"t","partition":0,"offset":10}],"version":1}: records below '
+        "each offset are deleted; -1 deletes all",
+    )
+    parser.set_defaults(parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Delete what the file says; gives the exit code."""
+    check_connection_arguments(args.parser, args)
+    args.parser.require(args, ["offset-json-file"])
+    wanted = _read(args.offset_json_file)
+    exit_code = 0
+    with Cluster.from_arguments(args) as cluster:
+        print("Executing records delete operation")
+        leaders = _leaders(cluster, {found.topic for found in wanted})
+        print("Records delete operation completed:")
+        for found, offset in wanted.items():
+            try:
+                low_watermark = cluster.delete_records(*found, offset, leaders.get(found))
+            except LogError as error:
+                print(f"partition: {found}\terror: {error}")
+                exit_code = EXIT_FAILURE
+            else:
+                print(f"partition: {found}\tlow_watermark: {low_watermark}")
+    return exit_code
+
+
+def _read(file: str) -> dict[TopicPartition, int]:
+    """Offsets by partition, checked.
+
+    Raises:
+        CommandError: the file cannot be read, or is not what it should be.
+    """
+    try:
+        content = msgspec.json.decode(Path(file).read_bytes(), type=_OffsetFile)
+    except OSError as error:
+        raise CommandError(f"Cannot read {file}: {error.strerror}.") from None
+    except msgspec.ValidationError as error:
+        raise CommandError(f"{file} is no list of offsets: {error}.") from None
+    except msgspec.DecodeError as error:
+        raise CommandError(f"The input string is not a valid JSON: {file}: {error}.") from None
+    if content.version != _VERSION:
+        raise CommandError(f"Not supported version field value {content.version}")
+    if not content.partitions:
+        raise CommandError(f"{file} names no partition.")
+    wanted: dict[TopicPartition, int] = {}
+    twice: list[str] = []
+    for entry in content.partitions:
+        found = TopicPartition(entry.topic, entry.partition)
+        if entry.offset < -1 or entry.partition < 0:
+            raise CommandError(
+                f"{file}: partition {found} offset {entry.offset}: a partition is 0 or more, "
+                "an offset too, or -1 for all records"
+            )
+        if found in wanted:
+            twice.append(str(found))
+        wanted[found] = entry.offset
+    if twice:
+        raise CommandError(
+            f"Offset json file contains duplicate topic partitions: {','.join(twice)}"
+        )
+    return wanted
+
+
+def _leaders(cluster: Cluster, topics: set[str]) -> dict[TopicPartition, str]:
+    """Where to send each request, as far as partitions exist and have a leader."""
+    urls = cluster.broker_urls()
+    leaders = {}
+    for topic in topics:
+        try:
+            description = cluster.topic(topic)
+        except UnknownTopicOrPartitionError:
+            continue  # the request for its partitions says so
+        for partition in description.partitions:
+            if partition.leader in urls:
+                leaders[TopicPartition(topic, partition.partition)] = urls[partition.leader]
+    return leaders

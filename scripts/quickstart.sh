@@ -71,24 +71,15 @@ sys.exit(serving_pid(Path(sys.argv[1])) is None)
 PYTHON
 }
 
-# Whether the broker whose logs are in $data answers at its port.
+# Whether the broker whose logs are in $data is running.
 broker_runs() {
-    [ -e "$data/broker-0/meta.properties" ] && "$python" -P - "$port" "$data/broker-0" <<'PYTHON'
-import json
+    "$python" -P - "$data/broker-0" <<'PYTHON'
 import sys
-import urllib.request
 from pathlib import Path
 
-port, directory = sys.argv[1:]
-# A proxy in the environment has no business with this machine's own port.
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-try:
-    with opener.open(f"http://127.0.0.1:{port}/v1/cluster", timeout=5) as answer:
-        cluster_id = json.load(answer)["cluster_id"]
-except (OSError, ValueError, KeyError):
-    sys.exit(1)
-lines = Path(directory, "meta.properties").read_text(encoding="utf-8").splitlines()
-sys.exit(f"cluster.id={cluster_id}" not in lines)
+from kafkalite.storage.directory_lock import holder_of
+
+sys.exit(holder_of(Path(sys.argv[1])) is None)
 PYTHON
 }
 
@@ -136,10 +127,8 @@ TEXT
 }
 
 start_broker() {
-    local running_port
-    running_port="$(sed -n 's|^listeners=.*:||p' "$broker_file" 2>/dev/null || true)"
-    if [ -n "$running_port" ] && port="$running_port" broker_runs; then
-        port="$running_port"
+    if broker_runs; then
+        port="$(sed -n 's|^listeners=.*:||p' "$broker_file")"
         echo "The broker is running already, at port $port."
         return
     fi
@@ -158,7 +147,8 @@ TEXT
 
 stop_cluster() {
     local found=false
-    if [ -e "$broker_file" ] && "$ROOT/scripts/kafka-server-stop.sh" "$broker_file"; then
+    if broker_runs; then
+        "$ROOT/scripts/kafka-server-stop.sh" "$broker_file"
         found=true
     fi
     if zookeeper_runs; then

@@ -14,23 +14,27 @@ ConfigUpdate = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Given the overrides as they are, gives them as they shall be; may raise a LogError."""
 
 
-class StoreUnavailableError(Exception):
+class StoreError(Exception):
+    """The store refused, or holds something unusable; the message is a sentence for people."""
+
+
+class StoreUnavailableError(StoreError):
     """The store cannot be reached, or did not answer in time: a write may have happened or not."""
 
 
-class StoreConflictError(Exception):
+class StoreConflictError(StoreError):
     """Others kept changing the same thing; nothing was written."""
 
 
-class FencedControllerError(Exception):
+class FencedControllerError(StoreError):
     """Another broker is the controller by now; nothing was written."""
 
 
 class MetadataStore(Protocol):
     """The cluster's metadata as any broker may change it.
 
-    Nothing is returned: what was written comes back through the MetadataView. Every method raises
-    StoreUnavailableError, and a LogError where the store's contents forbid the change.
+    Nothing is returned: what was written comes back through the MetadataView. Every method may
+    raise StoreError, and a LogError where the store's contents forbid the change.
     """
 
     async def create_topic(self, topic: Topic) -> None:
@@ -78,8 +82,11 @@ class ControllerClaim:
 
 
 class ControllerStore(Protocol):
-    """What only the elected controller does. Everything raises StoreUnavailableError, and what
-    takes a claim raises FencedControllerError once another broker has been elected."""
+    """What only the elected controller does.
+
+    Every method may raise StoreError; what takes a claim raises FencedControllerError once another
+    broker has been elected.
+    """
 
     async def claim(self, broker_id: BrokerId) -> ControllerClaim | None:
         """Try to become the controller, once. None: another broker is it."""
@@ -93,7 +100,8 @@ class ControllerStore(Protocol):
         """Write states in as few transactions as possible.
 
         Gives what is true afterwards of each partition: the new state, or where another writer came
-        first the one it wrote, or None for a partition that has none.
+        first the one it wrote, or None for a partition that has none. A partition whose stored
+        state cannot be read is left out.
         """
 
     async def remove_topic(self, claim: ControllerClaim, name: str) -> None:

@@ -55,9 +55,16 @@ class DeletionsChanged:
 
 @dataclass(frozen=True, slots=True)
 class StatesObserved:
-    """These states are now true: written by an effect, read after a conflict, or changed by others.
+    """These states were read: somebody wrote them, perhaps this controller. None: it is gone."""
 
-    None: the partition has no state.
+    states: Mapping[TopicPartition, PartitionState | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StatesWritten:
+    """What a WriteStates effect came to: the state that is now true of each of its partitions.
+
+    The planned one, or where another writer came first the one it wrote; None: there is none.
     """
 
     states: Mapping[TopicPartition, PartitionState | None]
@@ -95,6 +102,7 @@ Event = (
     | TopicsChanged
     | DeletionsChanged
     | StatesObserved
+    | StatesWritten
     | StatesFailed
     | TopicRemoved
     | RemovalFailed
@@ -117,7 +125,7 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class WriteStates:
-    """Write these states; answer with StatesObserved (or StatesFailed) for every partition."""
+    """Write these states; answer with StatesWritten (or StatesFailed) for every partition."""
 
     changes: tuple[StateChange, ...]
 

@@ -1,0 +1,311 @@
+"""Every payload in ZooKeeper: JSON as Kafka writes it, compact, with a `version`.
+
+    /brokers/ids/N      {"features":{},"listener_security_protocol_map":{"HTTP":"HTTP"},
+                         "endpoints":["HTTP://host:port"],"jmx_port":-1,"port":P,"host":H,
+                         "version":5,"timestamp":"ms"[,"rack":R]}
+    /brokers/topics/T   {"partitions":{"0":[0],..},"topic_id":ID,"adding_replicas":{},
+                         "removing_replicas":{},"version":3}
+    .../P/state         {"controller_epoch":1,"leader":0,"version":1,"leader_epoch":0,"isr":[0]}
+    /controller         {"version":2,"brokerid":0,"timestamp":"ms"}
+    /controller_epoch   the epoch in decimal
+    /config/E/N         {"version":1,"config":{key:value}}
+    /config/changes/*   {"version":2,"entity_path":"topics/T"}
+    /cluster/id         {"version":"1","id":ID}
+    /brokers/state_changes/* (ours)
+                        {"version":1,"topics":[T,..],"states":[{"topic":T,"partition":P,
+                         "state":{as above},"state_version":V},..]}
+                        topics: look at these again; states: as they are now
+
+A reader takes any version in which it finds what it needs. A writer that replaces a payload keeps
+the members it does not know: give it those of the old one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from kafkalite.config.listener import SCHEME, Listener, parse_listener
+from kafkalite.coordination.errors import MalformedZnodeError
+from kafkalite.model.cluster import Broker, PartitionState, Topic
+from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
+
+Members = Mapping[str, Any]
+"""A decoded JSON object."""
+
+NO_MEMBERS: Final[Members] = {}
+_STATE_MEMBERS: Final = frozenset({"controller_epoch", "leader", "version", "leader_epoch", "isr"})
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class StateNotice:
+    """One partition's state in a change notice."""
+
+    partition: TopicPartition
+    state: PartitionState
+    unknown: Members = field(default_factory=dict)
+    """Members of the state that this version of the program does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNotice:
+    """What somebody changed."""
+
+    topics: tuple[str, ...]
+    """Created, reassigned or deleted: to be read again."""
+    states: tuple[StateNotice, ...]
+
+
+# -- brokers --------------------------------------------------------------------------------------
+
+
+def encode_broker(broker: Broker) -> bytes:
+    listener = Listener(broker.host, broker.port)
+    members: dict[str, Any] = {
+        "features": {},
+        "listener_security_protocol_map": {SCHEME: SCHEME},
+        "endpoints": [str(listener)],
+        "jmx_port": -1,
+        "port": broker.port,
+        "host": broker.host,
+        "version": 5,
+        "timestamp": str(broker.timestamp_ms),
+    }
+    if broker.rack is not None:
+        members["rack"] = broker.rack
+    return _encode(members)
+
+
+def decode_broker(path: str, data: bytes, broker_id: int, epoch: int) -> Broker:
+    """Read a registration; `epoch` is the zxid that created it.
+
+    Raises:
+        MalformedZnodeError: also when it has no endpoint of ours.
+    """
+    members = _decode(path, data)
+    endpoints = _list(path, members, "endpoints", str)
+    listener = None
+    for endpoint in endpoints:
+        if endpoint.upper().startswith(f"{SCHEME}://"):
+            try:
+                listener = parse_listener(endpoint)
+            except ValueError as error:
+                raise MalformedZnodeError(path, str(error)) from error
+    if listener is None:
+        raise MalformedZnodeError(path, f"none of its endpoints {endpoints} is {SCHEME}://")
+    rack = members.get("rack")
+    return Broker(
+        BrokerId(broker_id),
+        listener.host,
+        listener.port,
+        rack if isinstance(rack, str) else None,
+        epoch,
+        _decimal(path, members, "timestamp"),
+    )
+
+
+# -- topics and partitions ------------------------------------------------------------------------
+
+
+def encode_topic(topic: Topic, before: Members = NO_MEMBERS) -> bytes:
+    """Write an assignment; `before` are the members of the payload that it replaces."""
+    return _encode(
+        {
+            "adding_replicas": {},
+            "removing_replicas": {},
+            "version": 3,
+            **before,
+            "partitions": {str(number): list(ids) for number, ids in topic.assignment.items()},
+            "topic_id": topic.topic_id,
+        }
+    )
+
+
+def decode_topic(
+    path: str, data: bytes, name: str, config: Mapping[str, str]
+) -> tuple[Topic, Members]:
+    """Read an assignment; gives the topic, with its `config`, and the payload's members."""
+    members = _decode(path, data)
+    partitions = _member(path, members, "partitions", dict)
+    assignment = {}
+    for number, replicas in partitions.items():
+        if not number.isdecimal() or not _all_of(replicas, int):
+            raise MalformedZnodeError(path, f"partition {number!r} is assigned to {replicas!r}")
+        assignment[int(number)] = tuple(BrokerId(replica) for replica in replicas)
+    topic_id = TopicId(_member(path, members, "topic_id", str))
+    return Topic(name, topic_id, dict(sorted(assignment.items())), config), members
+
+
+def encode_state(state: PartitionState, unknown: Members = NO_MEMBERS) -> bytes:
+    """Write a state; `unknown` are members of the old one that are to be kept."""
+    return _encode(_state_members(state, unknown))
+
+
+def decode_state(path: str, data: bytes, version: int) -> tuple[PartitionState, Members]:
+    """Read a state that is stored in this znode version; gives it and what it has beside."""
+    return _read_state(path, _decode(path, data), version)
+
+
+def _state_members(state: PartitionState, unknown: Members) -> dict[str, Any]:
+    return {
+        "controller_epoch": state.controller_epoch,
+        "leader": state.leader,
+        "version": 1,
+        "leader_epoch": state.leader_epoch,
+        "isr": list(state.isr),
+        **unknown,
+    }
+
+
+def _read_state(path: str, members: Members, version: int) -> tuple[PartitionState, Members]:
+    state = PartitionState(
+        BrokerId(_member(path, members, "leader", int)),
+        LeaderEpoch(_member(path, members, "leader_epoch", int)),
+        tuple(BrokerId(member) for member in _list(path, members, "isr", int)),
+        ControllerEpoch(_member(path, members, "controller_epoch", int)),
+        version,
+    )
+    if members.keys() <= _STATE_MEMBERS:
+        return state, NO_MEMBERS
+    return state, {key: value for key, value in members.items() if key not in _STATE_MEMBERS}
+
+
+# -- notices --------------------------------------------------------------------------------------
+
+
+def encode_change_notice(topics: Iterable[str] = (), states: Iterable[StateNotice] = ()) -> bytes:
+    return _encode(
+        {
+            "version": 1,
+            "topics": list(topics),
+            "states": [
+                {
+                    "topic": notice.partition.topic,
+                    "partition": notice.partition.partition,
+                    "state": _state_members(notice.state, notice.unknown),
+                    "state_version": notice.state.version,
+                }
+                for notice in states
+            ],
+        }
+    )
+
+
+def decode_change_notice(path: str, data: bytes) -> ChangeNotice:
+    members = _decode(path, data)
+    states = []
+    for entry in _list(path, members, "states", dict):
+        version = _member(path, entry, "state_version", int)
+        state, unknown = _read_state(path, _member(path, entry, "state", dict), version)
+        partition = TopicPartition(
+            _member(path, entry, "topic", str), _member(path, entry, "partition", int)
+        )
+        states.append(StateNotice(partition, state, unknown))
+    return ChangeNotice(tuple(_list(path, members, "topics", str)), tuple(states))
+
+
+def encode_config_change(entity_path: str) -> bytes:
+    """Say that the configuration of `topics/T` or `brokers/N` changed."""
+    return _encode({"version": 2, "entity_path": entity_path})
+
+
+def decode_config_change(path: str, data: bytes) -> str:
+    return _member(path, _decode(path, data), "entity_path", str)
+
+
+# -- configuration --------------------------------------------------------------------------------
+
+
+def encode_config(config: Mapping[str, str], before: Members = NO_MEMBERS) -> bytes:
+    return _encode({"version": 1, **before, "config": dict(sorted(config.items()))})
+
+
+def decode_config(path: str, data: bytes) -> tuple[Mapping[str, str], Members]:
+    """Read overrides; gives them and the payload's members."""
+    members = _decode(path, data)
+    config = _member(path, members, "config", dict)
+    if not _all_of(config.values(), str):
+        raise MalformedZnodeError(path, f"its values are not all strings: {config}")
+    return config, members
+
+
+# -- cluster and controller -----------------------------------------------------------------------
+
+
+def encode_cluster_id(cluster_id: str) -> bytes:
+    return _encode({"version": "1", "id": cluster_id})
+
+
+def decode_cluster_id(path: str, data: bytes) -> str:
+    return _member(path, _decode(path, data), "id", str)
+
+
+def encode_controller(broker_id: BrokerId, timestamp_ms: int) -> bytes:
+    return _encode({"version": 2, "brokerid": broker_id, "timestamp": str(timestamp_ms)})
+
+
+def decode_controller(path: str, data: bytes) -> BrokerId:
+    return BrokerId(_member(path, _decode(path, data), "brokerid", int))
+
+
+def encode_controller_epoch(epoch: int) -> bytes:
+    return str(epoch).encode()
+
+
+def decode_controller_epoch(path: str, data: bytes) -> ControllerEpoch:
+    try:
+        return ControllerEpoch(int(data))
+    except ValueError:
+        raise MalformedZnodeError(path, f"{data[:40]!r} is not a number") from None
+
+
+# -- JSON -----------------------------------------------------------------------------------------
+
+
+def _encode(members: Members) -> bytes:
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _decode(path: str, data: bytes) -> dict[str, Any]:
+    try:
+        members = json.loads(data)
+    except ValueError as error:
+        raise MalformedZnodeError(path, f"it is not JSON ({error}): {data[:80]!r}") from None
+    except RecursionError:
+        raise MalformedZnodeError(path, "its JSON is nested too deeply") from None
+    if not isinstance(members, dict):
+        raise MalformedZnodeError(path, f"it is not a JSON object: {data[:80]!r}")
+    return members
+
+
+def _is_a(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _all_of(values: object, kind: type) -> bool:
+    return isinstance(values, Iterable) and all(_is_a(value, kind) for value in values)
+
+
+def _member(path: str, members: Members, name: str, kind: type[_T]) -> _T:
+    if name not in members:
+        raise MalformedZnodeError(path, f'it has no "{name}"')
+    value = members[name]
+    if not isinstance(value, kind) or not _is_a(value, kind):
+        raise MalformedZnodeError(path, f'its "{name}" is {value!r}')
+    return value
+
+
+def _list(path: str, members: Members, name: str, kind: type[_T]) -> list[_T]:
+    values: list[_T] = _member(path, members, name, list)
+    if not _all_of(values, kind):
+        raise MalformedZnodeError(path, f'its "{name}" is {values!r}')
+    return values
+
+
+def _decimal(path: str, members: Members, name: str) -> int:
+    text = members.get(name, "0")
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        raise MalformedZnodeError(path, f'its "{name}" is {text!r}') from None

@@ -1,0 +1,72 @@
+"""Finds the brokers through ZooKeeper, for commands that are given `--zookeeper`."""
+
+import time
+from typing import Any, Final
+
+from kazoo import exceptions
+
+from kafkalite.coordination import codec, paths
+from kafkalite.coordination.bridge import translate
+from kafkalite.coordination.client import (
+    ConnectString,
+    dispose,
+    make_client,
+    parse_connect,
+    unreachable,
+)
+from kafkalite.coordination.errors import CoordinationError
+from kafkalite.model.cluster import Broker
+
+_SESSION_TIMEOUT_S: Final = 10.0
+
+
+def find_brokers(connect: str, timeout_s: float) -> list[Broker]:
+    """The live brokers by id. Blocks; not for use on an event loop.
+
+    Args:
+        connect: `host:port[,host:port...][/chroot]`.
+        timeout_s: how long it may take altogether.
+
+    Raises:
+        CoordinationError: ZooKeeper cannot be reached, or no broker is registered there; the
+            message says so.
+    """
+    where = parse_connect(connect)
+    deadline = time.monotonic() + timeout_s
+    client = make_client(where.hosts, _SESSION_TIMEOUT_S)
+    try:
+        if not client.start_async().wait(timeout_s):
+            raise unreachable(where, timeout_s)
+        brokers = _read_brokers(client, where, deadline)
+    finally:
+        dispose(client)
+    if not brokers:
+        raise CoordinationError(
+            f"No broker is registered in ZooKeeper at {where}. "
+            "Is one running, with this zookeeper.connect?"
+        )
+    return brokers
+
+
+def _read_brokers(client: Any, where: ConnectString, deadline: float) -> list[Broker]:  # noqa: ANN401 - kazoo has no types
+    def remaining_s() -> float:
+        return max(0.0, deadline - time.monotonic())
+
+    parent = where.chroot + paths.BROKER_IDS
+    try:
+        names = client.get_children_async(parent).get(timeout=remaining_s())
+    except exceptions.NoNodeError:
+        return []
+    except exceptions.KazooException as error:
+        raise translate(error, parent) from error
+    brokers = []
+    for broker_id in sorted(int(name) for name in names if name.isdecimal()):
+        path = paths.broker(broker_id)
+        try:
+            data, stat = client.get_async(where.chroot + path).get(timeout=remaining_s())
+        except exceptions.NoNodeError:
+            continue  # it went meanwhile
+        except exceptions.KazooException as error:
+            raise translate(error, path) from error
+        brokers.append(codec.decode_broker(path, data, broker_id, stat.czxid))
+    return brokers

@@ -1,0 +1,151 @@
+"""Implements MetadataStore: what any broker may change, by compare-and-set.
+
+Each change is one transaction that holds the change and the notice of it. Where the connection
+breaks, whether it happened is looked up, never guessed, before anything is written again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from kafkalite.broker.ports import Assignment, ConfigUpdate, StoreConflictError
+from kafkalite.coordination import codec, paths
+from kafkalite.coordination.bridge import KazooBridge
+from kafkalite.coordination.errors import (
+    BadVersionError,
+    ConnectionLostError,
+    NodeExistsError,
+    NoNodeError,
+    TransactionFailedError,
+)
+from kafkalite.coordination.operations import Check, Create, Operation, SetData, Znode
+from kafkalite.model.cluster import Topic
+from kafkalite.model.errors import (
+    InvalidRequestError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
+
+_MAX_ATTEMPTS: Final = 10
+MAX_PAYLOAD_BYTES: Final = 512 * 1024
+"""Of what one transaction writes: ZooKeeper refuses packets of 1 MiB, and drops the connection."""
+
+
+class ZooKeeperStore:
+    """The cluster's metadata in ZooKeeper. Has no state; on the event loop."""
+
+    def __init__(self, bridge: KazooBridge) -> None:
+        self._bridge = bridge
+
+    async def create_topic(self, topic: Topic) -> None:
+        """See MetadataStore."""
+        payload = codec.encode_topic(topic)
+        config = codec.encode_config(topic.config)
+        config_path = paths.topic_config(topic.name)
+        for _ in range(_MAX_ATTEMPTS):
+            leftover = await self._bridge.get(config_path)
+            operations: list[Operation] = [
+                Create(paths.topic(topic.name), payload),
+                Create(paths.partitions(topic.name)),
+                Create(config_path, config)
+                if leftover is None
+                else SetData(config_path, config, leftover.version),
+                Create(
+                    paths.state_change(), codec.encode_change_notice([topic.name]), sequential=True
+                ),
+            ]
+            if await self._commit(operations):
+                return
+            stored = await self._bridge.get(paths.topic(topic.name))
+            if stored is not None:
+                found, _ = codec.decode_topic(paths.topic(topic.name), stored.data, topic.name, {})
+                if found.topic_id == topic.topic_id:
+                    return  # the answer was lost, not the request
+                raise TopicAlreadyExistsError(f"Topic '{topic.name}' already exists.")
+        raise _conflict(topic.name)
+
+    async def update_assignment(self, name: str, update: Callable[[Topic], Assignment]) -> Topic:
+        """See MetadataStore."""
+        path = paths.topic(name)
+        written: Topic | None = None
+        for _ in range(_MAX_ATTEMPTS):
+            before = await self._existing_topic(name)
+            topic, members = codec.decode_topic(path, before.data, name, {})
+            if written is not None and topic == written:
+                return topic  # the answer to the last attempt was lost, not the request
+            written = Topic(name, topic.topic_id, update(topic))
+            operations: list[Operation] = [
+                SetData(path, codec.encode_topic(written, members), before.version),
+                Create(paths.state_change(), codec.encode_change_notice([name]), sequential=True),
+            ]
+            if await self._commit(operations):
+                return written
+        raise _conflict(name)
+
+    async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
+        """See MetadataStore."""
+        return await self._update_config(f"topics/{name}", paths.topic_config(name), update, name)
+
+    async def update_broker_config(self, entity: str, update: ConfigUpdate) -> Mapping[str, str]:
+        """See MetadataStore."""
+        return await self._update_config(f"brokers/{entity}", paths.broker_config(entity), update)
+
+    async def request_topic_deletion(self, name: str) -> None:
+        """See MetadataStore."""
+        for _ in range(_MAX_ATTEMPTS):
+            await self._existing_topic(name)
+            if await self._commit([Check(paths.topic(name)), Create(paths.delete_topic(name))]):
+                return
+            if await self._bridge.get(paths.delete_topic(name)) is not None:
+                return
+        raise _conflict(name)
+
+    async def _update_config(
+        self, entity: str, path: str, update: ConfigUpdate, topic: str | None = None
+    ) -> Mapping[str, str]:
+        exists: list[Operation] = [] if topic is None else [Check(paths.topic(topic))]
+        written: Mapping[str, str] | None = None
+        for _ in range(_MAX_ATTEMPTS):
+            if topic is not None:
+                await self._existing_topic(topic)
+            before = await self._bridge.get(path)
+            config, members = codec.decode_config(path, before.data) if before else ({}, {})
+            if written is not None and config == written:
+                return config
+            written = update(config)
+            payload = codec.encode_config(written, members)
+            operations = [
+                *exists,
+                SetData(path, payload, before.version) if before else Create(path, payload),
+                Create(paths.config_change(), codec.encode_config_change(entity), sequential=True),
+            ]
+            if await self._commit(operations):
+                return written
+        raise _conflict(entity)
+
+    async def _existing_topic(self, name: str) -> Znode:
+        znode = await self._bridge.get(paths.topic(name))
+        if znode is None:
+            raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
+        return znode
+
+    async def _commit(self, operations: Sequence[Operation]) -> bool:
+        """Commit; False where something changed meanwhile, or where nobody knows: look again."""
+        size = sum(len(op.data) for op in operations if isinstance(op, Create | SetData))
+        if size > MAX_PAYLOAD_BYTES:
+            raise InvalidRequestError(
+                f"The request makes {size} bytes of metadata at once; "
+                f"at most {MAX_PAYLOAD_BYTES} are allowed"
+            )
+        try:
+            await self._bridge.commit(operations)
+        except ConnectionLostError:
+            return False
+        except TransactionFailedError as error:
+            if not isinstance(error.cause, NodeExistsError | NoNodeError | BadVersionError):
+                raise
+            return False
+        return True
+
+
+def _conflict(what: str) -> Exception:
+    return StoreConflictError(f"{what}: it keeps being changed by others")

@@ -237,17 +237,14 @@ class Cluster:
 def _find_through_zookeeper(connect: str) -> list[str]:
     # kazoo is only loaded by those who ask for it.
     from kafkalite.coordination.discovery import find_brokers  # noqa: PLC0415
+    from kafkalite.coordination.errors import CoordinationError  # noqa: PLC0415
 
     try:
-        checked = check_zookeeper_connect(connect)
+        brokers = find_brokers(check_zookeeper_connect(connect), _DISCOVERY_TIMEOUT_S)
     except ValueError as error:
         raise CommandError(f"Invalid --zookeeper: {error}") from None
-    try:
-        brokers = find_brokers(checked, _DISCOVERY_TIMEOUT_S)
-    except LogError as error:
-        raise NoBrokerError(error.detail) from None
-    if not brokers:
-        raise NoBrokerError(f"No broker is registered in ZooKeeper at {connect}.")
+    except CoordinationError as error:
+        raise NoBrokerError(str(error)) from None
     return [broker.url for broker in brokers]
 
 

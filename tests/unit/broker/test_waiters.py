@@ -1,0 +1,105 @@
+"""Producers and readers wait within bounds, and every wait ends."""
+
+import asyncio
+
+import pytest
+
+from kafkalite.broker.waiters import MAX_ACK_WAITERS, AckWaiters, ReadWaiters, wait_any
+from kafkalite.model.errors import (
+    NotLeaderOrFollowerError,
+    RequestTimedOutError,
+    ThrottlingQuotaExceededError,
+)
+
+_LONG_MS = 60_000
+
+
+def test_ack_waits_until_high_watermark_has_passed_its_records() -> None:
+    async def scenario() -> None:
+        waiters = AckWaiters()
+        first, second = waiters.wait(5, _LONG_MS), waiters.wait(9, _LONG_MS)
+        waiters.release(4)
+        assert not first.done()
+        waiters.release(5)
+        assert first.done()
+        assert not second.done()
+        waiters.release(100)
+        await second
+
+    asyncio.run(scenario())
+
+
+def test_ack_fails_when_its_deadline_passes() -> None:
+    async def scenario() -> None:
+        with pytest.raises(RequestTimedOutError):
+            await AckWaiters().wait(5, 0)
+
+    asyncio.run(scenario())
+
+
+def test_acks_fail_when_the_broker_stops_leading() -> None:
+    async def scenario() -> None:
+        waiters = AckWaiters()
+        waits = [waiters.wait(5, _LONG_MS), waiters.wait(6, _LONG_MS)]
+        waiters.fail(NotLeaderOrFollowerError())
+        for wait in waits:
+            with pytest.raises(NotLeaderOrFollowerError):
+                await wait
+
+    asyncio.run(scenario())
+
+
+def test_ack_is_refused_before_the_append_when_too_many_wait() -> None:
+    async def scenario() -> None:
+        waiters = AckWaiters()
+        for _ in range(MAX_ACK_WAITERS):
+            waiters.wait(1, _LONG_MS)
+        with pytest.raises(ThrottlingQuotaExceededError):
+            waiters.check_room()
+        waiters.release(1)
+        waiters.check_room()
+
+    asyncio.run(scenario())
+
+
+def test_ack_that_its_client_gave_up_harms_no_other() -> None:
+    async def scenario() -> None:
+        waiters = AckWaiters()
+        given_up, kept = waiters.wait(1, _LONG_MS), waiters.wait(2, _LONG_MS)
+        given_up.cancel()
+        waiters.release(2)
+        await kept
+
+    asyncio.run(scenario())
+
+
+def test_reader_of_several_partitions_is_woken_by_the_first_with_news() -> None:
+    async def scenario() -> None:
+        quiet, busy = ReadWaiters(), ReadWaiters()
+        wait = asyncio.ensure_future(wait_any([quiet, busy], 60))
+        await asyncio.sleep(0)
+        busy.wake()
+        assert await wait
+        quiet.wake()  # nobody is left there
+
+    asyncio.run(scenario())
+
+
+def test_reader_goes_on_without_news_when_its_time_is_up() -> None:
+    async def scenario() -> None:
+        assert not await wait_any([ReadWaiters()], 0)
+
+    asyncio.run(scenario())
+
+
+def test_reader_that_is_given_up_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        waiters = ReadWaiters()
+        wait = asyncio.ensure_future(wait_any([waiters], 60))
+        await asyncio.sleep(0)
+        wait.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+        assert not waiters._waiting
+
+    asyncio.run(scenario())

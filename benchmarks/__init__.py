@@ -1,0 +1,1 @@
+"""Benchmarks of a real broker, beside what they are measured against; run by scripts/bench.sh."""

@@ -1,0 +1,90 @@
+"""`python -m benchmarks [CASE...]`: runs cases and prints their table."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from benchmarks.cases import acks_all, footprint, json_produce, raw_batches, stalls
+from benchmarks.connection import WrongAnswerError
+from benchmarks.cores import choose_cores, on_core
+from benchmarks.effort import FULL, QUICK
+from benchmarks.machine import describe_machine
+from benchmarks.row import Row
+from benchmarks.table import render_table
+from benchmarks.testbed import Testbed
+from benchmarks.wrk import why_no_wrk
+from tests.support.zookeeper import EmbeddedZooKeeper
+
+_CASES: Final = {
+    module.CASE.name: module.CASE
+    for module in (json_produce, acks_all, raw_batches, footprint, stalls)
+}
+_ON_DISK: Final = Path("/var/tmp")
+"""Unlike /tmp it is not kept in memory."""
+
+
+def main() -> int:
+    """Exit code 1 when a server answers wrongly; a goal that is missed is only shown."""
+    arguments = _parse_arguments()
+    parent = arguments.directory or (_ON_DISK if _ON_DISK.is_dir() else None)
+    cores = choose_cores()
+    if cores.server == cores.load:
+        print("There is one core only: server and load share it", file=sys.stderr)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="kafkalite-bench-", dir=parent) as name,
+            on_core(cores.load),
+            EmbeddedZooKeeper(Path(name) / "zookeeper", tick_ms=2000) as zookeeper,
+        ):
+            machine = describe_machine(Path(name), cores)
+            effort = QUICK if arguments.quick else FULL
+            testbed = Testbed(Path(name), zookeeper, cores, effort)
+            rows = _run(arguments.case or list(_CASES), testbed)
+    except (WrongAnswerError, OSError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(render_table(rows), "", *machine, sep="\n")
+    if arguments.json is not None:
+        document = {"machine": machine, "rows": [row.document() for row in rows]}
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+    return 0
+
+
+def _run(names: Sequence[str], testbed: Testbed) -> list[Row]:
+    rows: list[Row] = []
+    missing = why_no_wrk()
+    for name in names:
+        case = _CASES[name]
+        if case.needs_wrk and missing is not None:
+            print(f"{name} is left out: {missing}", file=sys.stderr)
+            continue
+        started = time.monotonic()
+        rows += case.run(testbed)
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return rows
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.sh", allow_abbrev=False, description=__doc__)
+    known = ", ".join(_CASES)
+    parser.add_argument("case", nargs="*", help=f"of {known}; default: all of them")
+    parser.add_argument("--quick", action="store_true", help="less of everything, for a first look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values to FILE, too")
+    parser.add_argument(
+        "--directory", type=Path, help=f"where logs are put meanwhile; default: {_ON_DISK}"
+    )
+    arguments = parser.parse_args()
+    for name in arguments.case:
+        if name not in _CASES:
+            parser.error(f"there is no case {name}; there are {known}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

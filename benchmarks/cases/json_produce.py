@@ -1,0 +1,58 @@
+"""Single-record JSON produces with acks=1, against a server that does nothing with a POST."""
+
+import functools
+from typing import Final
+
+from benchmarks.case import Case
+from benchmarks.rounds import take_turns
+from benchmarks.row import Goal, Row
+from benchmarks.single_records import (
+    Against,
+    Served,
+    measure_broker,
+    measure_server,
+    prepare,
+    row,
+)
+from benchmarks.testbed import Process, Testbed
+
+_NAME: Final = "json-produce"
+_CONNECTIONS: Final = 16
+_GOAL: Final = Goal(0.55, at_least=True)
+_NOOP: Final = "no-op"
+_NOOP_SERVER: Final = "benchmarks.noop_server"
+
+
+def run(testbed: Testbed) -> list[Row]:
+    """Rates of the no-op server, and of brokers with either flush policy."""
+    with (
+        testbed.running_broker({"log.flush.policy": "commit"}) as commit,
+        testbed.running_broker({"log.flush.policy": "os"}) as os_,
+        testbed.running_module(testbed.cores.server, _NOOP_SERVER) as noop,
+    ):
+        assert noop.stdout is not None
+        port = int(noop.stdout.readline())
+        prepare(commit)
+        prepare(os_)
+        measure = functools.partial(measure_broker, testbed, acks="1", connections=_CONNECTIONS)
+        served = take_turns(
+            {
+                _NOOP: functools.partial(_measure_noop, testbed, noop, port),
+                "commit": functools.partial(measure, commit),
+                "os": functools.partial(measure, os_),
+            },
+            testbed.effort.rounds,
+        )
+    noop_server = Against(_NOOP, served[_NOOP], _GOAL)
+    return [
+        row(_NAME, "POST that does nothing", served[_NOOP]),
+        row(_NAME, "acks=1, commit", served["commit"], noop_server),
+        row(_NAME, "acks=1, os", served["os"], noop_server),
+    ]
+
+
+def _measure_noop(testbed: Testbed, process: Process, port: int) -> Served:
+    return measure_server(testbed, port, process.pid, "/", _CONNECTIONS)[0]
+
+
+CASE: Final = Case(_NAME, run, needs_wrk=True)

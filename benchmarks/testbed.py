@@ -1,0 +1,96 @@
+"""Where a benchmark runs: a directory on a disk, a ZooKeeper, a core for the servers and one for
+the load."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from benchmarks.connection import Connection, make_request
+from benchmarks.cores import Cores, on_core
+from benchmarks.effort import Effort
+from tests.support.broker import BrokerProcess
+from tests.support.zookeeper import EmbeddedZooKeeper
+
+Process = subprocess.Popen[str]
+
+_START_TIMEOUT_S: Final = 60.0
+_STOP_TIMEOUT_S: Final = 20.0
+_POLL_S: Final = 0.005
+_ROOT: Final = Path(__file__).parent.parent
+_READY: Final = make_request("GET", "/readyz")
+
+
+class Testbed:
+    """What every case is given. The load runs on the core of whoever calls."""
+
+    def __init__(
+        self, directory: Path, zookeeper: EmbeddedZooKeeper, cores: Cores, effort: Effort
+    ) -> None:
+        self.cores = cores
+        self.effort = effort
+        self._directory = directory
+        self._zookeeper = zookeeper
+        self._brokers = 0
+
+    def make_broker(self, settings: Mapping[str, str] | None = None) -> BrokerProcess:
+        """A broker that is not started yet; it is alone in its cluster."""
+        self._brokers += 1
+        name = f"broker-{self._brokers}"
+        return BrokerProcess(
+            self._directory / name, f"{self._zookeeper.hosts}/{name}", settings=settings
+        )
+
+    def launch(self, broker: BrokerProcess) -> None:
+        """Start a broker's process on the servers' core, and wait for nothing."""
+        with on_core(self.cores.server):
+            broker.launch()
+
+    def start(self, broker: BrokerProcess) -> None:
+        """Start a broker on the servers' core, and wait until it is ready."""
+        self.launch(broker)
+        wait_ready(broker)
+
+    @contextlib.contextmanager
+    def running_broker(self, settings: Mapping[str, str] | None = None) -> Iterator[BrokerProcess]:
+        """A broker that is ready, stopped in the end."""
+        broker = self.make_broker(settings)
+        try:
+            self.start(broker)
+            yield broker
+        finally:
+            broker.stop()
+
+    @contextlib.contextmanager
+    def running_module(self, core: int, name: str, *arguments: str) -> Iterator[Process]:
+        """A module of this package as a process of its own, told to end in the end."""
+        with on_core(core):
+            process = subprocess.Popen(
+                [sys.executable, "-m", name, *arguments],
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=_ROOT,
+            )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(_STOP_TIMEOUT_S)
+
+
+def wait_ready(broker: BrokerProcess) -> None:
+    """Wait until a launched broker says that it is ready.
+
+    Raises:
+        RuntimeError: it did not, in a minute.
+    """
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), Connection(broker.port) as connection:
+            if connection.exchange(_READY).status == 200:
+                return
+        time.sleep(_POLL_S)
+    raise RuntimeError(f"The broker did not get ready:\n{broker.output[-6000:]}")

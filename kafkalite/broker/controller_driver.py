@@ -46,7 +46,7 @@ class ControllerDriver:
 
     Owns one task. While it is suspended, because the session with ZooKeeper is, the task does not
     run: nothing is decided and nothing new is sent. Whatever ends a term (a lost election, a
-    refused write, a broken connection), the next one reads everything and begins anew.
+    refused write, a broken connection), the next one catches up with the store and begins anew.
     Life: `start`, `suspend` and `resume` as the session goes, `stop`. On the event loop.
     """
 
@@ -140,7 +140,7 @@ class ControllerDriver:
 
     async def _rule(self, claim: ControllerClaim) -> None:
         _log.info("Broker %d is the controller, epoch %d", claim.broker_id, claim.epoch)
-        await self._store.reload()
+        await self._store.catch_up()
         self._news = MetadataChange()
         self._has_news.clear()
         machine = ControllerMachine(deletes_topics=self._deletes_topics())

@@ -1,6 +1,7 @@
 """The broker's picture of the cluster."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -8,6 +9,8 @@ from typing import NamedTuple
 
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, TopicPartition
+
+_log = logging.getLogger(__name__)
 
 
 class TopicAt(NamedTuple):
@@ -292,7 +295,10 @@ class MetadataView:
         if not change:
             return
         for callback in tuple(self._subscribers):
-            callback(change)
+            try:
+                callback(change)
+            except Exception:  # noqa: BLE001 - the others have to hear of it all the same
+                _log.exception("A subscriber failed on a change of the cluster's metadata")
         for predicate, future in self._waiting:
             if not future.done() and predicate():
                 future.set_result(True)

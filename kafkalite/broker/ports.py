@@ -91,8 +91,8 @@ class ControllerStore(Protocol):
     async def claim(self, broker_id: BrokerId) -> ControllerClaim | None:
         """Try to become the controller, once. None: another broker is it."""
 
-    async def reload(self) -> None:
-        """Read everything anew, up to now, into the MetadataView."""
+    async def catch_up(self) -> None:
+        """Bring the MetadataView up to now: all that anybody wrote before is in it afterwards."""
 
     async def write_states(
         self, claim: ControllerClaim, changes: Sequence[StateChange]
@@ -108,6 +108,9 @@ class ControllerStore(Protocol):
         """Remove a topic's states, assignment, configuration and deletion request.
 
         Done in several transactions where it is large; repeating it finishes what was begun.
+
+        Raises:
+            StoreConflictError: there is a topic, but no request to delete it any more.
         """
 
     async def drop_deletion(self, claim: ControllerClaim, name: str) -> None:

@@ -122,6 +122,7 @@ class ControllerMachine:
             case StatesFailed(partitions):
                 self._on_states_failed(partitions, now_ms)
             case TopicRemoved(name):
+                self._deletions -= {name}  # the request went with it
                 self._on_topics({name: None})
             case RemovalFailed(name):
                 self._on_removal_failed(name, now_ms)

@@ -63,7 +63,7 @@ class ClusterReader:
         self._stale: set[Source] = set()
         self._is_stale = asyncio.Event()
         self._everything_changed = False
-        self._reloads: list[asyncio.Future[None]] = []
+        self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
         self._watches: Mapping[Source, Callable[[], None]] = {
             source: partial(self.mark, source) for source in Source
@@ -91,6 +91,7 @@ class ClusterReader:
         Raises:
             CoordinationError: no connection, or a topic's payload is malformed; it names the path.
         """
+        await self._bridge.sync()
         await self._read_everything()
 
     def start(self) -> None:
@@ -102,7 +103,9 @@ class ClusterReader:
             self._task.cancel()
             await asyncio.wait((self._task,))
             self._task = None
-        self._end_reloads(ConnectionLostError("The broker is stopping"))
+        for done in self._waiting:
+            if not done.done():
+                done.set_exception(ConnectionLostError("The broker is stopping"))
 
     def mark(self, source: Source) -> None:
         """Say that a part has changed."""
@@ -114,6 +117,15 @@ class ClusterReader:
         self._stale |= _WATCHED
         self._is_stale.set()
 
+    async def catch_up(self) -> None:
+        """Wait until the view has all that was written, with a notice of it, before this call.
+
+        Raises:
+            CoordinationError: it could not be read.
+        """
+        self.mark_watched()
+        await self._wait_for_pass()
+
     async def reload(self, *, everything_changed: bool = False) -> None:
         """Read everything, no older than now, and wait until the view has it.
 
@@ -124,9 +136,12 @@ class ClusterReader:
             CoordinationError: it could not be read.
         """
         self._everything_changed |= everything_changed
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._reloads.append(done)
         self.mark(Source.EVERYTHING)
+        await self._wait_for_pass()
+
+    async def _wait_for_pass(self) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
         await done
 
     # -- the task -------------------------------------------------------------------------------
@@ -148,40 +163,44 @@ class ClusterReader:
 
     async def _refresh(self, stale: set[Source]) -> None:
         """Read what is stale; what cannot be read stays stale and is tried again."""
+        waiting, self._waiting = self._waiting, []
         try:
+            if waiting:
+                await self._bridge.sync()
             if Source.EVERYTHING in stale:
-                await self._read_for_reloads()
+                await self._read_everything()
             else:
                 await self._read_some(stale)
+        except asyncio.CancelledError:
+            self._waiting += waiting
+            raise
         except CoordinationError as error:
             _log.warning("Reading the cluster's metadata: %s", error)
-            self._stale |= stale
-            await asyncio.sleep(_RETRY_AFTER_S)
-            self._is_stale.set()
+            await self._retry_later(stale, waiting, error)
+        except Exception as error:  # noqa: BLE001 - a bug here must not leave the broker blind
+            _log.exception("Reading the cluster's metadata failed")
+            await self._retry_later(stale, waiting, CoordinationError(repr(error)))
+        else:
+            if Source.EVERYTHING in self._stale:
+                self._waiting += waiting  # notices were missed: the next pass reads everything
+            else:
+                for done in waiting:
+                    if not done.done():
+                        done.set_result(None)
 
-    async def _read_for_reloads(self) -> None:
-        waiting, self._reloads = self._reloads, []
-        try:
-            await self._read_everything()
-        except CoordinationError as error:
-            self._reloads, waiting = waiting + self._reloads, []
-            self._end_reloads(error)
-            raise
-        finally:
-            for done in waiting:
-                if not done.done():
-                    done.set_result(None)
-
-    def _end_reloads(self, error: CoordinationError) -> None:
-        waiting, self._reloads = self._reloads, []
+    async def _retry_later(
+        self, stale: set[Source], waiting: list[asyncio.Future[None]], error: CoordinationError
+    ) -> None:
         for done in waiting:
             if not done.done():
                 done.set_exception(error)
+        self._stale |= stale
+        await asyncio.sleep(_RETRY_AFTER_S)
+        self._is_stale.set()
 
     # -- reading --------------------------------------------------------------------------------
 
     async def _read_everything(self) -> None:
-        await self._bridge.sync()
         # The notices first: what they say is then older than what is read after them.
         await self._state_changes.skip()
         await self._config_changes.skip()

@@ -52,7 +52,7 @@ class ZooKeeperControllerStore:
         bridge: KazooBridge,
         clock: Clock,
         *,
-        reload: Callable[[], Awaitable[None]],
+        catch_up: Callable[[], Awaitable[None]],
         unknown_members: Callable[[TopicPartition], codec.Members],
         notice_counts: Callable[[], tuple[int, int]],
     ) -> None:
@@ -61,13 +61,13 @@ class ZooKeeperControllerStore:
         Args:
             bridge: the connection.
             clock: for the time of an election.
-            reload: has the view read anew.
+            catch_up: brings the view up to now.
             unknown_members: what a state holds that has to be kept.
             notice_counts: how many notices of states and of configurations there are.
         """
         self._bridge = bridge
         self._clock = clock
-        self._reload = reload
+        self._catch_up = catch_up
         self._unknown_members = unknown_members
         self._notice_counts = notice_counts
 
@@ -113,9 +113,9 @@ class ZooKeeperControllerStore:
             znode = await self._bridge.get(paths.CONTROLLER_EPOCH)
         return codec.decode_controller_epoch(paths.CONTROLLER_EPOCH, znode.data), znode.version
 
-    async def reload(self) -> None:
+    async def catch_up(self) -> None:
         """See ControllerStore."""
-        await self._reload()
+        await self._catch_up()
 
     # -- partition states -----------------------------------------------------------------------
 
@@ -207,23 +207,22 @@ class ZooKeeperControllerStore:
 
     async def remove_topic(self, claim: ControllerClaim, name: str) -> None:
         """See ControllerStore."""
+        request = paths.delete_topic(name)
+        tops = (paths.partitions(name), paths.topic(name), paths.topic_config(name), request)
         for _ in range(_MAX_ATTEMPTS):
             below = await self._list_partitions(name)
-            tops = [
-                paths.partitions(name),
-                paths.topic(name),
-                paths.topic_config(name),
-                paths.delete_topic(name),
-            ]
             znodes = await self._bridge.get_many(tops)
-            tops = [path for path, znode in zip(tops, znodes, strict=True) if znode is not None]
-            if not tops:
-                return
+            there = [path for path, znode in zip(tops, znodes, strict=True) if znode is not None]
+            if paths.topic(name) not in there:
+                return  # the last transaction took the request with it
+            if request not in there:
+                raise StoreConflictError(f"Nobody asks to delete topic {name} any more")
             notice = codec.encode_change_notice([name])
             try:
-                await self._delete(claim, below)
+                # Whoever creates the topic anew has no request beside it, and is not touched.
+                await self._delete(claim, below, Check(request))
                 # The topic and the request together: one without the other would be misread.
-                operations: list[Operation] = [Delete(path) for path in tops]
+                operations: list[Operation] = [Delete(path) for path in there]
                 operations.append(Create(paths.state_change(), notice, sequential=True))
                 await self._commit(claim, operations)
             except (TransactionFailedError, ConnectionLostError) as error:
@@ -263,10 +262,12 @@ class ZooKeeperControllerStore:
                 except TransactionFailedError as error:
                     _log.info("Removing old notices: %s", error)
 
-    async def _delete(self, claim: ControllerClaim, doomed: Sequence[str]) -> None:
+    async def _delete(
+        self, claim: ControllerClaim, doomed: Sequence[str], *conditions: Operation
+    ) -> None:
         for start in range(0, len(doomed), _DELETES_A_TRANSACTION):
             some = doomed[start : start + _DELETES_A_TRANSACTION]
-            await self._commit(claim, [Delete(path) for path in some])
+            await self._commit(claim, [*conditions, *(Delete(path) for path in some)])
 
     async def _commit(self, claim: ControllerClaim, operations: Sequence[Operation]) -> None:
         check = Check(paths.CONTROLLER_EPOCH, claim.epoch_version)

@@ -9,7 +9,7 @@ from typing import Final
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import ControllerStore, MetadataStore, StoreError
 from kafkalite.coordination import paths
-from kafkalite.coordination.bridge import KazooBridge
+from kafkalite.coordination.bridge import REQUEST_TIMEOUT_S, KazooBridge
 from kafkalite.coordination.client import parse_connect
 from kafkalite.coordination.cluster_reader import ClusterReader
 from kafkalite.coordination.controller_store import ZooKeeperControllerStore
@@ -149,7 +149,7 @@ class ZooKeeperCoordination:
         self._controller_store = ZooKeeperControllerStore(
             self._bridge,
             self._clock,
-            reload=reader.reload,
+            catch_up=reader.catch_up,
             unknown_members=reader.unknown_members,
             notice_counts=lambda: reader.notice_counts,
         )
@@ -157,12 +157,22 @@ class ZooKeeperCoordination:
     async def register(self, broker: Broker) -> int:
         """Make the broker known, now and after every lost session; gives the broker epoch.
 
+        The view shows it by then, where it was loaded.
+
         Raises:
             BrokerIdInUseError: another live broker has the id.
             CoordinationError: no connection.
         """
         epoch = await self._registration.register(broker)
         self._broker = broker
+        if self._reader is not None:
+            # Whoever asks this broker next must not be told that it does not live.
+            await self._view.wait_until(
+                lambda: (
+                    broker.id in self._view.brokers and self._view.brokers[broker.id].epoch == epoch
+                ),
+                REQUEST_TIMEOUT_S,
+            )
         _log.info("Registered broker %d at %s, epoch %d", broker.id, broker.url, epoch)
         return epoch
 

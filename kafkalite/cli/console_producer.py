@@ -237,7 +237,8 @@ class _ConsoleProducer:
         if self._has_prompt:
             print(">", end="", flush=True)
         with self._interruption.may_raise():
-            return source.read()
+            source.wait()  # apart from reading: an interruption must not lose what was read
+        return source.read()
 
     def _add(self, lines: list[bytes | None]) -> None:
         """Take lines in, and send each batch that they fill."""

@@ -59,6 +59,10 @@ class LineSource:
             lines[1:] = [line and line.removesuffix(b"\r") for line in lines[1:]]
         return lines
 
+    def wait(self) -> None:
+        """Wait until there is more input, or its end."""
+        select.select([self._descriptor], [], [])
+
     def has_more(self, wait_s: float) -> bool:
         """Whether more input, or its end, is there within `wait_s`."""
         return bool(select.select([self._descriptor], [], [], wait_s)[0])

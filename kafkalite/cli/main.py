@@ -54,11 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, command: _Command, arguments: list[str]) -> int:
-    module = importlib.import_module(f"kafkalite.cli.{command.module}")
-    parser = CommandParser(prog=f"kafkalite {name}", description=command.summary)
-    parser.add_argument("--version", action="version", version=_version())
-    module.add_arguments(parser)
     try:
+        module = importlib.import_module(f"kafkalite.cli.{command.module}")
+        parser = CommandParser(prog=f"kafkalite {name}", description=command.summary)
+        module.add_arguments(parser)
         exit_code: int = module.run(parser.parse_args(arguments))
         sys.stdout.flush()
     except CommandError as error:

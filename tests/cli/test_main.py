@@ -1,0 +1,53 @@
+"""The command itself: what it loads, and how it names its parts."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.command import run_command
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_listing_loads_no_server_no_zookeeper_client_and_no_progress_bar() -> None:
+    script = (
+        "import sys; from kafkalite.cli.main import main; "
+        "main(['topics', '--list', '--bootstrap-server', '127.0.0.1:1']); "
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "httpx" in loaded
+    assert not loaded & {"fastapi", "uvicorn", "uvloop", "kazoo", "tqdm", "pydantic"}
+
+
+def test_commands_are_listed() -> None:
+    assert run_command("--help").exit_code == 0
+    assert "console-producer" in run_command("--help").out
+    for arguments, sentence in (((), "Name a command."), (("topic",), "Unknown command: topic")):
+        outcome = run_command(*arguments)
+        assert (outcome.exit_code, outcome.out) == (1, "")
+        assert outcome.err.splitlines()[0] == sentence
+        assert "console-consumer" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "topics",
+        "console-producer",
+        "console-consumer",
+        "get-offsets",
+        "configs",
+        "dump-log",
+        "delete-records",
+        "zookeeper",
+    ],
+)
+def test_each_command_describes_itself(command: str) -> None:
+    outcome = run_command(command, "--help")
+    assert (outcome.exit_code, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"usage: kafkalite {command}")

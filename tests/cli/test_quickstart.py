@@ -1,0 +1,166 @@
+"""scripts/quickstart.sh, as a person would call it."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.zookeeper import free_port
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = ROOT / "scripts" / "quickstart.sh"
+DEPARTURES = 842
+
+
+def quickstart(
+    *arguments: object, script: Path = QUICKSTART, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [script, *map(str, arguments)],
+        env=os.environ | environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    directory = tmp_path / "data"
+    yield directory
+    quickstart("stop", "--data", directory)
+
+
+def a_tree_without_venv(directory: Path) -> Path:
+    """The scripts as in a fresh clone; gives the copy's quickstart."""
+    scripts = shutil.copytree(ROOT / "scripts", directory / "scripts")
+    shutil.copy(ROOT / "pyproject.toml", directory)
+    return scripts / "quickstart.sh"
+
+
+@pytest.mark.slow
+def test_cluster_is_left_running_and_a_second_run_works_too(data: Path) -> None:
+    port = free_port()
+    arguments = ("--data", data, "--port", port, "--zookeeper-port", free_port())
+    first = quickstart(*arguments)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert f"{DEPARTURES} departures went in, {DEPARTURES} records came out." in first.stdout
+    assert f"http://localhost:{port}" in first.stdout
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/topics/firstTopic") as answer:
+        assert len(json.load(answer)["partitions"]) == 2
+
+    second = quickstart("--data", data)  # the ports are those of the running cluster
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert (
+        f"{DEPARTURES} departures went in, {2 * DEPARTURES} records came out "
+        f"({DEPARTURES} were there before)."
+    ) in second.stdout
+
+    stopped = quickstart("stop", "--data", data)
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz")
+
+    third = quickstart(*arguments)  # what was stored is still there
+    assert f"{3 * DEPARTURES} records came out" in third.stdout, third.stdout + third.stderr
+
+
+@pytest.mark.slow
+def test_ephemeral_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    port, zookeeper_port = free_port(), free_port()
+    run = quickstart(
+        "--ephemeral", "--port", port, "--zookeeper-port", zookeeper_port, TMPDIR=str(tmp_path)
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert f"{DEPARTURES} departures went in, {DEPARTURES} records came out." in run.stdout
+    assert list(tmp_path.iterdir()) == []
+    for number in (port, zookeeper_port):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", number))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--port", "--zookeeper-port"])
+def test_taken_port_is_named_and_nothing_is_left_running(data: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        free = {"--port", "--zookeeper-port"} - {option}
+        run = quickstart("--data", data, option, taken, free.pop(), free_port())
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"Port {taken} is taken by another program; choose another with {option} N.\n"
+    )
+    assert "Nothing to stop" in quickstart("stop", "--data", data).stdout
+
+
+@pytest.mark.slow
+def test_directory_that_cannot_be_written_is_named() -> None:
+    run = quickstart("--data", "/proc/kafkalite")
+    assert run.returncode == 1
+    assert run.stderr == (
+        "No permission to write to /proc/kafkalite; choose another directory with --data DIR.\n"
+    )
+
+
+@pytest.mark.slow
+def test_missing_venv_module_is_named(tmp_path: Path) -> None:
+    script = a_tree_without_venv(tmp_path)
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\n')
+    python.chmod(0o755)
+    run = quickstart(script=script, PATH=f"{python.parent}:{os.environ['PATH']}")
+    assert run.returncode == 1
+    assert run.stderr == (
+        "Python's venv module is missing; install it (Debian, Ubuntu: apt-get install "
+        "python3-venv).\n"
+    )
+
+
+@pytest.mark.slow
+def test_python_that_is_too_old_is_named(tmp_path: Path) -> None:
+    script = a_tree_without_venv(tmp_path)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("bash", "dirname", "env"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "python3").chmod(0o755)
+    run = quickstart(script=script, PATH=str(tools))
+    assert run.returncode == 1
+    assert "Python 3.11 or later" in run.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--port", "x"], "--port needs a number from 1 to 65535."),
+        (["--port", "65536"], "--port needs a number from 1 to 65535."),
+        (["--zookeeper-port"], "--zookeeper-port needs a number from 1 to 65535."),
+        (["--data"], "--data needs a directory."),
+        (["stop", "--ephemeral"], "--ephemeral stops by itself."),
+        (["begin"], "Usage: quickstart.sh"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: list[str], reason: str) -> None:
+    run = quickstart(*arguments)
+    assert run.returncode == 1
+    assert run.stderr.startswith(reason)
+
+
+@pytest.mark.slow
+def test_help_names_every_option() -> None:
+    text = quickstart("--help").stdout
+    accepted = set(re.findall(r"--[a-z-]+(?=\)| \|)", QUICKSTART.read_text(encoding="utf-8")))
+    assert {"--ephemeral", "--port", "--zookeeper-port", "--data"} <= accepted
+    assert all(option in text for option in accepted - {"--help"})

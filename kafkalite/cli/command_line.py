@@ -34,16 +34,15 @@ class _Once(argparse.Action):
 class CommandParser(argparse.ArgumentParser):
     """An argument parser whose mistakes end the process with a sentence and exit code 1."""
 
-    def __init__(self, *args: object, **options: object) -> None:
-        options.setdefault("allow_abbrev", False)
-        super().__init__(*args, **options)  # type: ignore[arg-type]
+    def __init__(
+        self, prog: str | None = None, description: str | None = None, allow_abbrev: bool = False
+    ) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=allow_abbrev)
         self.register("action", None, _Once)
 
-    def parse_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
-        """Parse; what is left over is named and refused."""
-        parsed, rest = self.parse_known_args(args, namespace)
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse a whole command line; what is left over is named and refused."""
+        parsed, rest = self.parse_known_args(arguments)
         if rest:
             self.error(f"{rest[0].lstrip('-') or rest[0]} is not a recognized option")
         return parsed

@@ -58,7 +58,7 @@ def _run(name: str, command: _Command, arguments: list[str]) -> int:
         module = importlib.import_module(f"kafkalite.cli.{command.module}")
         parser = CommandParser(prog=f"kafkalite {name}", description=command.summary)
         module.add_arguments(parser)
-        exit_code: int = module.run(parser.parse_args(arguments))
+        exit_code: int = module.run(parser.parse(arguments))
         sys.stdout.flush()
     except CommandError as error:
         print(error, file=sys.stderr)

@@ -85,11 +85,10 @@ class RecordFormat:
         if not records or self._is_empty:
             return b""
         if self._has_only_value:
-            values = [record[0] for record in records]
-            if None in values:
-                values = [self._null if value is None else value for value in values]
-            values.append(b"")
-            return self._end.join(values)  # type: ignore[arg-type]  # no None is left
+            null = self._null
+            values = [null if record.value is None else record.value for record in records]
+            values.append(b"")  # so that the last one is ended too
+            return self._end.join(values)
         return b"".join(self._line(partition, time_name, record) for record in records)
 
     def _line(self, partition: int, time_name: str, record: Record) -> bytes:

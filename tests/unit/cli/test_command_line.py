@@ -31,7 +31,7 @@ def test_a_mistake_is_one_sentence(
     capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        parser().parse_args(arguments)
+        parser().parse(arguments)
     assert caught.value.code == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -40,7 +40,7 @@ def test_a_mistake_is_one_sentence(
 
 
 def test_values_may_be_negative_numbers_and_hold_equals_signs() -> None:
-    args = parser().parse_args(["--time", "-2", "--property", "a=b=c", "--property", "d="])
+    args = parser().parse(["--time", "-2", "--property", "a=b=c", "--property", "d="])
     assert args.time == -2
     assert args.property == [("a", "b=c"), ("d", "")]
 
@@ -48,12 +48,12 @@ def test_values_may_be_negative_numbers_and_hold_equals_signs() -> None:
 def test_a_required_option_is_named_as_kafka_does(capsys: pytest.CaptureFixture[str]) -> None:
     made = parser()
     with pytest.raises(SystemExit):
-        made.require(made.parse_args([]), ["topic"])
+        made.require(made.parse([]), ["topic"])
     assert 'Missing required argument "[topic]"' in capsys.readouterr().err
 
 
 def test_an_option_that_does_not_belong_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     made = parser()
     with pytest.raises(SystemExit):
-        made.refuse(made.parse_args(["--topic", "t"]), ["topic"], "list")
+        made.refuse(made.parse(["--topic", "t"]), ["topic"], "list")
     assert 'Option "[list]" can\'t be used with option "[topic]"' in capsys.readouterr().err

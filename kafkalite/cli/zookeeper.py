@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "stop":
         return _stop(config)
     if args.daemon:
+        print(*loaded.warnings, sep="\n", end="\n" if loaded.warnings else "", file=sys.stderr)
         return _start_in_background(args.file, config)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
@@ -70,12 +71,12 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(config: ZooKeeperConfig) -> int:
     """Serve until SIGTERM, SIGINT or a failure of storage."""
-    server = ZooKeeperServer(config)
-    await server.start()
     loop = asyncio.get_running_loop()
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
+    server = ZooKeeperServer(config)
+    await server.start()
     _log.info("listening on %s:%d, data in %s", config.address, server.port, config.data_dir)
     waits = [
         asyncio.ensure_future(asked_to_stop.wait()),
@@ -100,16 +101,17 @@ def _start_in_background(file: Path, config: ZooKeeperConfig) -> int:
     except OSError as error:
         print(f"Cannot write to dataDir {config.data_dir}: {error.strerror}.", file=sys.stderr)
         return 1
+    safe_path = ["-P"] if sys.flags.safe_path else []
     with output:
         begin = output.tell()
         server = subprocess.Popen(
-            [sys.executable, "-m", "kafkalite.cli.zookeeper", "start", str(file)],
+            [sys.executable, *safe_path, "-m", "kafkalite.cli.zookeeper", "start", str(file)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    if _wait_until_serving(server, config):
+    if _wait_until_serving(server, config.data_dir):
         print(f"ZooKeeper listens on {_shown_address(config)}:{config.port} (pid {server.pid}).")
         return 0
     if server.poll() is None:
@@ -121,10 +123,10 @@ def _start_in_background(file: Path, config: ZooKeeperConfig) -> int:
     return 1
 
 
-def _wait_until_serving(server: subprocess.Popen[bytes], config: ZooKeeperConfig) -> bool:
+def _wait_until_serving(server: subprocess.Popen[bytes], data_dir: Path) -> bool:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline and server.poll() is None:
-        if serving_pid(config.data_dir) == server.pid and _is_listening(config):
+        if serving_pid(data_dir) == server.pid:
             return True
         time.sleep(_POLL_S)
     return False
@@ -171,21 +173,9 @@ def _shown_address(config: ZooKeeperConfig) -> str:
     return "localhost" if config.address in {"", "127.0.0.1", "::1"} else config.address
 
 
-def _connect(config: ZooKeeperConfig) -> socket.socket:
-    host = "127.0.0.1" if config.address in {"", "0.0.0.0"} else config.address
-    return socket.create_connection((host, config.port), _PROBE_TIMEOUT_S)
-
-
-def _is_listening(config: ZooKeeperConfig) -> bool:
-    try:
-        _connect(config).close()
-    except OSError:
-        return False
-    return True
-
-
 def _ask(config: ZooKeeperConfig, word: str) -> str:
-    with _connect(config) as connection:
+    host = "127.0.0.1" if config.address in {"", "0.0.0.0"} else config.address
+    with socket.create_connection((host, config.port), _PROBE_TIMEOUT_S) as connection:
         connection.sendall(word.encode())
         answer = b""
         while chunk := connection.recv(65536):

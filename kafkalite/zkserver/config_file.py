@@ -79,7 +79,9 @@ def load_config(file: Path) -> LoadedConfig:
     """
     try:
         entries = _read_entries(file)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
         raise ConfigError(f"{file}: {error}") from error
     fields: dict[str, Any] = {}
     problems: list[str] = []

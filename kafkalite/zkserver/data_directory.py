@@ -17,8 +17,8 @@ _LOCK_PAUSE_S = 0.01
 class DataDirectory:
     """A directory held by at most one server.
 
-    The lock is an flock on the pid file: it ends with the process however that ends, so the file
-    names a living server exactly while the lock is held. Owned by the server.
+    The lock is an flock on the pid file: it ends with the process however that ends, so the pid in
+    it is that of a living server exactly while the lock is held. Owned by the server.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,7 +26,7 @@ class DataDirectory:
         self._lock: int | None = None
 
     def acquire(self) -> None:
-        """Make the directory, lock it and write the pid.
+        """Make the directory and lock it.
 
         Raises:
             StorageError: it cannot be made or written, or another server holds it.
@@ -43,8 +43,13 @@ class DataDirectory:
                 f"dataDir {self.path} is in use by another server (pid {owner or 'unknown'})."
             )
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._lock = descriptor
+
+    def announce(self) -> None:
+        """Write the pid: from now on clients are served."""
+        if self._lock is None:
+            raise RuntimeError("not acquired")
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         descriptor, self._lock = self._lock, None
@@ -69,7 +74,7 @@ def _lock_exclusively(descriptor: int) -> bool:
 
 
 def serving_pid(path: Path) -> int | None:
-    """The pid of the server that holds this data directory now, or None.
+    """The pid of the server that serves this data directory now, or None.
 
     The lock proves it: a pid that a dead server left behind is never taken for a living one.
     """

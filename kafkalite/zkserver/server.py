@@ -80,6 +80,7 @@ class ZooKeeperServer:
             self._machine.restore(self._store.load(), now)
             self._started_ms = now.monotonic_ms
             await self._listen()
+            self._directory.announce()
         except BaseException:
             self._store.close()
             self._directory.release()

@@ -19,6 +19,7 @@ def path(tmp_path: Path) -> Path:
 def held(path: Path) -> Iterator[DataDirectory]:
     directory = DataDirectory(path)
     directory.acquire()
+    directory.announce()
     yield directory
     directory.release()
 
@@ -39,6 +40,17 @@ def test_directory_is_free_again_when_it_was_released(path: Path) -> None:
     directory.release()
     assert serving_pid(path) is None
     directory.acquire()
+    directory.release()
+
+
+def test_nobody_is_named_until_the_server_serves(path: Path) -> None:
+    path.mkdir(parents=True)
+    (path / PID_FILE_NAME).write_text("99999999\n")
+    directory = DataDirectory(path)
+    with pytest.raises(RuntimeError, match="not acquired"):
+        directory.announce()
+    directory.acquire()
+    assert serving_pid(path) is None
     directory.release()
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import crc32c
 
-from kafkalite.model.errors import CorruptMessageError
+from kafkalite.model.errors import CorruptMessageError, UnsupportedVersionError
 
 Buffer = bytes | bytearray | memoryview
 
@@ -34,14 +34,18 @@ TIMESTAMP_TYPE_BIT: Final = 1 << 3
 TRANSACTIONAL_BIT: Final = 1 << 4
 CONTROL_BIT: Final = 1 << 5
 
+NO_LEADER_EPOCH: Final = -1
+"""Of a batch that no leader has appended yet."""
 NO_PRODUCER_ID: Final = -1
 NO_PRODUCER_EPOCH: Final = -1
 NO_SEQUENCE: Final = -1
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _STAMP = struct.Struct(">qii")
+_PREFIX = struct.Struct(">qiibI")  # from base_offset to crc
 _BODY = struct.Struct(">hiqqqhii")  # from attributes to record_count
-assert _HEADER.size == HEADER_SIZE
+_FIRST_BODY_FIELD: Final = 5
+assert _HEADER.size == HEADER_SIZE == _PREFIX.size + _BODY.size
 
 
 class BatchHeader(NamedTuple):
@@ -115,13 +119,45 @@ def header_at(data: Buffer, position: int) -> BatchHeader:
     """
     left = len(data) - position
     if left < HEADER_SIZE:
-        raise CorruptMessageError(
-            f"Batch at byte {position} is cut off: {left} bytes, fewer than a header"
-        )
+        raise CorruptMessageError(f"A batch is cut off: {left} bytes, fewer than a header takes")
     header = BatchHeader._make(_HEADER.unpack_from(data, position))
     if not HEADER_SIZE <= header.size <= left:
         raise CorruptMessageError(
-            f"Batch at byte {position} says it takes {header.size} bytes, "
-            f"it must be {HEADER_SIZE} to {left}"
+            f"A batch says that it takes {header.size} bytes; it must be {HEADER_SIZE} to {left}"
         )
     return header
+
+
+def check_intact(batch: memoryview, header: BatchHeader) -> None:
+    """Check that `batch`, exactly one, is of our format and as it was written.
+
+    Raises:
+        UnsupportedVersionError: another magic.
+        CorruptMessageError: the checksum does not fit.
+    """
+    if header.magic != MAGIC:
+        raise UnsupportedVersionError(f"The batch has magic {header.magic}; it must be {MAGIC}")
+    found = checksum(batch[CRC_START:])
+    if found != header.crc:
+        raise CorruptMessageError(
+            f"The batch has checksum {found:#010x}, its header says {header.crc:#010x}"
+        )
+
+
+def unsealed(
+    record_count: int, base_timestamp: int, max_timestamp: int, attributes: int = 0
+) -> BatchHeader:
+    """The header of a new batch of no producer id, for `seal` to complete."""
+    stamp = (0, 0, NO_LEADER_EPOCH, MAGIC, 0)
+    producer = (NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE)
+    times = (base_timestamp, max_timestamp)
+    return BatchHeader(*stamp, attributes, record_count - 1, *times, *producer, record_count)
+
+
+def seal(header: BatchHeader, payload: Buffer) -> tuple[bytes, BatchHeader]:
+    """The whole batch of `header` and `payload`, and its header with batch_length and crc set."""
+    fields = header[_FIRST_BODY_FIELD:]
+    body = _BODY.pack(*fields) + payload
+    batch_length = CRC_START - LENGTH_END + len(body)
+    prefix = (header.base_offset, batch_length, header.leader_epoch, header.magic, checksum(body))
+    return _PREFIX.pack(*prefix) + body, BatchHeader._make(prefix + fields)

@@ -18,6 +18,7 @@ from kafkalite.model.errors import (
     LeaderNotAvailableError,
     LogError,
     MessageTooLargeError,
+    NotLeaderOrFollowerError,
     RecordListTooLargeError,
     RequestTooLargeError,
     UnknownTopicOrPartitionError,
@@ -35,6 +36,8 @@ _PRODUCE_PATH: Final = "/v1/produce"
 _ANSWER_SLACK_S: Final = 5.0
 """Longer than the broker itself takes to give a request up."""
 _TOO_LARGE: Final = (MessageTooLargeError, RecordListTooLargeError, RequestTooLargeError)
+_LED_ELSEWHERE: Final = (LeaderNotAvailableError, NotLeaderOrFollowerError)
+"""Nothing was stored: this is no attempt, only the wrong moment or the wrong broker."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_response = msgspec.msgpack.Decoder(ProduceResponse).decode
 
@@ -103,7 +106,7 @@ class BatchSender:
         """
         while True:
             try:
-                return self._refresh()
+                self._refresh()
             except UnknownTopicOrPartitionError:
                 self._create_topic()
             except NoBrokerError as error:
@@ -112,6 +115,9 @@ class BatchSender:
                 if not error.retriable:
                     raise
                 self._wait(error)
+            else:
+                self._waiting_since = None
+                return
 
     def close(self) -> None:
         for connection in self._connections.values():
@@ -128,7 +134,11 @@ class BatchSender:
             pending = list(batches)
             while pending:
                 again: list[PartitionBatch] = []
-                for url, group in self._by_leader(pending, again).items():
+                by_leader = self._by_leader(pending, again)
+                if again:
+                    where = f"{self._topic}-{again[0].partition}"
+                    self._wait(NoBrokerError(f"Partition {where} has no leader."))
+                for url, group in by_leader.items():
                     again += self._send_to(url, group)
                 pending = again
                 if pending:
@@ -144,10 +154,10 @@ class BatchSender:
         groups: dict[str, list[PartitionBatch]] = {}
         for batch in batches:
             url = self._leaders.get(batch.partition)
-            if url is not None:
-                groups.setdefault(url, []).append(batch)
-            elif not self._is_given_up(batch, LeaderNotAvailableError()):
+            if url is None:
                 leaderless.append(batch)
+            else:
+                groups.setdefault(url, []).append(batch)
         return groups
 
     def _send_to(self, url: str, batches: list[PartitionBatch]) -> list[PartitionBatch]:
@@ -159,15 +169,22 @@ class BatchSender:
             return batches
         except LogError as error:
             return [batch for batch in batches if self._is_retried(batch, error)]
-        self._waiting_since = None
         again = []
+        elsewhere: LogError | None = None
         for batch, result in zip(batches, results, strict=True):
             if not result.error_code:
                 batch.is_settled = True
                 continue
             refused = error_by_code(result.error_code)(result.message or None)
-            if self._is_retried(batch, refused):
+            if isinstance(refused, _LED_ELSEWHERE):
+                elsewhere = refused
                 again.append(batch)
+            elif self._is_retried(batch, refused):
+                again.append(batch)
+        if elsewhere is None:
+            self._waiting_since = None
+        else:
+            self._wait(elsewhere)
         return again
 
     def _is_retried(self, batch: PartitionBatch, error: LogError) -> bool:
@@ -251,7 +268,6 @@ class BatchSender:
             for partition in topic.partitions
             if partition.leader in urls
         }
-        self._waiting_since = None
 
     def _create_topic(self) -> None:
         """Have a broker create the topic as it does for any producer: by sending it something.
@@ -266,15 +282,15 @@ class BatchSender:
         self._wait(NoBrokerError(f"Topic '{self._topic}' is being created."), is_news=False)
 
     def _wait(self, error: NoBrokerError | LogError, *, is_news: bool = True) -> None:
-        """Pause for something that may heal; raises `error` when that lasts too long."""
+        """Pause for something that may heal; raises NoBrokerError when that lasts too long."""
         now = time.monotonic()
+        limit_s = self._options.max_block_ms / 1000
         if self._waiting_since is None:
             self._waiting_since = now
             if is_news:
-                limit_s = self._options.max_block_ms / 1000
                 self._on_notice(f"{str(error).rstrip('.')}. Trying again for {limit_s:g} s.")
-        elif now - self._waiting_since > self._options.max_block_ms / 1000:
-            raise error
+        elif now - self._waiting_since > limit_s:
+            raise NoBrokerError(str(error))
         self._pause()
 
     def _pause(self) -> None:

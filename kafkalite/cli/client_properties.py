@@ -4,8 +4,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import javaproperties
-
 from kafkalite.cli.failure import CommandError
 
 _SECURITY = ("sasl.", "ssl.", "security.")
@@ -64,6 +62,8 @@ def load_properties(file: str | None) -> dict[str, str]:
     """
     if file is None:
         return {}
+    import javaproperties  # noqa: PLC0415 - most command lines name no file
+
     try:
         text = Path(file).read_text()
         return dict(javaproperties.loads(text))

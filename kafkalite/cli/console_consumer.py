@@ -193,7 +193,7 @@ class _ConsoleConsumer:
             trouble = self._fetcher.take_trouble()
             if trouble is not None:
                 self._note_trouble(trouble)
-            elif self._fetcher.answers > answers:
+            elif self._fetcher.answers > answers and self._fetcher.is_whole:
                 self._has_told_trouble = False
             now = time.monotonic()
             if self._limits.timeout_s is not None and now - last_s >= self._limits.timeout_s:

@@ -1,7 +1,6 @@
 """The command `kafkalite`: finds the sub-command and turns its outcome into an exit code."""
 
 import importlib
-import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
@@ -79,7 +78,9 @@ def _run(name: str, command: _Command, arguments: list[str]) -> int:
 
 
 def _version() -> str:
-    return importlib.metadata.version("kafkalite")
+    from importlib.metadata import version  # noqa: PLC0415 - slow, and hardly ever wanted
+
+    return version("kafkalite")
 
 
 def _usage() -> str:

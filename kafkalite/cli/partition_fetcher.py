@@ -87,6 +87,11 @@ class PartitionFetcher:
                 self._links[url] = _Link(DataConnection(url, timeout_s))
             self._links[url].partitions = partitions
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every leader is asked for something: none was given up since the assignment."""
+        return all(link.partitions for link in self._links.values())
+
     def take_trouble(self) -> LogError | NoBrokerError | None:
         """What went wrong since the last call and may be cured by another assignment."""
         trouble, self._trouble = self._trouble, None

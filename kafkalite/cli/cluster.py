@@ -148,10 +148,15 @@ class Cluster:
         """Set overrides of a topic; None removes one."""
         self._request("PATCH", _topic_path(name), {"config": dict(changes)})
 
-    def broker_config(self, entity: str, *, include_all: bool) -> list[ConfigDescription]:
-        """Settings of the broker with id `entity`, or those of `default`."""
+    def broker_config(
+        self, entity: str, *, include_all: bool, url: str | None = None
+    ) -> list[ConfigDescription]:
+        """Settings of the broker with id `entity`, or those of `default`.
+
+        All of a broker's settings are known to itself only, at `url`.
+        """
         path = f"/v1/brokers/{quote(entity, safe='')}/config{_all(include_all)}"
-        return self._get(path, ConfigList).config
+        return self._get(path, ConfigList, url).config
 
     def alter_broker_config(self, entity: str, changes: Mapping[str, str | None]) -> None:
         """Set dynamic settings of a broker, or of all (`default`); None removes one."""

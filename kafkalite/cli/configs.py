@@ -169,11 +169,10 @@ def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
             print(f"{which} configs for topic {name} are:")
             _print_settings(settings)
         return
-    brokers = [] if args.entity_default else [args.entity_name]
-    if args.entity_name is None and not args.entity_default:
-        brokers = [str(broker) for broker in sorted(cluster.broker_urls())]
+    urls = {} if args.entity_default else cluster.broker_urls()
+    brokers = sorted(urls) if args.entity_name is None else [int(args.entity_name)]
     for broker in brokers:
-        settings = cluster.broker_config(broker, include_all=args.all)
+        settings = cluster.broker_config(str(broker), include_all=args.all, url=urls.get(broker))
         print(f"{which} configs for broker {broker} are:")
         _print_settings(settings)
     if args.entity_name is None:

@@ -74,8 +74,8 @@ class Subscription:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every partition can be read at the moment."""
-        return len(self.leaders) == len(self.positions)
+        """Whether there are partitions, and every one can be read at the moment."""
+        return 0 < len(self.leaders) == len(self.positions)
 
     def note_out_of_range(self, topic_partition: TopicPartition) -> None:
         """A partition does not hold its position: the next refresh finds another one."""

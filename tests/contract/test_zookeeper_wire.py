@@ -25,7 +25,7 @@ GET_CHILDREN, PING, CREATE2, MULTI, CREATE_CONTAINER, CREATE_TTL = 8, 11, 15, 14
 AUTH, SET_WATCHES, CLOSE = 100, 101, -11
 OK, BAD_ARGUMENTS, NO_NODE, INVALID_ACL, AUTH_FAILED = 0, -8, -101, -114, -115
 CREATED, DELETED, CHANGED, CHILD = 1, 2, 3, 4
-WATCH = b"\1"
+NO_WATCH, WATCH = b"\0", b"\1"
 
 
 @pytest.fixture
@@ -360,3 +360,32 @@ def test_auth_scheme_is_refused_when_the_client_has_proven_nothing(
 ) -> None:
     body = pack_create(f"{root}/a", acl=[(31, "auth", "")])
     assert client.ask(CREATE, body).error == INVALID_ACL
+
+
+def test_requests_are_all_answered_in_order_when_thousands_are_sent_at_once(
+    client: WireClient, root: str
+) -> None:
+    body = pack_string(root) + NO_WATCH
+    sent = [client.send(EXISTS, body) for _ in range(5000)]
+    assert [client.read().xid for _ in sent] == sent
+
+
+def test_answers_wait_for_a_client_that_reads_late(client: WireClient, root: str) -> None:
+    data = b"x" * 1_000_000
+    client.ask(SET_DATA, set_data(root, data))
+    sent = [client.send(GET_DATA, pack_string(root) + NO_WATCH) for _ in range(60)]
+    for xid in sent:
+        reply = client.read()
+        assert (reply.xid, reply.body[4 : 4 + len(data)] == data) == (xid, True)
+
+
+@pytest.mark.slow
+def test_client_that_reads_nothing_does_not_stop_others(
+    zookeeper: ZooKeeperProcess, client: WireClient, root: str
+) -> None:
+    with WireClient(zookeeper.port) as deaf:
+        deaf.connect()
+        deaf.ask(SET_DATA, set_data(root, b"x" * 100_000))
+        for _ in range(3000):
+            deaf.send(GET_DATA, pack_string(root) + NO_WATCH)
+        assert client.ask(EXISTS, pack_string(root) + NO_WATCH).error == OK

@@ -1,0 +1,198 @@
+"""The cluster's metadata in memory: MetadataStore and ControllerStore without ZooKeeper.
+
+One FakeMetadata is the store; each member of the cluster has a FakeMetadataStore with a view of its
+own, and everything written is in all views at once. tests/contract/test_metadata_store.py holds the
+fake to what ZooKeeper does.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from kafkalite.broker.metadata_view import (
+    ClusterPicture,
+    MetadataView,
+    StateAt,
+    TopicAt,
+)
+from kafkalite.broker.ports import (
+    Assignment,
+    ConfigUpdate,
+    ControllerClaim,
+    FencedControllerError,
+    StoreConflictError,
+    StoreUnavailableError,
+)
+from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
+from kafkalite.model.cluster import Broker, PartitionState, Topic
+from kafkalite.model.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+
+
+class FakeMetadata:
+    """What ZooKeeper would hold."""
+
+    def __init__(self) -> None:
+        self.brokers: dict[BrokerId, Broker] = {}
+        self.topics: dict[str, TopicAt] = {}
+        self.states: dict[TopicPartition, StateAt] = {}
+        self.broker_configs: dict[str, Mapping[str, str]] = {}
+        self.deletions: frozenset[str] = frozenset()
+        self.controller: BrokerId | None = None
+        self.controller_epoch = 0
+        self.is_available = True
+        self.views: list[MetadataView] = []
+        self._revision = 0
+
+    def next_revision(self) -> int:
+        self._revision += 1
+        return self._revision
+
+    def member(self) -> "FakeMetadataStore":
+        view = MetadataView()
+        self.views.append(view)
+        self.publish()
+        return FakeMetadataStore(self, view)
+
+    def register(self, broker: Broker) -> int:
+        epoch = self.next_revision()
+        self.brokers[broker.id] = replace(broker, epoch=epoch)
+        self.publish()
+        return epoch
+
+    def unregister(self, broker_id: BrokerId) -> None:
+        del self.brokers[broker_id]
+        if self.controller == broker_id:
+            self.controller = None
+        self.publish()
+
+    def publish(self) -> None:
+        picture = ClusterPicture(
+            "fake-cluster",
+            self.controller,
+            dict(self.brokers),
+            dict(self.topics),
+            dict(self.states),
+            dict(self.broker_configs),
+            self.deletions,
+        )
+        for view in self.views:
+            view.replace(picture)
+
+
+class FakeMetadataStore:
+    """One member's side: implements MetadataStore and ControllerStore."""
+
+    def __init__(self, metadata: FakeMetadata, view: MetadataView) -> None:
+        self.metadata = metadata
+        self.view = view
+
+    # -- MetadataStore --------------------------------------------------------------------------
+
+    async def create_topic(self, topic: Topic) -> None:
+        self._check_available()
+        if topic.name in self.metadata.topics:
+            raise TopicAlreadyExistsError(f"Topic '{topic.name}' already exists.")
+        self.metadata.topics[topic.name] = TopicAt(topic, self.metadata.next_revision())
+        self.metadata.publish()
+
+    async def update_assignment(self, name: str, update: Callable[[Topic], Assignment]) -> Topic:
+        entry = self._existing(name)
+        topic = replace(entry.topic, assignment=update(replace(entry.topic, config={})))
+        self.metadata.topics[name] = TopicAt(topic, entry.created_revision)
+        self.metadata.publish()
+        return replace(topic, config={})
+
+    async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
+        entry = self._existing(name)
+        config = update(entry.topic.config)
+        topic = replace(entry.topic, config=config)
+        self.metadata.topics[name] = TopicAt(topic, entry.created_revision)
+        self.metadata.publish()
+        return config
+
+    async def update_broker_config(self, entity: str, update: ConfigUpdate) -> Mapping[str, str]:
+        self._check_available()
+        config = update(self.metadata.broker_configs.get(entity, {}))
+        self.metadata.broker_configs[entity] = config
+        self.metadata.publish()
+        return config
+
+    async def request_topic_deletion(self, name: str) -> None:
+        self._existing(name)
+        self.metadata.deletions |= {name}
+        self.metadata.publish()
+
+    # -- ControllerStore ------------------------------------------------------------------------
+
+    async def claim(self, broker_id: BrokerId) -> ControllerClaim | None:
+        self._check_available()
+        metadata = self.metadata
+        if metadata.controller is None:
+            metadata.controller = broker_id
+            metadata.controller_epoch += 1
+            metadata.publish()
+        if metadata.controller != broker_id:
+            return None
+        epoch = metadata.controller_epoch
+        return ControllerClaim(broker_id, ControllerEpoch(epoch), epoch)
+
+    async def catch_up(self) -> None:
+        self._check_available()
+
+    async def write_states(
+        self, claim: ControllerClaim, changes: Sequence[StateChange]
+    ) -> Mapping[TopicPartition, PartitionState | None]:
+        self._check_claim(claim)
+        metadata = self.metadata
+        outcome: dict[TopicPartition, PartitionState | None] = {}
+        for change in changes:
+            entry = metadata.states.get(change.partition)
+            version = NEW_STATE_VERSION if entry is None else entry.state.version
+            if version == change.expected_version:
+                state = replace(change.state, version=version + 1)
+                entry = StateAt(state, metadata.next_revision())
+                metadata.states[change.partition] = entry
+            outcome[change.partition] = entry.state if entry is not None else None
+        metadata.publish()
+        return outcome
+
+    async def remove_topic(self, claim: ControllerClaim, name: str) -> None:
+        self._check_claim(claim)
+        metadata = self.metadata
+        if name not in metadata.topics:
+            return
+        if name not in metadata.deletions:
+            raise StoreConflictError(f"Nobody asks to delete topic {name} any more")
+        del metadata.topics[name]
+        metadata.states = {p: entry for p, entry in metadata.states.items() if p.topic != name}
+        metadata.deletions -= {name}
+        metadata.publish()
+
+    async def drop_deletion(self, claim: ControllerClaim, name: str) -> None:
+        self._check_claim(claim)
+        self.metadata.deletions -= {name}
+        self.metadata.publish()
+
+    async def prune_notices(self, claim: ControllerClaim) -> None:
+        self._check_claim(claim)
+
+    def _check_available(self) -> None:
+        if not self.metadata.is_available:
+            raise StoreUnavailableError("the fake store is told to be unavailable")
+
+    def _check_claim(self, claim: ControllerClaim) -> None:
+        self._check_available()
+        if claim.epoch_version != self.metadata.controller_epoch:
+            raise FencedControllerError(f"Broker {claim.broker_id} is no longer the controller")
+
+    def _existing(self, name: str) -> TopicAt:
+        self._check_available()
+        entry = self.metadata.topics.get(name)
+        if entry is None:
+            raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
+        return entry
+
+
+def fake_brokers(ids: Iterable[int]) -> list[Broker]:
+    """Brokers with these ids, for registration."""
+    return [Broker(BrokerId(number), f"host{number}", 9092) for number in ids]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from tests.cli.console import Console
 from tests.support.broker import BrokerProcess
 from tests.support.zookeeper import EmbeddedZooKeeper
 
@@ -44,3 +45,9 @@ def make_topic(broker: BrokerProcess) -> MakeTopic:
 def bootstrap(broker: BrokerProcess) -> tuple[str, str]:
     """Arguments that lead to the broker."""
     return "--bootstrap-server", broker.address
+
+
+@pytest.fixture
+def console(bootstrap: tuple[str, str]) -> Console:
+    """The console tools, with the shared broker."""
+    return Console(bootstrap)

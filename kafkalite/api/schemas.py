@@ -19,8 +19,6 @@ from pydantic_core import PydanticCustomError
 
 DEFAULT_TIMEOUT_MS: Final = 30_000
 MAX_TIMEOUT_MS: Final = 300_000
-MAX_PARTITIONS: Final = 10_000
-"""Of one topic. Kafka has no such bound; here its assignment must fit in one znode of 1 MiB."""
 
 _INT_32: Final = 2**31 - 1
 _INT_64: Final = 2**63 - 1
@@ -46,10 +44,7 @@ TimeoutMs = Annotated[
         description="How long to wait until this broker sees the change; it goes on after that.",
     ),
 ]
-ReplicaAssignment = Annotated[
-    list[Annotated[list[Annotated[int, Field(ge=0, le=_INT_32)]], Field(max_length=1000)]],
-    Field(max_length=MAX_PARTITIONS),
-]
+ReplicaAssignment = list[list[Annotated[int, Field(ge=0, le=_INT_32)]]]
 
 
 class _Named(BaseModel):
@@ -98,7 +93,7 @@ class CreateTopicBody(_Body):
 
     name: str = Field(description="1 to 249 of ASCII letters, digits, '.', '_' and '-'.")
     partitions: int | None = Field(
-        None, ge=-_INT_32, le=MAX_PARTITIONS, description="By default `num.partitions`."
+        None, ge=-_INT_32, le=_INT_32, description="By default `num.partitions`."
     )
     replication_factor: int | None = Field(
         None, ge=-_INT_32, le=_INT_32, description="By default `default.replication.factor`."
@@ -130,7 +125,7 @@ class AlterTopicBody(_Body):
     partition_count: int | None = Field(
         None,
         ge=-_INT_32,
-        le=MAX_PARTITIONS,
+        le=_INT_32,
         description="How many there shall be; it can only grow.",
     )
     replica_assignment: ReplicaAssignment | None = Field(

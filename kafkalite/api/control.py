@@ -1,0 +1,58 @@
+"""The control plane: a FastAPI application on a broker."""
+
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from kafkalite.api import docs_page, exception_handlers
+from kafkalite.api.control_front import ControlFront
+from kafkalite.api.openapi import make_openapi
+from kafkalite.api.routers import brokers, cluster, configs, health, metrics, partitions, topics
+from kafkalite.broker.broker import Broker
+
+_TAGS = [
+    {"name": "topics", "description": "Create, describe, alter and delete topics."},
+    {"name": "partitions", "description": "Of a partition's leader: offsets, delete records."},
+    {"name": "records", "description": "Produce and read."},
+    {"name": "configs", "description": "Settings of topics and brokers."},
+    {"name": "brokers", "description": "Who is alive."},
+    {"name": "cluster", "description": "The whole."},
+    {"name": "probes", "description": "For whoever supervises the process."},
+]
+
+
+def make_control_app(broker: Broker) -> FastAPI:
+    """The application for every path that the data plane does not take.
+
+    Can be made at any time, also after the broker has started to take requests: it answers 503
+    itself while `broker.state` is not `running`. Has no lifespan of its own.
+    """
+    app = _ControlApp(
+        title="kafkalite",
+        version="1",
+        openapi_tags=_TAGS,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.broker = broker
+    exception_handlers.install(app)
+    app.add_middleware(ControlFront)
+    for part in (topics, partitions, configs, brokers, cluster, health, metrics):
+        app.include_router(part.router)
+    app.add_api_route("/docs", _docs, include_in_schema=False)
+    return app
+
+
+class _ControlApp(FastAPI):
+    """FastAPI, but for the document that describes it."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = make_openapi(self)
+        return self.openapi_schema
+
+
+async def _docs() -> Response:
+    return Response(docs_page.HTML, headers=docs_page.HEADERS, media_type="text/html")

@@ -1,0 +1,318 @@
+"""The data plane as OpenAPI path items: FastAPI never sees it, so they are written by hand."""
+
+from typing import Any, Final
+
+import msgspec
+
+from kafkalite.api.replies import SCHEMA_REFERENCE, replies
+from kafkalite.model.errors import (
+    CorruptMessageError,
+    InvalidRecordError,
+    InvalidRequestError,
+    KafkaStorageError,
+    LeaderNotAvailableError,
+    MessageTooLargeError,
+    NotAcceptableError,
+    NotEnoughReplicasError,
+    NotLeaderOrFollowerError,
+    OffsetOutOfRangeError,
+    RequestTimedOutError,
+    RequestTooLargeError,
+    UnknownTopicOrPartitionError,
+    UnsupportedMediaTypeError,
+)
+from kafkalite.wire.messages import FetchRequest, FetchResponse, ProduceRequest, ProduceResponse
+
+DATA_PLANE_BODIES: Final[tuple[type[msgspec.Struct], ...]] = (
+    ProduceRequest,
+    ProduceResponse,
+    FetchRequest,
+    FetchResponse,
+)
+_MSGPACK: Final = "application/msgpack"
+_JSON: Final = "application/json"
+_NDJSON: Final = "application/x-ndjson"
+
+_ENCODING: Final = {
+    "type": "string",
+    "enum": ["json", "text", "base64"],
+    "default": "json",
+    "description": "How the member beside it holds the bytes.",
+}
+_HEADER: Final = {
+    "type": "object",
+    "required": ["key"],
+    "properties": {
+        "key": {"type": "string"},
+        "value": {"type": ["string", "null"]},
+        "value_encoding": {"type": "string", "enum": ["text", "base64"], "default": "text"},
+    },
+}
+_RECORD: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "value": {"description": "Any JSON, kept as the bytes that came; null: no value."},
+        "key": {"description": "Any JSON, or null; chooses the partition where none is named."},
+        "partition": {"type": ["integer", "null"], "minimum": 0},
+        "timestamp": {"type": ["integer", "null"], "description": "ms since the epoch."},
+        "headers": {
+            "oneOf": [
+                {"type": "array", "items": _HEADER},
+                {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+                {"type": "null"},
+            ]
+        },
+        "value_encoding": _ENCODING,
+        "key_encoding": _ENCODING,
+    },
+}
+_READ_RECORD: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "offset": {"type": "integer"},
+        "timestamp": {"type": "integer"},
+        "key": {},
+        "value": {},
+        "headers": {"type": "array", "items": _HEADER},
+        "key_encoding": {"type": "string", "enum": ["text", "base64"]},
+        "value_encoding": {"type": "string", "enum": ["text", "base64"]},
+    },
+}
+_RECORD_RESULT: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "One a record, in the order sent: where it is, or why it is not.",
+    "properties": {
+        "partition": {"type": "integer"},
+        "offset": {"type": "integer"},
+        "error": {"type": "string"},
+        "error_code": {"type": "integer"},
+        "message": {"type": "string"},
+    },
+}
+SCHEMAS: Final[dict[str, Any]] = {
+    "Record": _RECORD,
+    "Records": {
+        "type": "object",
+        "required": ["records"],
+        "properties": {
+            "records": {
+                "type": "array",
+                "items": {"$ref": SCHEMA_REFERENCE.format(name="Record")},
+            }
+        },
+        "examples": [{"records": [{"key": "UA", "value": {"flight": 1545}}, {"value": "bye"}]}],
+    },
+    "RecordResults": {
+        "type": "object",
+        "properties": {"offsets": {"type": "array", "items": _RECORD_RESULT}},
+    },
+    "RecordsPage": {
+        "type": "object",
+        "properties": {
+            "topic": {"type": "string"},
+            "partition": {"type": "integer"},
+            "records": {"type": "array", "items": _READ_RECORD},
+            "next_offset": {"type": "integer", "description": "Where to read on."},
+            "high_watermark": {"type": "integer"},
+            "log_start_offset": {"type": "integer"},
+        },
+    },
+}
+
+
+def data_plane_paths() -> dict[str, Any]:
+    """Path items of the native data path and of the records endpoints."""
+    topic = _parameter("topic", "path", {"type": "string"}, "Name of a topic.")
+    partition = _parameter("partition", "path", {"type": "integer", "minimum": 0}, "Its number.")
+    one = "/v1/topics/{topic}/partitions/{partition}/records"
+    return {
+        "/v1/produce": {"post": _produce()},
+        "/v1/fetch": {"post": _fetch()},
+        "/v1/topics/{topic}/records": {"post": _post_records("produce_records", [topic])},
+        one: {
+            "post": _post_records("produce_partition_records", [topic, partition]),
+            "get": _get_records([topic, partition]),
+        },
+    }
+
+
+def _produce() -> dict[str, Any]:
+    return {
+        "tags": ["records"],
+        "summary": "Append record batches",
+        "operationId": "produce",
+        "description": "Whole batches for any number of partitions, as msgpack. Answered with 200 "
+        "whenever the request itself can be read; what became of each partition is in its result.",
+        "requestBody": _body({_MSGPACK: _schema("ProduceRequest")}),
+        "responses": _documented(
+            replies(
+                ProduceResponse,
+                InvalidRequestError,
+                RequestTooLargeError,
+                UnsupportedMediaTypeError,
+                media=_MSGPACK,
+            )
+        ),
+    }
+
+
+def _fetch() -> dict[str, Any]:
+    return {
+        "tags": ["records"],
+        "summary": "Read record batches",
+        "operationId": "fetch",
+        "description": "Whole batches of any number of partitions, as msgpack; waits up to "
+        "`max_wait_ms` while there are fewer than `min_bytes`.",
+        "requestBody": _body({_MSGPACK: _schema("FetchRequest")}),
+        "responses": _documented(
+            replies(
+                FetchResponse,
+                InvalidRequestError,
+                RequestTooLargeError,
+                UnsupportedMediaTypeError,
+                media=_MSGPACK,
+            )
+        ),
+    }
+
+
+def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "tags": ["records"],
+        "summary": "Produce records",
+        "operationId": operation,
+        "description": "Records in whatever media type suits. Answered with 200 as soon as one "
+        "record was taken: `offsets` says for each where it is or why it is not. Where none was, "
+        "the answer is the problem of the first, with `offsets` beside it.",
+        "parameters": [
+            *parameters,
+            _parameter(
+                "acks",
+                "query",
+                {"type": "string", "enum": ["0", "1", "all", "-1"], "default": "all"},
+                "When to answer: at once, when the leader has it, when all in-sync replicas do.",
+            ),
+            _parameter(
+                "timeout_ms",
+                "query",
+                {"type": "integer", "default": 30_000},
+                "How long acks=all may take.",
+            ),
+            _parameter("key", "query", {"type": "string"}, "Key of text and plain bodies."),
+            _parameter(
+                "partition",
+                "query",
+                {"type": "integer"},
+                "Partition of records that name none themselves.",
+            ),
+        ],
+        "requestBody": _body(
+            {
+                _JSON: _schema("Records"),
+                _NDJSON: _schema("Record"),
+                _MSGPACK: _schema("Records"),
+                "text/plain": {"type": "string", "description": "One record a line."},
+                "application/octet-stream": {"description": "The body is one record's value."},
+            }
+        ),
+        "responses": _documented(
+            _reply("Where the records are.", {_JSON: _schema("RecordResults")})
+            | replies(
+                None,
+                InvalidRequestError,
+                UnknownTopicOrPartitionError,
+                MessageTooLargeError,
+                RequestTooLargeError,
+                UnsupportedMediaTypeError,
+                NotLeaderOrFollowerError,
+                CorruptMessageError,
+                InvalidRecordError,
+                LeaderNotAvailableError,
+                NotEnoughReplicasError,
+                KafkaStorageError,
+                RequestTimedOutError,
+            )
+        ),
+    }
+
+
+def _get_records(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "tags": ["records"],
+        "summary": "Read records",
+        "operationId": "read_records",
+        "description": "A page of records from an offset on. Keys and values that are JSON come as "
+        "they are; other bytes come as base64 and say so in `key_encoding` or `value_encoding`.",
+        "parameters": [
+            *parameters,
+            _parameter(
+                "offset",
+                "query",
+                {"type": "string", "default": "earliest", "examples": ["0", "latest"]},
+                "`earliest`, `latest` or a number.",
+            ),
+            _parameter("max_bytes", "query", {"type": "integer"}, "Bytes after which to stop."),
+            _parameter(
+                "timeout_ms",
+                "query",
+                {"type": "integer", "default": 0},
+                "How long to wait while there is nothing to read.",
+            ),
+            _parameter(
+                "text",
+                "query",
+                {"type": "boolean", "default": False},
+                "UTF-8 that is not JSON comes as text instead of base64, and says so.",
+            ),
+        ],
+        "responses": _documented(
+            _reply(
+                "A page of records.",
+                {
+                    _JSON: _schema("RecordsPage"),
+                    _NDJSON: _READ_RECORD,
+                    _MSGPACK: _schema("RecordsPage"),
+                },
+            )
+            | replies(
+                None,
+                InvalidRequestError,
+                UnknownTopicOrPartitionError,
+                NotAcceptableError,
+                OffsetOutOfRangeError,
+                NotLeaderOrFollowerError,
+                CorruptMessageError,
+                LeaderNotAvailableError,
+                KafkaStorageError,
+            )
+        ),
+    }
+
+
+def _documented(responses: dict[int | str, Any]) -> dict[str, Any]:
+    return {str(status): response for status, response in responses.items()}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return {"$ref": SCHEMA_REFERENCE.format(name=name)}
+
+
+def _body(schemas: dict[str, Any]) -> dict[str, Any]:
+    content = {media: {"schema": schema} for media, schema in schemas.items()}
+    return {"required": True, "content": content}
+
+
+def _reply(description: str, schemas: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    content = {media: {"schema": schema} for media, schema in schemas.items()}
+    return {200: {"description": description, "content": content}}
+
+
+def _parameter(name: str, where: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": where,
+        "required": where == "path",
+        "schema": schema,
+        "description": text,
+    }

@@ -1,0 +1,126 @@
+"""One partition, asked of the broker that leads it: offsets, offsets by time, delete records."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+
+from kafkalite.api.answers import (
+    NO_OFFSET,
+    NO_TIMESTAMP,
+    DeletedRecords,
+    FoundOffset,
+    PartitionOffsets,
+    answer,
+)
+from kafkalite.api.replies import replies
+from kafkalite.api.schemas import DeleteRecordsBody, OffsetsQuery
+from kafkalite.api.serving import LedPartition
+from kafkalite.broker.partition import Partition
+from kafkalite.model.errors import (
+    InvalidRequestError,
+    KafkaStorageError,
+    LeaderNotAvailableError,
+    NotLeaderOrFollowerError,
+    OffsetNotAvailableError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+)
+
+router = APIRouter(prefix="/v1/topics/{topic}/partitions/{partition}", tags=["partitions"])
+
+_LATEST_TIMESTAMP: Final = 2**63 - 1
+
+
+@router.get(
+    "/offsets",
+    summary="Offsets of a partition",
+    responses=replies(
+        PartitionOffsets,
+        InvalidRequestError,
+        UnknownTopicOrPartitionError,
+        NotLeaderOrFollowerError,
+        LeaderNotAvailableError,
+        OffsetNotAvailableError,
+        KafkaStorageError,
+    ),
+)
+async def partition_offsets(
+    partition: LedPartition, query: Annotated[OffsetsQuery, Query()]
+) -> Response:
+    """Where the partition stands; with `at=` the offset at a point in time instead."""
+    if query.at is not None:
+        return answer(_find(partition, query.at))
+    offsets = partition.offsets
+    return answer(
+        PartitionOffsets(
+            topic=partition.topic_partition.topic,
+            partition=partition.topic_partition.partition,
+            log_start_offset=offsets.start,
+            high_watermark=offsets.high_watermark,
+            log_end_offset=offsets.end,
+            leader_epoch=partition.leader_epoch,
+        )
+    )
+
+
+@router.post(
+    "/delete-records",
+    summary="Delete records",
+    responses=replies(
+        DeletedRecords,
+        InvalidRequestError,
+        UnknownTopicOrPartitionError,
+        OffsetOutOfRangeError,
+        NotLeaderOrFollowerError,
+        LeaderNotAvailableError,
+        KafkaStorageError,
+    ),
+)
+async def delete_records(partition: LedPartition, body: DeleteRecordsBody) -> Response:
+    """Delete the records below an offset: the partition begins there from now on."""
+    return answer(
+        DeletedRecords(
+            topic=partition.topic_partition.topic,
+            partition=partition.topic_partition.partition,
+            low_watermark=partition.delete_records(body.before_offset),
+        )
+    )
+
+
+def _find(partition: Partition, at: str) -> FoundOffset:
+    """The offset that `at` stands for, among the records that consumers can read.
+
+    Raises:
+        InvalidRequestError: `at` is neither a word that we know nor a time.
+        OffsetNotAvailableError: the newest record cannot be read yet.
+    """
+    offsets = partition.offsets
+    offset, timestamp = NO_OFFSET, NO_TIMESTAMP
+    match at:
+        case "earliest":
+            offset = offsets.start
+        case "latest":
+            offset = offsets.high_watermark
+        case "max-timestamp":
+            newest = partition.log.max_timestamp_offset()
+            if newest is not None:
+                timestamp, offset = newest
+            if offset >= offsets.high_watermark:
+                raise OffsetNotAvailableError("The newest record cannot be read yet.")
+        case _:
+            found = partition.log.offset_for_timestamp(_parse_time(at))
+            # What consumers cannot read yet is not there for them.
+            if found is not None and found.offset < offsets.high_watermark:
+                timestamp, offset = found
+    topic, number = partition.topic_partition
+    return FoundOffset(topic, number, offset, timestamp, partition.leader_epoch)
+
+
+def _parse_time(at: str) -> int:
+    time = int(at) if at.isascii() and at.isdigit() else _LATEST_TIMESTAMP + 1
+    if time > _LATEST_TIMESTAMP:
+        raise InvalidRequestError(
+            "at: it must be earliest, latest, max-timestamp, or a time in milliseconds since the "
+            f"epoch, not '{at}'"
+        )
+    return time

@@ -5,6 +5,7 @@ breaks, whether it happened is looked up, never guessed, before anything is writ
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Final
 
 from kafkalite.broker.ports import Assignment, ConfigUpdate, StoreConflictError
@@ -30,6 +31,14 @@ MAX_PAYLOAD_BYTES: Final = 512 * 1024
 """Of what one transaction writes: ZooKeeper refuses packets of 1 MiB, and drops the connection."""
 
 
+class _Outcome(Enum):
+    DONE = auto()
+    REFUSED = auto()
+    """Something had changed meanwhile; nothing was written."""
+    UNKNOWN = auto()
+    """The connection broke before the answer came."""
+
+
 class ZooKeeperStore:
     """The cluster's metadata in ZooKeeper. Has no state; on the event loop."""
 
@@ -53,7 +62,7 @@ class ZooKeeperStore:
                     paths.state_change(), codec.encode_change_notice([topic.name]), sequential=True
                 ),
             ]
-            if await self._commit(operations):
+            if await self._commit(operations) is _Outcome.DONE:
                 return
             stored = await self._bridge.get(paths.topic(topic.name))
             if stored is not None:
@@ -66,19 +75,21 @@ class ZooKeeperStore:
     async def update_assignment(self, name: str, update: Callable[[Topic], Assignment]) -> Topic:
         """See MetadataStore."""
         path = paths.topic(name)
-        written: Topic | None = None
+        unconfirmed: Topic | None = None
         for _ in range(_MAX_ATTEMPTS):
             before = await self._existing_topic(name)
             topic, members = codec.decode_topic(path, before.data, name, {})
-            if written is not None and topic == written:
+            if topic == unconfirmed:
                 return topic  # the answer to the last attempt was lost, not the request
             written = Topic(name, topic.topic_id, update(topic))
             operations: list[Operation] = [
                 SetData(path, codec.encode_topic(written, members), before.version),
                 Create(paths.state_change(), codec.encode_change_notice([name]), sequential=True),
             ]
-            if await self._commit(operations):
+            outcome = await self._commit(operations)
+            if outcome is _Outcome.DONE:
                 return written
+            unconfirmed = written if outcome is _Outcome.UNKNOWN else None
         raise _conflict(name)
 
     async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
@@ -93,7 +104,11 @@ class ZooKeeperStore:
         """See MetadataStore."""
         for _ in range(_MAX_ATTEMPTS):
             await self._existing_topic(name)
-            if await self._commit([Check(paths.topic(name)), Create(paths.delete_topic(name))]):
+            operations: list[Operation] = [
+                Check(paths.topic(name)),
+                Create(paths.delete_topic(name)),
+            ]
+            if await self._commit(operations) is _Outcome.DONE:
                 return
             if await self._bridge.get(paths.delete_topic(name)) is not None:
                 return
@@ -103,14 +118,14 @@ class ZooKeeperStore:
         self, entity: str, path: str, update: ConfigUpdate, topic: str | None = None
     ) -> Mapping[str, str]:
         exists: list[Operation] = [] if topic is None else [Check(paths.topic(topic))]
-        written: Mapping[str, str] | None = None
+        unconfirmed: Mapping[str, str] | None = None
         for _ in range(_MAX_ATTEMPTS):
             if topic is not None:
                 await self._existing_topic(topic)
             before = await self._bridge.get(path)
             config, members = codec.decode_config(path, before.data) if before else ({}, {})
-            if written is not None and config == written:
-                return config
+            if config == unconfirmed:
+                return config  # the answer to the last attempt was lost, not the request
             written = update(config)
             payload = codec.encode_config(written, members)
             operations = [
@@ -118,8 +133,10 @@ class ZooKeeperStore:
                 SetData(path, payload, before.version) if before else Create(path, payload),
                 Create(paths.config_change(), codec.encode_config_change(entity), sequential=True),
             ]
-            if await self._commit(operations):
+            outcome = await self._commit(operations)
+            if outcome is _Outcome.DONE:
                 return written
+            unconfirmed = written if outcome is _Outcome.UNKNOWN else None
         raise _conflict(entity)
 
     async def _existing_topic(self, name: str) -> Znode:
@@ -128,8 +145,8 @@ class ZooKeeperStore:
             raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
         return znode
 
-    async def _commit(self, operations: Sequence[Operation]) -> bool:
-        """Commit; False where something changed meanwhile, or where nobody knows: look again."""
+    async def _commit(self, operations: Sequence[Operation]) -> _Outcome:
+        """Commit; whatever comes of it but DONE, the caller looks again."""
         size = sum(len(op.data) for op in operations if isinstance(op, Create | SetData))
         if size > MAX_PAYLOAD_BYTES:
             raise InvalidRequestError(
@@ -139,12 +156,12 @@ class ZooKeeperStore:
         try:
             await self._bridge.commit(operations)
         except ConnectionLostError:
-            return False
+            return _Outcome.UNKNOWN
         except TransactionFailedError as error:
             if not isinstance(error.cause, NodeExistsError | NoNodeError | BadVersionError):
                 raise
-            return False
-        return True
+            return _Outcome.REFUSED
+        return _Outcome.DONE
 
 
 def _conflict(what: str) -> Exception:

@@ -1,0 +1,327 @@
+"""One contract for the stores of metadata: in memory, in the embedded ZooKeeper, in Apache's."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from kafkalite.broker.ports import ConfigUpdate, FencedControllerError, StoreConflictError
+from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
+from kafkalite.model.cluster import PartitionState, Topic
+from kafkalite.model.errors import (
+    InvalidPartitionsError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
+from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
+from tests.support.members import FakeMembers, Members, ZooKeeperMembers
+from tests.support.zookeeper import ZooKeeperProcess
+
+_ZERO = BrokerId(0)
+Run = Callable[[Callable[[Members], Awaitable[None]]], None]
+
+
+@pytest.fixture(
+    params=[
+        "fake",
+        "embedded_zookeeper",
+        pytest.param("real_zookeeper", marks=pytest.mark.zookeeper),
+    ],
+    ids=["fake", "embedded", "real"],
+)
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """Runs a scenario with the members of a new cluster."""
+
+    def run_scenario(scenario: Callable[[Members], Awaitable[None]]) -> None:
+        async def inside() -> None:
+            async with make() as members:
+                await scenario(members)
+
+        asyncio.run(inside())
+
+    def make() -> Members:
+        if request.param == "fake":
+            return FakeMembers()
+        server: ZooKeeperProcess = request.getfixturevalue(request.param)
+        return ZooKeeperMembers(f"{server.hosts}/{uuid.uuid4().hex}", tmp_path)
+
+    return run_scenario
+
+
+def _topic(name: str = "t", partitions: int = 2, **config: str) -> Topic:
+    topic_id = TopicId(uuid.uuid4().hex)
+    return Topic(name, topic_id, dict.fromkeys(range(partitions), (_ZERO,)), config)
+
+
+def _new(number: int, topic: str = "t", epoch: int = 1) -> StateChange:
+    state = PartitionState(_ZERO, LeaderEpoch(0), (_ZERO,), ControllerEpoch(epoch))
+    return StateChange(TopicPartition(topic, number), state, NEW_STATE_VERSION)
+
+
+def _next(state: PartitionState, number: int) -> StateChange:
+    raised = PartitionState(
+        state.leader, LeaderEpoch(state.leader_epoch + 1), state.isr, state.controller_epoch
+    )
+    return StateChange(TopicPartition("t", number), raised, state.version)
+
+
+def test_a_created_topic_is_seen_by_all(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        topic = _topic(x="y")
+        await one.store.create_topic(topic)
+        await one.until(lambda: one.view.topics.get("t") == topic)
+        await two.until(lambda: two.view.topics.get("t") == topic)
+
+    run(scenario)
+
+
+def test_of_two_that_create_a_topic_exactly_one_wins(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        for attempt in range(5):
+            name = f"t{attempt}"
+            topics = [_topic(name), _topic(name)]
+            outcomes = await asyncio.gather(
+                one.store.create_topic(topics[0]),
+                two.store.create_topic(topics[1]),
+                return_exceptions=True,
+            )
+            failures = [outcome for outcome in outcomes if outcome is not None]
+            assert [type(failure) for failure in failures] == [TopicAlreadyExistsError]
+            assert str(failures[0]) == f"Topic '{name}' already exists."
+            winner = topics[outcomes.index(None)]
+            await one.until(lambda: name in one.view.topics)  # noqa: B023 - awaited at once
+            assert one.view.topics[name] == winner
+
+    run(scenario)
+
+
+def test_partitions_are_added_to_what_is_stored(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        await one.store.create_topic(_topic(partitions=1, x="y"))
+
+        def grow(topic: Topic) -> Mapping[int, tuple[BrokerId, ...]]:
+            return {**topic.assignment, len(topic.assignment): (_ZERO,)}
+
+        await asyncio.gather(
+            *(member.store.update_assignment("t", grow) for member in (one, two) * 3)
+        )
+        await two.until(
+            lambda: "t" in two.view.topics and two.view.topics["t"].partition_count == 7
+        )
+        assert two.view.topics["t"].config == {"x": "y"}
+
+    run(scenario)
+
+
+def test_a_refused_update_changes_nothing(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one = await members.join(0)
+        topic = _topic()
+        await one.store.create_topic(topic)
+
+        def refuse(_: object) -> Mapping[int, tuple[BrokerId, ...]]:
+            raise InvalidPartitionsError("no")
+
+        def refuse_config(_: object) -> Mapping[str, str]:
+            raise InvalidPartitionsError("no")
+
+        with pytest.raises(InvalidPartitionsError):
+            await one.store.update_assignment("t", refuse)
+        with pytest.raises(InvalidPartitionsError):
+            await one.store.update_topic_config("t", refuse_config)
+        await one.until(lambda: one.view.topics.get("t") == topic)
+
+    run(scenario)
+
+
+def test_configurations_of_two_writers_are_merged(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        await one.store.create_topic(_topic())
+
+        def adding(key: str) -> ConfigUpdate:
+            return lambda before: {**before, key: key}
+
+        await asyncio.gather(
+            one.store.update_topic_config("t", adding("a")),
+            two.store.update_topic_config("t", adding("b")),
+            one.store.update_topic_config("t", adding("c")),
+            one.store.update_broker_config("<default>", adding("a")),
+            two.store.update_broker_config("<default>", adding("b")),
+            two.store.update_broker_config("<default>", adding("c")),
+        )
+        whole = {"a": "a", "b": "b", "c": "c"}
+        for member in (one, two):
+            await member.controller_store.catch_up()
+            assert member.view.topics["t"].config == whole
+            assert member.view.broker_configs["<default>"] == whole
+
+    run(scenario)
+
+
+def test_what_does_not_exist_cannot_be_changed(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        store = (await members.join(0)).store
+        for attempt in (
+            store.update_assignment("nope", lambda topic: topic.assignment),
+            store.update_topic_config("nope", dict),
+            store.request_topic_deletion("nope"),
+        ):
+            with pytest.raises(UnknownTopicOrPartitionError) as caught:
+                await attempt
+            assert str(caught.value) == "Topic 'nope' does not exist as expected"
+
+    run(scenario)
+
+
+def test_one_controller_is_elected_and_its_successor_has_a_higher_epoch(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        claims = await asyncio.gather(
+            one.controller_store.claim(one.broker_id), two.controller_store.claim(two.broker_id)
+        )
+        (claim,) = [claim for claim in claims if claim is not None]
+        winner, other = (one, two) if claim.broker_id == 0 else (two, one)
+        assert await winner.controller_store.claim(winner.broker_id) == claim
+        await other.until(lambda: other.view.controller == claim.broker_id)
+        await members.leave(winner)
+        await other.until(lambda: other.view.controller is None)
+        successor = await other.controller_store.claim(other.broker_id)
+        assert successor is not None
+        assert successor.epoch == claim.epoch + 1
+
+    run(scenario)
+
+
+def test_a_replaced_controller_cannot_write(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        old = await one.controller_store.claim(one.broker_id)
+        assert old is not None
+        await one.store.create_topic(_topic())
+        await one.store.request_topic_deletion("t")
+        await members.leave(one)
+        await two.until(lambda: two.view.controller is None)
+        assert await two.controller_store.claim(two.broker_id) is not None
+        for attempt in (
+            two.controller_store.write_states(old, [_new(0)]),
+            two.controller_store.remove_topic(old, "t"),
+            two.controller_store.drop_deletion(old, "t"),
+        ):
+            with pytest.raises(FencedControllerError):
+                await attempt
+        await two.controller_store.catch_up()
+        assert "t" in two.view.topics
+        assert not two.view.states
+        assert two.view.deletions == {"t"}
+
+    run(scenario)
+
+
+def test_states_are_written_and_seen_with_their_versions(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        claim = await one.controller_store.claim(one.broker_id)
+        assert claim is not None
+        await one.store.create_topic(_topic(partitions=100))
+        first = await one.controller_store.write_states(claim, [_new(n) for n in range(100)])
+        assert {state.version for state in first.values() if state} == {0}
+        changes = [_next(state, name.partition) for name, state in first.items() if state]
+        second = await one.controller_store.write_states(claim, changes)
+        assert {state.version for state in second.values() if state} == {1}
+        await two.controller_store.catch_up()
+        assert dict(two.view.states) == second
+        assert min(two.view.state_revisions.values()) > max(one.epoch, two.epoch)
+
+    run(scenario)
+
+
+def test_a_state_that_another_wrote_first_stays_and_is_reported(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one = await members.join(0)
+        claim = await one.controller_store.claim(one.broker_id)
+        assert claim is not None
+        await one.store.create_topic(_topic(partitions=4))
+        first = await one.controller_store.write_states(claim, [_new(n) for n in range(3)])
+        state = first[TopicPartition("t", 1)]
+        assert state is not None
+        raised = (await one.controller_store.write_states(claim, [_next(state, 1)]))[
+            TopicPartition("t", 1)
+        ]
+        mixed = await one.controller_store.write_states(
+            claim, [_new(0), _next(state, 1), _next(state, 2), _new(3), _next(state, 9)]
+        )
+        assert mixed[TopicPartition("t", 0)] == state  # made before
+        assert mixed[TopicPartition("t", 1)] == raised  # raised before
+        assert mixed[TopicPartition("t", 2)] == raised  # the same values, written now
+        assert mixed[TopicPartition("t", 3)] == state
+        assert mixed[TopicPartition("t", 9)] is None
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("partitions", [2, 130])
+def test_a_removed_topic_leaves_nothing_and_can_be_made_again(run: Run, partitions: int) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        claim = await one.controller_store.claim(one.broker_id)
+        assert claim is not None
+        await one.store.create_topic(_topic(partitions=partitions, x="y"))
+        changes = [_new(number) for number in range(partitions - 1)]
+        first = await one.controller_store.write_states(claim, changes)
+        state = first[TopicPartition("t", 0)]
+        assert state is not None
+        await one.controller_store.write_states(claim, [_next(state, 0)])
+        await two.store.request_topic_deletion("t")
+        await two.store.request_topic_deletion("t")
+        await one.until(lambda: one.view.deletions == {"t"})
+        await one.controller_store.remove_topic(claim, "t")
+        await one.controller_store.remove_topic(claim, "t")
+        for member in (one, two):
+            await member.controller_store.catch_up()
+            assert not member.view.topics
+            assert not member.view.deletions
+            assert not member.view.states
+        again = _topic(partitions=1)
+        await two.store.create_topic(again)
+        made = await one.controller_store.write_states(claim, [_new(0)])
+        await two.until(lambda: dict(two.view.states) == made)
+        assert two.view.topics == {"t": again}
+
+    run(scenario)
+
+
+def test_a_topic_whose_deletion_nobody_asks_for_is_not_removed(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one = await members.join(0)
+        claim = await one.controller_store.claim(one.broker_id)
+        assert claim is not None
+        await one.store.create_topic(_topic())
+        await one.store.request_topic_deletion("t")
+        await one.controller_store.drop_deletion(claim, "t")
+        await one.controller_store.drop_deletion(claim, "t")
+        with pytest.raises(StoreConflictError, match="Nobody asks"):
+            await one.controller_store.remove_topic(claim, "t")
+        await one.controller_store.catch_up()
+        assert "t" in one.view.topics
+        assert not one.view.deletions
+
+    run(scenario)
+
+
+def test_brokers_come_and_go_in_the_view(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one = await members.join(0)
+        assert one.view.brokers[one.broker_id].epoch == one.epoch
+        two = await members.join(1)
+        await one.until(lambda: set(one.view.brokers) == {0, 1})
+        assert one.view.brokers[two.broker_id].epoch == two.epoch > one.epoch
+        await members.leave(two)
+        await one.until(lambda: set(one.view.brokers) == {0})
+
+    run(scenario)

@@ -56,11 +56,6 @@ def test_a_consumer_goes_when_its_reader_went_though_nothing_comes(
     assert run_shell(f"{consumer} | true") == (0, "", "Processed a total of 0 messages\n")
 
 
-def test_a_listing_ends_quietly_when_nobody_reads_it(bootstrap: tuple[str, str]) -> None:
-    listing = f"{SCRIPTS}/kafka-topics.sh --list {' '.join(bootstrap)}"
-    assert run_shell(f"{listing} | true") == (0, "", "")
-
-
 def test_partitions_that_are_added_are_read_from_their_beginning(
     console: Console, make_topic: MakeTopic
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import pty
 import signal
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,7 @@ def test_a_file_has_a_progress_bar_on_a_terminal(
     file = tmp_path / "lines"
     file.write_text("line\n" * 1000)
     controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
     with file.open("rb") as stdin:
         producer = subprocess.Popen(
             [*COMMAND, "console-producer", *console.bootstrap, "--topic", make_topic()],

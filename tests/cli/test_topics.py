@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.cli.command import Outcome, run_command, run_script
+from tests.cli.command import SCRIPTS, Outcome, run_command, run_script, run_shell
 from tests.cli.conftest import MakeTopic
 from tests.support.broker import BrokerProcess
 
@@ -224,3 +224,8 @@ def test_a_server_of_another_kind_is_told_from_a_broker(cli_zookeeper: str) -> N
     assert outcome.exit_code == 1
     assert address in outcome.out
     assert outcome.out.count("\n") == 1
+
+
+def test_a_listing_ends_quietly_when_nobody_reads_it(bootstrap: tuple[str, str]) -> None:
+    listing = f"{SCRIPTS}/kafka-topics.sh --list {' '.join(bootstrap)}"
+    assert run_shell(f"{listing} | true") == (0, "", "")

@@ -170,7 +170,7 @@ def test_file_of_the_repository_is_used_from_anywhere_when_none_is_named(tmp_pat
     elsewhere.mkdir()
     try:
         for action in ([], ["status"], ["stop"]):
-            command = [root / "scripts" / "zkstart.sh", *action]
+            command: list[str | Path] = [root / "scripts" / "zkstart.sh", *action]
             subprocess.run(command, cwd=elsewhere, timeout=_TIMEOUT_S, check=True)
     finally:
         if installation.pid is not None:

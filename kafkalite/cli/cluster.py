@@ -39,6 +39,7 @@ MAX_TIMESTAMP: Final = "max-timestamp"
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _REQUEST_TIMEOUT_S: Final = 60.0
+_IDLE_CONNECTION_S: Final = 2.0
 _RETRY_FOR_S: Final = 10.0
 """How long a request is repeated that a broker refused with a retriable error."""
 _DISCOVERY_TIMEOUT_S: Final = 10.0
@@ -62,6 +63,8 @@ class Cluster:
         self._http = httpx.Client(
             timeout=httpx.Timeout(_REQUEST_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             trust_env=False,
+            # Given up before a broker does it, so that no request meets a closing connection.
+            limits=httpx.Limits(keepalive_expiry=_IDLE_CONNECTION_S),
             # Plain HTTP only: a context that trusts nobody spares loading the certificate store.
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )

@@ -41,11 +41,14 @@ class NoticeReader:
         new = [(sequence, name) for sequence, name in names if sequence > self._last]
         if not new:
             return []
-        missed_some = len(new) == len(names) and new[0][0] > self._last + 1
+        # ZooKeeper numbers them without a gap, and who finds one too many reads too much.
+        expected = range(self._last + 1, self._last + 1 + len(new))
+        if [sequence for sequence, _ in new] != list(expected):
+            return None
         paths = [f"{self._parent}/{name}" for _, name in new]
         znodes = await self._bridge.get_many(paths)
         found = [(path, znode) for path, znode in zip(paths, znodes, strict=True) if znode]
-        if missed_some or len(found) < len(paths):
+        if len(found) < len(paths):
             return None
         self._last = new[-1][0]
         return found

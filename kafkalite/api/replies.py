@@ -1,6 +1,7 @@
 """How an operation says, for OpenAPI, what it answers."""
 
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -11,19 +12,21 @@ SCHEMA_REFERENCE: Final = "#/components/schemas/{name}"
 
 
 def replies(
-    document: type[msgspec.Struct] | None,
+    document: type[msgspec.Struct] | UnionType | None,
     *errors: type[LogError],
     status: int = 200,
     media: str = "application/json",
 ) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's responses of an operation: a document as `media`, or one of these errors.
+    """OpenAPI's responses of an operation: a document (or one of a union) as `media`, or an error.
 
     Without a document the good answer is left to others to describe.
     """
     found: dict[int | str, dict[str, Any]] = {}
     if document is not None:
-        summary = (document.__doc__ or "").partition("\n")[0]
-        schema = {"$ref": SCHEMA_REFERENCE.format(name=document.__name__)}
+        structs = get_args(document) or (document,)
+        summary = " Or: ".join((each.__doc__ or "").partition("\n")[0] for each in structs)
+        schemas = [{"$ref": SCHEMA_REFERENCE.format(name=each.__name__)} for each in structs]
+        schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
         found[status] = {"description": summary, "content": {media: {"schema": schema}}}
     texts: dict[int, list[str]] = {}
     for error in errors:

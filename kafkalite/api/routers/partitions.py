@@ -35,7 +35,7 @@ _LATEST_TIMESTAMP: Final = 2**63 - 1
     "/offsets",
     summary="Offsets of a partition",
     responses=replies(
-        PartitionOffsets,
+        PartitionOffsets | FoundOffset,
         InvalidRequestError,
         UnknownTopicOrPartitionError,
         NotLeaderOrFollowerError,

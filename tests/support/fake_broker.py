@@ -1,0 +1,169 @@
+"""A broker without disk, network or ZooKeeper, as far as the control plane looks at one.
+
+Topics are the real thing (TopicAdmin, controller and view, on the store in memory); partitions are
+a few numbers. `control_plane` gives a client that talks to the application in this process.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import cast
+
+import httpx
+
+from kafkalite.api.control import make_control_app
+from kafkalite.broker.broker import Broker, State
+from kafkalite.broker.controller_driver import ControllerDriver
+from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.topic_admin import TopicAdmin, TopicDefaults
+from kafkalite.config.broker_config import apply_dynamic
+from kafkalite.config.keys import BrokerSettings
+from kafkalite.model.errors import (
+    LeaderNotAvailableError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+)
+from kafkalite.model.ids import BrokerId, TopicPartition
+from kafkalite.model.offsets import LogOffsets, OffsetRange
+from kafkalite.storage.timestamps import TimestampOffset
+from tests.support.fake_clock import FakeClock
+from tests.support.fake_metadata import FakeMetadata, fake_brokers
+
+
+@dataclass
+class FakeLog:
+    """Timestamps of records; the offset of each is its index."""
+
+    timestamps: list[int] = field(default_factory=list)
+    damaged: tuple[OffsetRange, ...] = ()
+    size_bytes: int = 0
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
+        return next(
+            (TimestampOffset(t, n) for n, t in enumerate(self.timestamps) if t >= timestamp), None
+        )
+
+    def max_timestamp_offset(self) -> TimestampOffset | None:
+        if not self.timestamps:
+            return None
+        newest = max(self.timestamps)
+        return TimestampOffset(newest, self.timestamps.index(newest))
+
+
+@dataclass
+class FakePartition:
+    """A partition's numbers."""
+
+    topic_partition: TopicPartition
+    log: FakeLog = field(default_factory=FakeLog)
+    start: int = 0
+    high_watermark: int = 0
+    is_leader: bool = True
+    leader_epoch: int = 0
+
+    @property
+    def offsets(self) -> LogOffsets:
+        return LogOffsets(self.start, self.high_watermark, len(self.log.timestamps))
+
+    def check_leads(self) -> None:
+        if not self.is_leader:
+            raise LeaderNotAvailableError(f"{self.topic_partition} has no leader at the moment")
+
+    def delete_records(self, before: int) -> int:
+        if before > self.high_watermark:
+            raise OffsetOutOfRangeError(f"not {before}")
+        self.start = self.high_watermark if before == -1 else max(before, self.start)
+        return self.start
+
+
+class FakePartitions:
+    """The partitions that a test has put there."""
+
+    def __init__(self) -> None:
+        self.held: dict[TopicPartition, FakePartition] = {}
+
+    def add(
+        self,
+        topic: str,
+        number: int,
+        *,
+        timestamps: list[int] | None = None,
+        high_watermark: int | None = None,
+    ) -> FakePartition:
+        log = FakeLog(timestamps or [])
+        log.size_bytes = 100 * len(log.timestamps)
+        readable = len(log.timestamps) if high_watermark is None else high_watermark
+        partition = FakePartition(TopicPartition(topic, number), log, high_watermark=readable)
+        self.held[partition.topic_partition] = partition
+        return partition
+
+    def get(self, topic: str, number: int) -> FakePartition:
+        try:
+            return self.held[TopicPartition(topic, number)]
+        except KeyError:
+            raise UnknownTopicOrPartitionError(f"no {topic}-{number}") from None
+
+    def __iter__(self) -> Iterator[FakePartition]:
+        return iter(self.held.values())
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+class FakeBroker:
+    """Broker 0 of a cluster of `brokers`; the others live in the metadata only."""
+
+    def __init__(self, *, brokers: int = 1, settings: Mapping[str, object] | None = None) -> None:
+        self.id = BrokerId(0)
+        self.state: State = "running"
+        self.metadata = FakeMetadata()
+        self.member = self.metadata.member()
+        for broker in fake_brokers(range(brokers)):
+            self.metadata.register(broker)
+        self.view = self.member.view
+        self.probe = DataProbe()
+        self.partitions = FakePartitions()
+        self._static = BrokerSettings.model_validate(
+            {"zookeeper_connect": "nowhere:2181", "broker_id": 0, **(settings or {})}
+        )
+        self.topics = TopicAdmin(
+            self.view,
+            self.member,
+            defaults=lambda: TopicDefaults(1, 1),
+            deletes_topics=lambda: self.settings.delete_topic_enable,
+            random=Random(1),
+        )
+        self.controller = ControllerDriver(
+            self.view,
+            self.member,
+            self.id,
+            clock=FakeClock(),
+            deletes_topics=lambda: self.settings.delete_topic_enable,
+        )
+
+    @property
+    def settings(self) -> BrokerSettings:
+        configs = self.view.broker_configs
+        return apply_dynamic(
+            self._static, configs.get("<default>", {}), configs.get(str(self.id), {})
+        )
+
+    def not_ready_reasons(self) -> list[str]:
+        return [] if self.state == "running" else [f"the broker is {self.state}"]
+
+
+@asynccontextmanager
+async def control_plane(broker: FakeBroker) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the control plane of `broker`, whose controller runs meanwhile.
+
+    An exception that leaves the application is raised here: a broker must never let one out.
+    """
+    app = make_control_app(cast("Broker", broker))
+    broker.controller.start()
+    try:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+        async with httpx.AsyncClient(transport=transport, base_url="http://broker") as client:
+            yield client
+    finally:
+        await broker.controller.stop()

@@ -1,0 +1,123 @@
+"""The OpenAPI document describes the whole of v1, the raw data plane included."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from kafkalite.api.answers import ANSWERS
+from kafkalite.api.control import make_control_app
+from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES
+from kafkalite.broker.broker import Broker
+from tests.support.fake_broker import FakeBroker
+
+V1 = {
+    ("get", "/v1/topics"),
+    ("post", "/v1/topics"),
+    ("get", "/v1/topics/{topic}"),
+    ("patch", "/v1/topics/{topic}"),
+    ("delete", "/v1/topics/{topic}"),
+    ("get", "/v1/topics/{topic}/config"),
+    ("post", "/v1/topics/{topic}/records"),
+    ("get", "/v1/topics/{topic}/partitions/{partition}/offsets"),
+    ("post", "/v1/topics/{topic}/partitions/{partition}/delete-records"),
+    ("get", "/v1/topics/{topic}/partitions/{partition}/records"),
+    ("post", "/v1/topics/{topic}/partitions/{partition}/records"),
+    ("post", "/v1/produce"),
+    ("post", "/v1/fetch"),
+    ("get", "/v1/brokers"),
+    ("get", "/v1/brokers/{broker_id}"),
+    ("get", "/v1/brokers/{broker_id}/config"),
+    ("patch", "/v1/brokers/{broker_id}/config"),
+    ("get", "/v1/cluster"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    app = make_control_app(cast("Broker", FakeBroker()))
+    assert app.openapi() is app.openapi(), "made once"
+    found: dict[str, Any] = json.loads(json.dumps(app.openapi()))
+    return found
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method, path, operation
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for child in node.values():
+            yield from _references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _references(child)
+
+
+def test_all_of_v1_is_described(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    assert {(method, path) for method, path, _ in _operations(document)} == V1
+
+
+def test_every_operation_answers_errors_with_problems(document: dict[str, Any]) -> None:
+    assert "ValidationError" not in json.dumps(document), "FastAPI's own idea of a refusal"
+    for method, path, operation in _operations(document):
+        assert "default" in operation["responses"], (method, path)
+        for status, reply in operation["responses"].items():
+            if status.startswith(("4", "5")) and path != "/readyz":
+                assert list(reply["content"]) == ["application/problem+json"], (path, status)
+
+
+def test_every_operation_says_what_it_answers_when_all_is_well(document: dict[str, Any]) -> None:
+    for method, path, operation in _operations(document):
+        good = [reply for status, reply in operation["responses"].items() if status[0] == "2"]
+        assert len(good) == 1, (method, path)
+        if method != "delete" and path != "/metrics":
+            assert all(content["schema"] for content in good[0]["content"].values()), (method, path)
+
+
+def test_operations_have_their_own_names_and_known_tags(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in _operations(document)]
+    assert len(set(names)) == len(names)
+    known = {tag["name"] for tag in document["tags"]}
+    for _, path, operation in _operations(document):
+        assert set(operation["tags"]) <= known, path
+        assert operation["summary"]
+        assert operation["description"]
+
+
+def test_path_parameters_are_declared(document: dict[str, Any]) -> None:
+    for _, path, operation in _operations(document):
+        declared = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+        assert declared == set(re.findall(r"{(\w+)}", path)), path
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used(
+    document: dict[str, Any],
+) -> None:
+    used = {reference.removeprefix("#/components/schemas/") for reference in _references(document)}
+    assert used == set(document["components"]["schemas"])
+
+
+def test_struct_bodies_are_described_as_they_are_sent(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for struct in (*ANSWERS, *DATA_PLANE_BODIES):
+        fields = {field.encode_name for field in msgspec.structs.fields(struct)}
+        assert set(schemas[struct.__name__]["properties"]) == fields
+
+
+def test_request_bodies_have_examples_and_take_nothing_else(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("CreateTopicBody", "AlterTopicBody", "AlterConfigBody", "DeleteRecordsBody"):
+        assert schemas[name]["examples"]
+        assert schemas[name]["additionalProperties"] is False

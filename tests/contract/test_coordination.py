@@ -1,17 +1,18 @@
 """What a broker makes of ZooKeeper when things go wrong: embedded and Apache's."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ZooKe
         yield server
 
 
-@contextmanager
+@contextlib.contextmanager
 def _outsider(connect: str) -> Iterator[Any]:
     """A client that is not ours, to look behind the scenes."""
     client = KazooClient(connect)
@@ -87,6 +88,10 @@ def _topic(name: str = "t", partitions: int = 1) -> Topic:
 def _change(epoch: int, expected_version: int, number: int = 0) -> StateChange:
     state = PartitionState(_ZERO, LeaderEpoch(epoch), (_ZERO,), ControllerEpoch(1))
     return StateChange(TopicPartition("t", number), state, expected_version)
+
+
+def _one_more_partition(topic: Topic) -> Mapping[int, tuple[BrokerId, ...]]:
+    return {**topic.assignment, topic.partition_count: (_ZERO,)}
 
 
 async def _elected(member: ZooKeeperMember) -> ControllerClaim:
@@ -378,24 +383,33 @@ def test_a_silent_server_is_a_loss_after_the_session_timeout(
 
 
 @pytest.mark.slow
-def test_a_server_that_talks_nonsense_is_left_and_tried_again(tmp_path: Path) -> None:
+def test_a_server_that_talks_nonsense_is_left_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1_024)
+        # A session is granted, and then comes a frame that is shorter than any reply.
+        session = struct.pack(">iiqi16s?", 0, 2_000, 77, 16, b"p" * 16, False)
+        for frame in (session, b"xx"):
+            writer.write(struct.pack(">i", len(frame)) + frame)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+            await reader.read()
+        writer.close()
+
     async def scenario() -> None:
         with EmbeddedZooKeeper(tmp_path / "zookeeper") as server:
             member = await _member(server.hosts, tmp_path, timeout_ms=2_000).start()
             server.kill()
             await member.until_told("suspended")
-
-            async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                writer.write(b"\x00\x00\x00\x04oops")
-                await writer.drain()
-                writer.close()
-
             babbler = await asyncio.start_server(babble, "127.0.0.1", server.port)
-            await member.until_told("lost")
+            await member.until_told("suspended", "lost")
             babbler.close()
             await babbler.wait_closed()
             server.start()
-            await member.until_told("lost", "connected")
+            await member.until_told("connected")
+            await member.until(lambda: _ZERO in member.view.brokers)
+            assert "broke down" in caplog.text
             await member.stop()
 
     asyncio.run(scenario())
@@ -416,9 +430,13 @@ def test_a_write_whose_answer_is_lost_is_done_once(
         cut(topic.topic_id.encode())
         await member.store.create_topic(topic)
         cut(b'"partitions":{"0":[0],"1":[0],"2"')
-        await member.store.update_assignment("t", lambda t: {**t.assignment, 2: (_ZERO,)})
-        cut(b'"flush.ms":"9"')
-        await member.store.update_topic_config("t", lambda before: {**before, "flush.ms": "9"})
+        grown = await member.store.update_assignment("t", _one_more_partition)
+        assert grown.partition_count == 3
+        cut(b'"tries":"x"')
+        config = await member.store.update_topic_config(
+            "t", lambda before: {"tries": before.get("tries", "") + "x"}
+        )
+        assert config == {"tries": "x"}
         cut(b'"leader_epoch":0')
         changes = [_change(0, NEW_STATE_VERSION, number) for number in range(3)]
         outcome = await member.controller_store.write_states(claim, changes)

@@ -1,0 +1,586 @@
+"""A log: the records of one partition, in segments, with offsets that only grow."""
+
+import errno
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from kafkalite.config.views import LogOptions
+from kafkalite.model.errors import (
+    CorruptMessageError,
+    FencedLeaderEpochError,
+    KafkaStorageError,
+    OffsetOutOfRangeError,
+    RecordListTooLargeError,
+)
+from kafkalite.model.ids import TopicId, TopicPartition
+from kafkalite.model.offsets import OffsetRange
+from kafkalite.storage import timestamps
+from kafkalite.storage.flush import FlushJob, Mark
+from kafkalite.storage.leader_epochs import LeaderEpochs
+from kafkalite.storage.log_read import LogRead, LogReader
+from kafkalite.storage.open_files import OpenFiles
+from kafkalite.storage.recovery import KnownOffsets, Recovery, merged, save_damage
+from kafkalite.storage.retention import SegmentAge, expired_segments
+from kafkalite.storage.scan import BrokenBatchError
+from kafkalite.storage.segment import Segment
+from kafkalite.storage.segments import Segments
+from kafkalite.storage.timestamps import TimestampOffset
+from kafkalite.wire.batch import STAMP_SIZE, BatchHeader, Buffer, stamp
+
+_MAX_OFFSET_DELTA: Final = 2**31 - 1
+_BATCHES_A_WRITE: Final = 512
+"""Two buffers each: within every system's bound on buffers of one writev."""
+_SAVED_ENTRIES: Final = 256
+"""A segment's indexes are written at a checkpoint when so many entries are new."""
+
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
+
+
+class LogHome(Protocol):
+    """The directory that a log lives in, and that keeps its offsets in checkpoints."""
+
+    def start_offset_moved(self, log: "Log") -> None:
+        """Make the log's new start offset durable. Raises OSError."""
+
+    def lower_checkpoints(self, log: "Log", offset: int) -> None:
+        """See that no durable checkpoint names an offset of the log above `offset`."""
+
+    def disk_failed(self, error: OSError) -> None:
+        """The disk gave an error that does not pass by itself."""
+
+
+class Log:
+    """The log of one partition.
+
+    One owner, one thread, no locks: only `FlushJob.run`, `LogRead.read` and `persist` may run on
+    another. Opened by its log directory, usable until `close()`. After a failed flush or a write
+    that could not be undone it refuses appends until the broker is started again: what the system's
+    cache then says is durable may not be.
+    """
+
+    __slots__ = (
+        "_appended_bytes", "_deleted", "_disk", "_durable", "_epochs", "_failure", "_flushed_bytes",
+        "_generation", "_home", "_open_files", "_options", "_reader", "_rolls", "_segments",
+        "_synced_rolls", "damaged", "directory", "durable_end_offset", "end_offset", "leader_epoch",
+        "start_offset", "topic_id", "topic_partition",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        topic_partition: TopicPartition,
+        topic_id: TopicId,
+        directory: Path,
+        home: LogHome,
+        open_files: OpenFiles,
+        options: LogOptions,
+    ) -> None:
+        self.topic_partition = topic_partition
+        self.topic_id = topic_id
+        self.directory = directory
+        self.start_offset = 0
+        """First readable offset; start_offset <= durable_end_offset <= end_offset."""
+        self.end_offset = 0
+        """What the next record will get."""
+        self.durable_end_offset = 0
+        """Everything below survives a crash of the machine."""
+        self.leader_epoch = -1
+        """Latest epoch, -1 before there is one."""
+        self.damaged: tuple[OffsetRange, ...] = ()
+        """Offsets that were given to records which can no longer be read."""
+        self._home = home
+        self._open_files = open_files
+        self._disk = open_files.disk
+        self._options = options
+        self._epochs = LeaderEpochs(self._disk, directory)
+        self._segments = Segments()
+        self._reader = LogReader(self._disk, topic_partition, self._segments)
+        self._failure: KafkaStorageError | None = None
+        self._generation = 0
+        self._rolls = self._synced_rolls = 0
+        self._appended_bytes = self._flushed_bytes = 0
+        self._deleted: list[tuple[int, Path]] = []
+        """Deleted files, and when each may go."""
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def open(self, known: KnownOffsets, *, is_clean: bool) -> None:
+        """Read and, after an unclean stop, mend what is on disk. May run in any thread.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        recovery = Recovery(
+            self.directory,
+            self._open_files,
+            self._options.index_interval_bytes,
+            self._epochs,
+            known,
+            is_clean=is_clean,
+        )
+        found = recovery.run()
+        for segment in found.segments:
+            self._segments.add(segment)
+        active = self._segments.active
+        self.start_offset = found.start_offset
+        self.end_offset = self.durable_end_offset = found.end_offset
+        self._durable = Mark(found.end_offset, active, active.size)
+        self.damaged = tuple(found.damaged)
+        self.leader_epoch = self._epochs.latest
+
+    def persist(self) -> None:
+        """Write what a recovery is shorter with, or needs: epochs and grown indexes.
+
+        To be called, in any thread, before a recovery point of this log becomes durable.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        self._epochs.save(self.end_offset)
+        active = self._segments.active
+        if active.unsaved_entries >= _SAVED_ENTRIES:
+            active.save_indexes()
+
+    def close(self) -> None:
+        """Let go of the files; what is not flushed is not durable."""
+        for segment in self._segments:
+            if self._failure is None:
+                segment.save_indexes()
+            segment.close()
+        self._reader.forget()
+
+    def fail(self, error: KafkaStorageError) -> None:
+        """Refuse appends from now on; reads go on."""
+        if self._failure is None:
+            self._failure = error
+
+    @property
+    def failure(self) -> KafkaStorageError | None:
+        """Why the log refuses appends, if it does."""
+        return self._failure
+
+    @property
+    def size_bytes(self) -> int:
+        return self._segments.size_bytes
+
+    @property
+    def segment_count(self) -> int:
+        return len(self._segments)
+
+    def reconfigure(self, options: LogOptions) -> None:
+        """Go by other options from the next roll on."""
+        self._options = options
+
+    # -- epochs ---------------------------------------------------------------------------------
+
+    def begin_epoch(self, leader_epoch: int) -> None:
+        """Begin a leader epoch at the end of the log; an older or the same one changes nothing."""
+        self._epochs.assign(leader_epoch, self.end_offset)
+        self.leader_epoch = self._epochs.latest
+
+    def epoch_end_offset(self, epoch: int) -> tuple[int, int]:
+        """The largest epoch not above `epoch`, and its end; (-1, -1) if there is none."""
+        return self._epochs.end_offset_for(epoch, self.end_offset)
+
+    # -- appending ------------------------------------------------------------------------------
+
+    def append(self, batches: Buffer, headers: Sequence[BatchHeader], leader_epoch: int) -> int:
+        """Give whole batches their offsets and the leader's epoch, and write them at the end.
+
+        Args:
+            batches: one or more batches back to back, bytes-like.
+            headers: the header of each.
+            leader_epoch: not below the log's.
+
+        Returns:
+            The offset of the first record.
+
+        Raises:
+            RecordListTooLargeError: more bytes than a segment holds.
+            FencedLeaderEpochError: the log has records of a later epoch.
+            KafkaStorageError: the disk is full or failed; nothing was appended.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if leader_epoch != self.leader_epoch:
+            self._check_epoch(leader_epoch)
+        size = len(batches)
+        base_offset = offset = self.end_offset
+        view = memoryview(batches)
+        buffers: list[Buffer] = []
+        position = 0
+        for header in headers:
+            length = header.batch_length
+            after = position + length + 12
+            buffers.append(stamp(offset, length, leader_epoch))
+            buffers.append(view[position + STAMP_SIZE : after])
+            offset += header.last_offset_delta + 1
+            position = after
+        segment = self._segments.active
+        if self._is_due(segment, size, offset, headers):
+            segment = self._roll(size)
+        self._write(segment, buffers, size)
+        offset = base_offset
+        for header in headers:
+            next_offset = offset + header.last_offset_delta + 1
+            segment.note(offset, next_offset, header.batch_length + 12, header.max_timestamp)
+            offset = next_offset
+        self.end_offset = offset
+        self._appended_bytes += size
+        return base_offset
+
+    def append_replica(self, batches: Buffer, headers: Sequence[BatchHeader]) -> None:
+        """Write batches as their leader stamped them; the first continues this log.
+
+        Raises:
+            OffsetOutOfRangeError: it does not.
+            RecordListTooLargeError, KafkaStorageError: as `append`.
+        """
+        if self._failure is not None:
+            raise self._failure
+        end = self.end_offset
+        if headers[0].base_offset != end:
+            raise OffsetOutOfRangeError(
+                f"{self.topic_partition} ends at {end}, "
+                f"the batch begins at {headers[0].base_offset}"
+            )
+        size = len(batches)
+        segment = self._segments.active
+        if self._is_due(segment, size, headers[-1].next_offset, headers):
+            segment = self._roll(size)
+        self._write(segment, [batches], size)
+        for header in headers:
+            self._epochs.assign(header.leader_epoch, header.base_offset)
+            segment.note(header.base_offset, header.next_offset, header.size, header.max_timestamp)
+        self.leader_epoch = self._epochs.latest
+        self.end_offset = headers[-1].next_offset
+        self._appended_bytes += size
+
+    def _check_epoch(self, leader_epoch: int) -> None:
+        if leader_epoch < self.leader_epoch:
+            raise FencedLeaderEpochError(
+                f"{self.topic_partition} has records of epoch {self.leader_epoch}, "
+                f"later than {leader_epoch}"
+            )
+        self.begin_epoch(leader_epoch)
+
+    def _write(self, segment: Segment, buffers: Sequence[Buffer], size: int) -> None:
+        try:
+            if len(buffers) <= 2 * _BATCHES_A_WRITE:
+                segment.write(buffers, size)
+            else:
+                segment.write_many(buffers, 2 * _BATCHES_A_WRITE)
+        except OSError as error:
+            try:
+                segment.cut_back()
+            except OSError as cut_error:
+                # Torn bytes stand where the next batch belongs.
+                raise self._failed(cut_error, is_final=True) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError, *, is_final: bool = False) -> KafkaStorageError:
+        """What to raise for an error of the disk; the log fails unless the trouble passes."""
+        place = self.directory.parent
+        if not is_final and error.errno in _NO_SPACE:
+            return KafkaStorageError(
+                f"Log directory {place} is full: {self.topic_partition} takes no records until "
+                "there is space again. Free some, or lower the retention of its topics."
+            )
+        if not is_final and error.errno in _PASSING:
+            return KafkaStorageError(
+                f"{self.topic_partition} in log directory {place} cannot be written now: "
+                f"{error.strerror}. Raise the limits of the broker's process."
+            )
+        failure = KafkaStorageError(
+            f"Log directory {place} failed: {error.strerror or error}. {self.topic_partition} "
+            "takes no records until the disk is sound and the broker is started again."
+        )
+        self.fail(failure)
+        self._home.disk_failed(error)
+        return failure
+
+    # -- rolling --------------------------------------------------------------------------------
+
+    def _is_due(
+        self, segment: Segment, size: int, next_offset: int, headers: Sequence[BatchHeader]
+    ) -> bool:
+        options = self._options
+        if segment.size + size > options.segment_bytes:
+            return True
+        if not segment.size:
+            return False
+        return (
+            headers[-1].max_timestamp - segment.first_timestamp > options.segment_ms
+            or next_offset - segment.base_offset > _MAX_OFFSET_DELTA
+            or segment.indexes_are_full(options.segment_index_bytes)
+        )
+
+    def _roll(self, size: int) -> Segment:
+        """A new active segment for `size` bytes; the present one if it is empty."""
+        if size > self._options.segment_bytes:
+            raise RecordListTooLargeError(
+                f"{size} bytes of batches are more than a segment of {self.topic_partition} holds, "
+                f"{self._options.segment_bytes} (segment.bytes)"
+            )
+        closed = self._segments.active
+        if not closed.size:
+            return closed
+        segment = Segment(
+            self.directory, self.end_offset, self._open_files, self._options.index_interval_bytes
+        )
+        try:
+            segment.create()
+        except OSError as error:
+            raise self._failed(error) from error
+        closed.seal()
+        self._segments.add(segment)
+        self._rolls += 1
+        return segment
+
+    def roll_if_due(self, now_ms: int) -> bool:
+        """Close the active segment when its first record is `segment_ms` old, however idle it is.
+
+        Raises:
+            KafkaStorageError: the disk is full or failed.
+        """
+        active = self._segments.active
+        if not active.size or now_ms - active.first_timestamp <= self._options.segment_ms:
+            return False
+        self._roll(0)
+        return True
+
+    # -- flushing -------------------------------------------------------------------------------
+
+    @property
+    def bytes_since_flush(self) -> int:
+        return self._appended_bytes - self._flushed_bytes
+
+    @property
+    def records_since_flush(self) -> int:
+        return self.end_offset - self.durable_end_offset
+
+    def flush_job(self) -> FlushJob | None:
+        """What makes everything appended so far durable; None when it is, or no longer can be."""
+        if self._failure is not None:
+            return None
+        has_new_files = self._rolls > self._synced_rolls
+        if self.durable_end_offset == self.end_offset and not has_new_files:
+            return None
+        active = self._segments.active
+        dirty = []
+        for segment in reversed(self._segments):
+            if segment.end_offset <= self.durable_end_offset:
+                break
+            dirty.append(segment)
+        return FlushJob(
+            self._disk,
+            dirty,
+            self.directory if has_new_files else None,
+            mark=Mark(self.end_offset, active, active.size),
+            generation=self._generation,
+            rolls=self._rolls,
+            appended_bytes=self._appended_bytes,
+        )
+
+    def flushed(self, job: FlushJob, error: Exception | None) -> None:
+        """Take in the outcome of a job: the durable end advances, or the log fails.
+
+        After a failed fsync the system may have thrown the pages away and call the next one a
+        success. So there is no second try.
+        """
+        if error is not None:
+            as_os_error = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))
+            self._failed(as_os_error, is_final=True)
+            return
+        self._synced_rolls = max(self._synced_rolls, job.rolls)
+        if job.generation == self._generation and job.mark.offset > self.durable_end_offset:
+            self.durable_end_offset = job.mark.offset
+            self._durable = job.mark
+            self._flushed_bytes = max(self._flushed_bytes, job.appended_bytes)
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def read(self, offset: int, max_bytes: int, end_offset: int) -> LogRead:
+        """Whole batches from the one that holds `offset`, all below `end_offset`.
+
+        As many as fit in `max_bytes`, or a little fewer, of one segment; at least one.
+
+        Raises:
+            OffsetOutOfRangeError: not start_offset <= offset < end_offset.
+            CorruptMessageError: `offset` is in a damaged range; the text says where it ends.
+            KafkaStorageError: the disk failed.
+        """
+        end_offset = min(end_offset, self.end_offset)
+        if not self.start_offset <= offset < end_offset:
+            raise OffsetOutOfRangeError(
+                f"{self.topic_partition} can be read from {self.start_offset} to {end_offset}, "
+                f"not at {offset}"
+            )
+        try:
+            try:
+                return self._find(offset, max_bytes, end_offset)
+            except BrokenBatchError:
+                # An index that misled, or bytes that changed: the second look knows which.
+                self._inspect(self._segments.holding(offset))
+                return self._find(offset, max_bytes, end_offset)
+        except BrokenBatchError as error:
+            raise CorruptMessageError(f"{self.topic_partition} at {offset}: {error}") from error
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _find(self, offset: int, max_bytes: int, end_offset: int) -> LogRead:
+        return self._reader.find(
+            offset, max_bytes, end_offset, damaged=self.damaged, durable=self._durable
+        )
+
+    def _unreadable(self, error: OSError) -> KafkaStorageError:
+        return KafkaStorageError(
+            f"Reading {self.topic_partition} in {self.directory.parent} failed: {error.strerror}"
+        )
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
+        """The first record, from the start offset on, with a timestamp at or above `timestamp`.
+
+        Raises:
+            KafkaStorageError: the disk failed.
+        """
+        try:
+            return timestamps.first_at_or_above(self._segments, timestamp, self.start_offset)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def max_timestamp_offset(self) -> TimestampOffset | None:
+        """The first record among those with the largest timestamp; None in an empty log.
+
+        Raises:
+            KafkaStorageError: the disk failed.
+        """
+        try:
+            return timestamps.largest(self._segments, self.start_offset)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    # -- damage ---------------------------------------------------------------------------------
+
+    def verify(self) -> tuple[OffsetRange, ...]:
+        """Check every batch; gives, and from then on refuses to read, what is damaged.
+
+        Raises:
+            KafkaStorageError: the disk failed.
+        """
+        try:
+            for segment in self._segments:
+                self._inspect(segment)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return self.damaged
+
+    def _inspect(self, segment: Segment) -> None:
+        found = segment.inspect()
+        damaged = merged([*self.damaged, *found], OffsetRange(self.start_offset, self.end_offset))
+        if tuple(damaged) != self.damaged:
+            self.damaged = tuple(damaged)
+            save_damage(self._open_files, self.directory, damaged)
+
+    # -- deleting -------------------------------------------------------------------------------
+
+    def advance_start_offset(self, offset: int) -> None:
+        """Let nobody read below `offset` any more, for good; at most the end offset.
+
+        Raises:
+            KafkaStorageError: it could not be made durable, and was not done.
+        """
+        before = self.start_offset
+        if offset <= before:
+            return
+        self.start_offset = min(offset, self.end_offset)
+        try:
+            self._home.start_offset_moved(self)
+        except OSError as error:
+            self.start_offset = before
+            raise self._failed(error) from error
+        self._epochs.drop_before(self.start_offset)
+        within = OffsetRange(self.start_offset, self.end_offset)
+        self.damaged = tuple(merged(self.damaged, within))
+
+    def apply_retention(self, now_ms: int, high_watermark: int) -> int:
+        """Delete the segments that are no longer kept; gives how many.
+
+        Their files stay, renamed, for `file_delete_delay_ms`.
+
+        Raises:
+            KafkaStorageError: the disk is full or failed.
+        """
+        ages = (self._age(segment) for segment in self._segments)
+        count = expired_segments(
+            ages,
+            self._options,
+            total_bytes=self.size_bytes,
+            now_ms=now_ms,
+            start_offset=self.start_offset,
+            high_watermark=high_watermark,
+        )
+        if not count:
+            return 0
+        if count == len(self._segments):
+            self._roll(0)
+        self.advance_start_offset(self._segments[count].base_offset)
+        self._reader.forget()
+        due = now_ms + self._options.file_delete_delay_ms
+        for segment in self._segments.drop_first(count):
+            try:
+                self._deleted += [(due, path) for path in segment.rename_deleted()]
+            except OSError as error:
+                raise self._failed(error) from error
+        return count
+
+    def _age(self, segment: Segment) -> SegmentAge:
+        try:
+            segment.load_timestamps()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return SegmentAge(segment.end_offset, segment.size, segment.max_timestamp)
+
+    def delete_expired_files(self, now_ms: int) -> None:
+        """Remove the files of deleted segments whose delay is over. Raises OSError."""
+        while self._deleted and self._deleted[0][0] <= now_ms:
+            self._disk.unlink(self._deleted[0][1])
+            del self._deleted[0]
+
+    def truncate_to(self, offset: int) -> None:
+        """Drop the records from `offset` on, and the whole batch that holds it; durable on return.
+
+        Raises:
+            KafkaStorageError: the disk failed.
+        """
+        offset = max(offset, self.start_offset)
+        if offset >= self.end_offset:
+            return
+        for damage in self.damaged:
+            if offset in damage:
+                offset = damage.start
+        try:
+            segment = self._segments.holding(offset)
+            position, offset = segment.boundary_at(offset)
+            self._home.lower_checkpoints(self, offset)
+            self._truncate(segment, position, offset)
+        except OSError as error:
+            raise self._failed(error, is_final=True) from error
+
+    def _truncate(self, segment: Segment, position: int, offset: int) -> None:
+        self._generation += 1
+        self._reader.forget()
+        self.end_offset = offset
+        self.durable_end_offset = min(self.durable_end_offset, offset)
+        for dropped in self._segments.drop_after(segment):
+            dropped.remove()
+        segment.cut(position, offset)
+        self._disk.sync_directory(self.directory)
+        if self._durable.offset >= offset:
+            self._durable = Mark(offset, segment, position)
+        self._epochs.truncate_to(offset)
+        self.leader_epoch = self._epochs.latest
+        damaged = merged(self.damaged, OffsetRange(self.start_offset, offset))
+        self.damaged = tuple(damaged)
+        save_damage(self._open_files, self.directory, damaged)

@@ -1,0 +1,312 @@
+"""One of `log.dirs`: the logs in it, whose it is, and what is known of them between starts.
+
+    .lock                               held while a broker has the directory open
+    meta.properties                     meta_properties.py
+    .kafka_cleanshutdown                empty; there only after everything was closed durable
+    recovery-point-offset-checkpoint    \\
+    log-start-offset-checkpoint          > checkpoint.py
+    replication-offset-checkpoint       /
+    <topic>-<partition>/                a log: segment.py, partition_metadata.py, checkpoint.py
+    <topic>-<partition>.<id>-delete/    a log on its way out
+"""
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kafkalite.config.views import LogOptions
+from kafkalite.model.errors import KafkaStorageError
+from kafkalite.model.ids import TopicId, TopicPartition
+from kafkalite.storage import checkpoint
+from kafkalite.storage.checkpoint import CheckpointError
+from kafkalite.storage.directory_lock import DirectoryLock
+from kafkalite.storage.files import OpenFile
+from kafkalite.storage.log import Log
+from kafkalite.storage.meta_properties import Identity, read_identity, write_identity
+from kafkalite.storage.open_files import OpenFiles
+from kafkalite.storage.partition_metadata import read_topic_id, write_topic_id
+from kafkalite.storage.recovery import KnownOffsets
+
+CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
+_DELETE_SUFFIX: Final = "-delete"
+
+_log = logging.getLogger(__name__)
+
+
+class LogDirectory:
+    """Owns the logs of one directory; opened and closed once.
+
+    `open_log`, `create_log`, `remove_log` and `write_checkpoints` may run in any thread, one log in
+    one thread at a time; the logs belong to the broker's own.
+    """
+
+    def __init__(self, path: Path, open_files: OpenFiles) -> None:
+        self.path = path
+        self.identity: Identity | None = None
+        """Whose it is; None while it is new."""
+        self.logs: dict[TopicPartition, Log] = {}
+        self.unopened: dict[TopicPartition, TopicId | None] = {}
+        """Logs that are on disk and not opened, with the id of their topic where it is known."""
+        self.failed: OSError | None = None
+        """Why the directory cannot be used; its logs then refuse appends, others' do not."""
+        self._open_files = open_files
+        self._disk = open_files.disk
+        self._lock = DirectoryLock(self._disk, path)
+        self._mutex = threading.Lock()
+        """Guards the checkpoint files and what they are made from."""
+        self._known: dict[str, dict[TopicPartition, int]] = {}
+        """What each checkpoint file holds."""
+        self._high_watermarks: dict[TopicPartition, int] = {}
+        self._was_clean = False
+        self._in_use = False
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Take the directory and read what is in it, opening no log yet.
+
+        Raises:
+            StorageError: another broker uses it, or it is not sound.
+            OSError: the disk failed.
+        """
+        self._disk.make_directory(self.path)
+        self._disk.sync_directory(self.path.parent)
+        self._lock.take()
+        self.identity = read_identity(self._disk, self.path)
+        for name in (
+            checkpoint.RECOVERY_POINTS,
+            checkpoint.START_OFFSETS,
+            checkpoint.HIGH_WATERMARKS,
+        ):
+            try:
+                self._known[name] = checkpoint.read_offsets(self._disk, self.path / name)
+            except CheckpointError as error:
+                _log.warning("%s; every log is verified from its start", error)
+                self._known[name] = {}
+        self._high_watermarks = dict(self._known[checkpoint.HIGH_WATERMARKS])
+        for entry in self._disk.list_directory(self.path):
+            if entry.name == CLEAN_SHUTDOWN:
+                self._was_clean = True
+            elif not entry.is_directory:
+                continue
+            elif entry.name.endswith(_DELETE_SUFFIX):
+                self._delete_files(self.path / entry.name)
+            else:
+                topic, separator, number = entry.name.rpartition("-")
+                if separator and topic and number.isascii() and number.isdigit():
+                    topic_id = read_topic_id(self._disk, self.path / entry.name)
+                    self.unopened[TopicPartition(topic, int(number))] = topic_id
+
+    def assign(self, identity: Identity) -> None:
+        """Note durably whose directory it is. Raises OSError."""
+        if self.identity != identity:
+            write_identity(self._disk, self.path, identity)
+            self.identity = identity
+
+    def close(self) -> None:
+        """Close the logs and let go of the directory; marked clean if all is durable."""
+        logs = list(self.logs.values())
+        is_clean = (
+            self._in_use
+            and self.failed is None
+            and (self._was_clean or not self.unopened)
+            and all(
+                log.failure is None and log.durable_end_offset == log.end_offset for log in logs
+            )
+        )
+        for log in logs:
+            log.close()
+        try:
+            if self._in_use and self.failed is None:
+                self.write_checkpoints({})
+            if is_clean:
+                OpenFile(self._disk, self.path / CLEAN_SHUTDOWN, os.O_WRONLY | os.O_CREAT)
+                self._disk.sync_directory(self.path)
+        except OSError as error:
+            _log.error("%s could not be marked as cleanly closed: %s", self.path, error)
+        self.logs.clear()
+        self._lock.release()
+
+    # -- logs -----------------------------------------------------------------------------------
+
+    def open_log(self, topic_partition: TopicPartition, options: LogOptions) -> Log:
+        """Open one of `unopened`; after an unclean stop it is verified, which takes its time.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        self._begin_use()
+        directory = self.path / str(topic_partition)
+        topic_id = self.unopened[topic_partition]
+        log = Log(
+            topic_partition, topic_id or TopicId(""), directory, self, self._open_files, options
+        )
+        known = KnownOffsets(
+            start=self._known[checkpoint.START_OFFSETS].get(topic_partition, 0),
+            recovery_point=self._known[checkpoint.RECOVERY_POINTS].get(topic_partition, 0),
+            high_watermark=self._known[checkpoint.HIGH_WATERMARKS].get(topic_partition, 0),
+        )
+        log.open(known, is_clean=self._was_clean)
+        self._add(log)
+        return log
+
+    def create_log(
+        self, topic_partition: TopicPartition, topic_id: TopicId, options: LogOptions
+    ) -> Log:
+        """Make an empty log, durable on return; one of another topic in its place is discarded.
+
+        Raises:
+            KafkaStorageError: the directory has failed.
+            OSError: the disk is full or failed.
+        """
+        if self.failed is not None:
+            raise self._failure(self.failed)
+        self._begin_use()
+        if topic_partition in self.unopened:
+            self.discard(topic_partition)
+        with self._mutex:
+            self._forget(topic_partition)
+        directory = self.path / str(topic_partition)
+        self._disk.make_directory(directory)
+        write_topic_id(self._disk, directory, topic_id)
+        log = Log(topic_partition, topic_id, directory, self, self._open_files, options)
+        log.open(KnownOffsets(), is_clean=True)
+        self._disk.sync_directory(self.path)
+        self._add(log)
+        return log
+
+    def remove_log(self, log: Log) -> None:
+        """Close a log and delete its files. Raises OSError."""
+        self.logs.pop(log.topic_partition, None)
+        log.close()
+        self._delete_directory(log.topic_partition)
+
+    def discard(self, topic_partition: TopicPartition) -> None:
+        """Delete one of `unopened`, which is another topic's. Raises OSError."""
+        _log.warning("%s/%s is the leftover of another topic and goes", self.path, topic_partition)
+        del self.unopened[topic_partition]
+        self._delete_directory(topic_partition)
+
+    def _add(self, log: Log) -> None:
+        self.unopened.pop(log.topic_partition, None)
+        self.logs[log.topic_partition] = log
+
+    def _begin_use(self) -> None:
+        """From now on the directory is not clean."""
+        with self._mutex:
+            if self._in_use:
+                return
+            try:
+                self._disk.unlink(self.path / CLEAN_SHUTDOWN)
+                self._disk.sync_directory(self.path)
+            except FileNotFoundError:
+                pass
+            self._in_use = True
+
+    def _delete_directory(self, topic_partition: TopicPartition) -> None:
+        directory = self.path / str(topic_partition)
+        doomed = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}{_DELETE_SUFFIX}")
+        self._disk.rename(directory, doomed)
+        self._disk.sync_directory(self.path)
+        with self._mutex:
+            self._forget(topic_partition)
+        self._delete_files(doomed)
+
+    def _delete_files(self, directory: Path) -> None:
+        for entry in self._disk.list_directory(directory):
+            self._disk.unlink(directory / entry.name)
+        self._disk.remove_directory(directory)
+
+    # -- checkpoints ----------------------------------------------------------------------------
+
+    def high_watermark(self, topic_partition: TopicPartition) -> int:
+        """The high watermark last written; 0 where none was."""
+        return self._high_watermarks.get(topic_partition, 0)
+
+    def write_checkpoints(self, high_watermarks: Mapping[TopicPartition, int]) -> None:
+        """Make durable how far each log is durable, begins, and is committed.
+
+        Args:
+            high_watermarks: those of this directory's logs; what is not named stays as it was.
+
+        Raises:
+            OSError: the disk is full or failed.
+        """
+        logs = list(self.logs.values())
+        # The epochs below a recovery point must be durable before it is.
+        for log in logs:
+            if log.failure is None:
+                log.persist()
+        with self._mutex:
+            for log in logs:
+                offset = high_watermarks.get(log.topic_partition)
+                if offset is not None and log.topic_partition in self.logs:
+                    # A log that was truncated meanwhile has no such offset any more.
+                    self._high_watermarks[log.topic_partition] = min(offset, log.end_offset)
+            self._write(checkpoint.RECOVERY_POINTS, self._recovery_points())
+            self._write(checkpoint.START_OFFSETS, self._start_offsets())
+            self._write(checkpoint.HIGH_WATERMARKS, dict(self._high_watermarks))
+
+    def start_offset_moved(self, log: Log) -> None:
+        """Make a log's new start offset durable. Raises OSError."""
+        _ = log
+        with self._mutex:
+            self._write(checkpoint.START_OFFSETS, self._start_offsets())
+
+    def lower_checkpoints(self, log: Log, offset: int) -> None:
+        """See that no durable checkpoint names an offset above `offset`. Raises OSError."""
+        key = log.topic_partition
+        with self._mutex:
+            log.durable_end_offset = min(log.durable_end_offset, offset)
+            if self._high_watermarks.get(key, 0) > offset:
+                self._high_watermarks[key] = offset
+            if self._known[checkpoint.RECOVERY_POINTS].get(key, 0) > offset:
+                self._write(checkpoint.RECOVERY_POINTS, self._recovery_points())
+            if self._known[checkpoint.HIGH_WATERMARKS].get(key, 0) > offset:
+                self._write(checkpoint.HIGH_WATERMARKS, dict(self._high_watermarks))
+
+    def _recovery_points(self) -> dict[TopicPartition, int]:
+        known = self._known[checkpoint.RECOVERY_POINTS]
+        points = {key: known[key] for key in list(self.unopened) if key in known}
+        points.update({key: log.durable_end_offset for key, log in list(self.logs.items())})
+        return points
+
+    def _start_offsets(self) -> dict[TopicPartition, int]:
+        known = self._known[checkpoint.START_OFFSETS]
+        offsets = {key: known[key] for key in list(self.unopened) if key in known}
+        offsets.update(
+            {key: log.start_offset for key, log in list(self.logs.items()) if log.start_offset}
+        )
+        return offsets
+
+    def _forget(self, topic_partition: TopicPartition) -> None:
+        """Take a log out of the checkpoints: a new one of its name begins at 0."""
+        self._high_watermarks.pop(topic_partition, None)
+        for name, known in list(self._known.items()):
+            if topic_partition in known:
+                self._write(name, {k: v for k, v in known.items() if k != topic_partition})
+
+    def _write(self, name: str, offsets: dict[TopicPartition, int]) -> None:
+        if self._known[name] != offsets:
+            checkpoint.write_offsets(self._disk, self.path / name, offsets)
+            self._known[name] = offsets
+
+    # -- failing --------------------------------------------------------------------------------
+
+    def disk_failed(self, error: OSError) -> None:
+        """Take the whole directory out of use for appends; other directories go on."""
+        if self.failed is None:
+            self.failed = error
+            _log.error("Log directory %s failed: %s", self.path, error)
+            for log in list(self.logs.values()):
+                log.fail(self._failure(error))
+
+    def _failure(self, error: OSError) -> KafkaStorageError:
+        return KafkaStorageError(
+            f"Log directory {self.path} failed: {error.strerror or error}. Its logs take no "
+            "records until the disk is sound and the broker is started again."
+        )

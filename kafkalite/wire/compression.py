@@ -95,15 +95,17 @@ def _likely_size(codec: Compression, data: Buffer) -> int:
 
 
 def _zstd_content_size(data: Buffer) -> int | None:
-    """Frame_Content_Size of the first frame (RFC 8878, 3.1.1.1); None where it is not given."""
+    """Frame_Content_Size of the first frame (RFC 8878, 3.1.1.1); None where it is not given.
+
+    Its forms of one and two bytes are passed over: what they can say fits the least room.
+    """
     descriptor = data[4] if len(data) > 4 else 0
-    single_segment = descriptor >> 5 & 1
-    width = (single_segment, 2, 4, 8)[descriptor >> 6]
+    width = (0, 0, 4, 8)[descriptor >> 6]
     if not width:
         return None
-    start = 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3]
-    size = int.from_bytes(data[start : start + width], "little")
-    return size + 256 if width == 2 else size
+    has_window = not descriptor >> 5 & 1
+    start = 5 + has_window + (0, 1, 2, 4)[descriptor & 3]
+    return int.from_bytes(data[start : start + width], "little")
 
 
 def _too_large(max_bytes: int) -> MessageTooLargeError:

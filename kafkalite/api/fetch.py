@@ -1,8 +1,8 @@
 """`POST /v1/fetch`: record batches for native clients, of many partitions at a time, streamed.
 
 The body is the msgpack of a FetchResponse. It is written piece by piece, because a fetch may bring
-tens of MiB: `batches` is the last member of a FetchResult, so what comes before it is encoded with an
-empty value, whose two bytes are then replaced by the head of the real one.
+tens of MiB: `batches` is the last member of a FetchResult, so what comes before it is encoded with
+an empty value, whose two bytes are then replaced by the head of the real one.
 """
 
 import struct

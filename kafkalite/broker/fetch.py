@@ -11,7 +11,7 @@ from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.waiters import wait_any
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import KafkaStorageError, LogError
-from kafkalite.storage.log import LogRead
+from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.messages import NO_OFFSET, FetchPartition, FetchRequest
 
 PIECE_BYTES: Final = 1 << 20
@@ -55,6 +55,11 @@ class FetchPath:
         self._max_wait_ms = max_wait_ms
         self._threads = ThreadPoolExecutor(_COLD_READ_THREADS, thread_name_prefix="cold-read")
 
+    def stop_waiting(self) -> None:
+        """Answer every waiting fetch with what there is, and let none wait from now on."""
+        self._max_wait_ms = 0
+        self._partitions.wake_readers()
+
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
@@ -76,9 +81,10 @@ class FetchPath:
         self, request: FetchRequest, piece_bytes: int = PIECE_BYTES
     ) -> list[PartitionRead]:
         """As `try_fetch`, but waits up to `max_wait_ms`; then gives what there is."""
-        deadline = self._clock.monotonic_ms() + min(request.max_wait_ms, self._max_wait_ms)
+        started = self._clock.monotonic_ms()
         while True:
-            left_ms = deadline - self._clock.monotonic_ms()
+            wait_ms = min(request.max_wait_ms, self._max_wait_ms)
+            left_ms = started + wait_ms - self._clock.monotonic_ms()
             if left_ms <= 0:
                 reads = self._read_all(request, piece_bytes)
                 self._probe.fetch_bytes += sum(read.size for read in reads)

@@ -1,4 +1,4 @@
-"""What a broker needs to be a member of the cluster, as a Protocol; `coordination/` implements it."""
+"""What a broker needs to be a member of the cluster; `coordination/` implements it."""
 
 from typing import Protocol
 
@@ -36,3 +36,7 @@ class Membership(Protocol):
 
     @property
     def controller_store(self) -> ControllerStore: ...
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the session is there, and all that hangs on it."""

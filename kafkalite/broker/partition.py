@@ -23,7 +23,8 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import NO_LEADER, BrokerId, TopicPartition
 from kafkalite.model.offsets import LogOffsets
 from kafkalite.replication import high_watermark
-from kafkalite.storage.log import Log, LogRead
+from kafkalite.storage.log import Log
+from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.batch import BatchHeader, Buffer, read_headers
 from kafkalite.wire.restamp import recompress, with_log_append_time
 from kafkalite.wire.validate import validate_batches
@@ -109,6 +110,10 @@ class Partition:
             self._on_append(self)
         else:
             self._stand_back()
+
+    def follows(self, state: PartitionState) -> bool:
+        """Whether `state` is what it acts on."""
+        return self._state == state
 
     def step_down(self) -> None:
         """Stop leading because the session with ZooKeeper is lost, whatever the last state said."""

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
 from kafkalite.broker.partition import Partition
 from kafkalite.config.topic_config import TopicSettings
-from kafkalite.model.cluster import Topic
+from kafkalite.model.cluster import PartitionState, Topic
 from kafkalite.model.errors import (
     KafkaStorageError,
     LeaderNotAvailableError,
@@ -18,21 +18,12 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.ids import NO_LEADER, BrokerId, TopicPartition
 from kafkalite.storage.log import Log
+from kafkalite.storage.log_directories import LogDirectories
 
 _RETRY_S: Final = 5.0
 """How long to wait before a log that could not be made or removed is tried again."""
 
 _log = logging.getLogger(__name__)
-
-
-class LogKeeper(Protocol):
-    """Makes and removes logs; its methods may be called from a thread, one at a time."""
-
-    def create_log(self, topic_partition: TopicPartition, topic: Topic) -> Log:
-        """Make the log of a partition, or give the one that is there."""
-
-    def remove_log(self, log: Log) -> None:
-        """Remove a log and what is below its directory."""
 
 
 class TopicCreator(Protocol):
@@ -52,17 +43,17 @@ class PartitionTable:
     def __init__(
         self,
         view: MetadataView,
-        keeper: LogKeeper,
+        directories: LogDirectories,
         creator: TopicCreator,
-        own_id: BrokerId,
         *,
         make_partition: Callable[[Log, TopicSettings], Partition],
         settings_of: Callable[[Topic], TopicSettings],
     ) -> None:
+        self.own_id = NO_LEADER
+        """Set before anything is adopted: the broker learns its id when it opens."""
         self._view = view
-        self._keeper = keeper
+        self._directories = directories
         self._creator = creator
-        self._own_id = own_id
         self._make_partition = make_partition
         self._settings_of = settings_of
         self._partitions: dict[TopicPartition, Partition] = {}
@@ -127,6 +118,11 @@ class PartitionTable:
             ]
         return led
 
+    def wake_readers(self) -> None:
+        """Let everyone who waits for records look again."""
+        for partition in self._partitions.values():
+            partition.readers.wake()
+
     @property
     def failures(self) -> dict[TopicPartition, KafkaStorageError]:
         """Partitions that belong here but cannot be served."""
@@ -150,7 +146,7 @@ class PartitionTable:
         if failure is not None:
             return failure
         state = self._view.states.get(topic_partition)
-        if state is None or state.leader in {NO_LEADER, self._own_id}:
+        if state is None or state.leader in {NO_LEADER, self.own_id}:
             return LeaderNotAvailableError(f"{topic_partition} has no leader at the moment")
         return self.not_leader(topic_partition, state.leader)
 
@@ -176,8 +172,14 @@ class PartitionTable:
     def start(self) -> None:
         """Follow the view from now on, beginning with all that it holds."""
         self._view.subscribe(self._on_change)
-        self._on_change(MetadataChange(frozenset(self._view.topics), frozenset(self._view.states)))
+        self.refresh()
         self._task = asyncio.create_task(self._follow(), name="partition-table")
+
+    def refresh(self) -> None:
+        """Follow all that the view holds, anew."""
+        self._on_change(
+            MetadataChange(frozenset(self._view.topics), frozenset(self._view.states), brokers=True)
+        )
 
     async def stop(self) -> None:
         """Follow no longer and lead no more; logs stay open."""
@@ -205,13 +207,19 @@ class PartitionTable:
         self._led.clear()
         for name in change.topics:
             self._topic_changed(name)
+        if change.brokers:
+            # A state that came before our own registration did may count now.
+            for partition in self._partitions.values():
+                known = self._view.states.get(partition.topic_partition)
+                if known is not None and not partition.follows(known):
+                    self._apply(partition, known)
         for topic_partition in change.partitions:
-            partition = self._partitions.get(topic_partition)
+            held = self._partitions.get(topic_partition)
             state = self._view.states.get(topic_partition)
-            if partition is None:
+            if held is None:
                 self._note(topic_partition)
             elif state is not None:
-                partition.apply(state)
+                self._apply(held, state)
 
     def _topic_changed(self, name: str) -> None:
         topic = self._view.topics.get(name)
@@ -236,7 +244,7 @@ class PartitionTable:
         partition = self._partitions.get(topic_partition)
         if partition is not None and partition.log.topic_id != topic.topic_id:
             return False
-        return self._own_id in topic.assignment.get(topic_partition.partition, ())
+        return self.own_id in topic.assignment.get(topic_partition.partition, ())
 
     def _note(self, topic_partition: TopicPartition) -> None:
         self._pending[topic_partition] = None
@@ -285,16 +293,34 @@ class PartitionTable:
             partition.close(
                 UnknownTopicOrPartitionError(f"{topic_partition} is no longer on this broker")
             )
-            await asyncio.to_thread(self._keeper.remove_log, partition.log)
+            await asyncio.to_thread(self._directories.remove_log, partition.log)
             partition = None
         if topic is None or not self._belongs(topic_partition, topic):
             self._failures.pop(topic_partition, None)
             return
         if partition is None:
-            log = await asyncio.to_thread(self._keeper.create_log, topic_partition, topic)
+            log = await asyncio.to_thread(
+                self._directories.create_log,
+                topic_partition,
+                topic.topic_id,
+                self._settings_of(topic).log_options,
+            )
             partition = self.adopt(log, topic)
             self._failures.pop(topic_partition, None)
         state = self._view.states.get(topic_partition)
         if state is not None:
-            partition.apply(state)
+            self._apply(partition, state)
+
+    def _apply(self, partition: Partition, state: PartitionState) -> None:
+        """Let the partition follow a state, unless it was written for an earlier life of ours.
+
+        Such a state names this broker as the leader, but of an epoch in which it died; the
+        controller is about to elect anew.
+        """
         self._led.clear()
+        if state.leader == self.own_id:
+            own = self._view.brokers.get(self.own_id)
+            written = self._view.state_revisions.get(partition.topic_partition, -1)
+            if own is None or written <= own.epoch:
+                return
+        partition.apply(state)

@@ -1,0 +1,201 @@
+"""Keeps the logs of a broker: opens them, makes them durable, notes their offsets on a timer."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from kafkalite.broker.flusher import Flusher
+from kafkalite.broker.housekeeping import Chore, clean_logs
+from kafkalite.broker.metadata_view import MetadataView
+from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.broker.probes import DataProbe
+from kafkalite.config.keys import BrokerSettings
+from kafkalite.config.topic_config import TopicSettings
+from kafkalite.config.views import FlushPolicy
+from kafkalite.model.clock import Clock
+from kafkalite.model.cluster import Topic
+from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
+from kafkalite.storage.log import Log
+from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.storage.log_directory import LogDirectory
+
+_DELETE_CHECK_MS: Final = 5_000
+_MAX_FLUSH_CHECK_MS: Final = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class LogKeeping:
+    """What happens to logs besides being appended to and read.
+
+    Lives on the loop, for the broker; fsyncs, recovery and checkpoints run in threads.
+    """
+
+    def __init__(
+        self,
+        directories: LogDirectories,
+        settings: BrokerSettings,
+        clock: Clock,
+        probe: DataProbe,
+    ) -> None:
+        self._directories = directories
+        self._settings = settings
+        self._clock = clock
+        self._probe = probe
+        self._policy = settings.log_flush_policy
+        self._flushers: dict[Path, Flusher] = {}
+        self._unflushed: dict[Partition, int] = {}
+        """Under `interval`: partitions with records that wait for a flush, and since when."""
+
+    # -- opening --------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        partitions: PartitionTable,
+        view: MetadataView,
+        own_id: BrokerId,
+        settings_of: Callable[[Topic], TopicSettings],
+    ) -> None:
+        """Open the logs on disk that belong to this broker; leftovers of other topics go.
+
+        A log that cannot be opened is left to the partition table, which tries it again.
+        """
+        by_directory: dict[LogDirectory, list[tuple[TopicPartition, Topic]]] = {}
+        for directory, topic_partition, topic_id in self._directories.unopened():
+            topic = view.topics.get(topic_partition.topic)
+            if topic is None or not _belongs(topic_partition, topic_id, topic, own_id):
+                await asyncio.to_thread(directory.discard, topic_partition)
+            else:
+                by_directory.setdefault(directory, []).append((topic_partition, topic))
+        threads = self._settings.num_recovery_threads_per_data_dir
+        await asyncio.gather(
+            *(
+                self._open_all(directory, wanted, partitions, settings_of, threads)
+                for directory, wanted in by_directory.items()
+            )
+        )
+
+    async def _open_all(
+        self,
+        directory: LogDirectory,
+        wanted: Sequence[tuple[TopicPartition, Topic]],
+        partitions: PartitionTable,
+        settings_of: Callable[[Topic], TopicSettings],
+        threads: int,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(threads, thread_name_prefix="recover") as pool:
+            opening = [
+                loop.run_in_executor(
+                    pool, directory.open_log, topic_partition, settings_of(topic).log_options
+                )
+                for topic_partition, topic in wanted
+            ]
+            for (topic_partition, topic), opened in zip(wanted, opening, strict=True):
+                try:
+                    partitions.adopt(await opened, topic)
+                except OSError as error:
+                    _log.error("The log of %s cannot be opened: %s", topic_partition, error)
+
+    def high_watermark(self, log: Log) -> int:
+        """The high watermark that was last written down for a log."""
+        return self._directories.high_watermark(log)
+
+    # -- flushing -------------------------------------------------------------------------------
+
+    def appended(self, partition: Partition) -> None:
+        """Records were appended: flush them when the policy says."""
+        if self._policy is FlushPolicy.COMMIT:
+            self._flusher_of(partition.log).request(partition)
+        elif self._policy is FlushPolicy.INTERVAL:
+            options = partition.settings.log_options
+            if partition.log.records_since_flush >= options.flush_messages:
+                self._flusher_of(partition.log).request(partition)
+                self._unflushed.pop(partition, None)
+            elif partition not in self._unflushed:
+                self._unflushed[partition] = self._clock.monotonic_ms()
+
+    def _flusher_of(self, log: Log) -> Flusher:
+        directory = log.directory.parent
+        flusher = self._flushers.get(directory)
+        if flusher is None:
+            flusher = self._flushers[directory] = Flusher(directory.name, self._probe.flush)
+        return flusher
+
+    async def _flush_overdue(self) -> None:
+        now = self._clock.monotonic_ms()
+        for partition, since in list(self._unflushed.items()):
+            if now - since >= partition.settings.log_options.flush_ms:
+                del self._unflushed[partition]
+                self._flusher_of(partition.log).request(partition)
+
+    # -- on a timer -----------------------------------------------------------------------------
+
+    def chores(self, partitions: PartitionTable) -> list[Chore]:
+        """What is to be done every so often, for as long as the broker runs."""
+        settings = self._settings
+
+        async def clean() -> None:
+            await clean_logs(partitions, self._clock)
+
+        async def write_checkpoints() -> None:
+            await self.write_checkpoints(partitions)
+
+        async def delete_files() -> None:
+            now = self._clock.wall_ms()
+            for partition in list(partitions):
+                partition.log.delete_expired_files(now)
+
+        chores = [
+            Chore("retention", settings.log_retention_check_interval_ms, clean),
+            Chore("deletion", _DELETE_CHECK_MS, delete_files),
+            Chore("checkpoint", self._checkpoint_interval_ms, write_checkpoints),
+        ]
+        if self._policy is FlushPolicy.INTERVAL:
+            interval = min(settings.log_flush_scheduler_interval_ms, _MAX_FLUSH_CHECK_MS)
+            chores.append(Chore("flush", interval, self._flush_overdue))
+        return chores
+
+    @property
+    def _checkpoint_interval_ms(self) -> int:
+        # One file operation writes what has changed of all three: as often as the most eager asks.
+        settings = self._settings
+        return min(
+            settings.log_flush_offset_checkpoint_interval_ms,
+            settings.log_flush_start_offset_checkpoint_interval_ms,
+            settings.replica_high_watermark_checkpoint_interval_ms,
+        )
+
+    async def write_checkpoints(self, partitions: Iterable[Partition]) -> None:
+        """Write down how far each log is durable, begins, and is committed."""
+        high_watermarks = {
+            partition.topic_partition: partition.offsets.high_watermark for partition in partitions
+        }
+        for directory in list(self._directories):
+            await asyncio.to_thread(directory.write_checkpoints, high_watermarks)
+
+    # -- closing --------------------------------------------------------------------------------
+
+    async def close(self, partitions: PartitionTable) -> None:
+        """Flush everything and note the last offsets; the directories can be closed then."""
+        for partition in partitions:
+            self._flusher_of(partition.log).request(partition)
+        for flusher in self._flushers.values():
+            await flusher.close()
+        try:
+            await self.write_checkpoints(partitions)
+        except OSError as error:
+            _log.error("The last checkpoints could not be written: %s", error)
+
+
+def _belongs(
+    topic_partition: TopicPartition, topic_id: TopicId | None, topic: Topic, own_id: BrokerId
+) -> bool:
+    """Whether a log on disk is of this very topic, and this broker is one of its replicas."""
+    return topic_id == topic.topic_id and own_id in topic.assignment.get(
+        topic_partition.partition, ()
+    )

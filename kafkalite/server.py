@@ -1,0 +1,164 @@
+"""The composition root: puts one broker together and runs it until it is told to stop."""
+
+import asyncio
+import gc
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Awaitable
+from typing import Final
+
+import uvloop
+
+from kafkalite.api.asgi import Dispatcher
+from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.http_server import HttpServer, bind
+from kafkalite.api.lazy_control import LazyControl
+from kafkalite.api.produce import ProduceEndpoint
+from kafkalite.api.records import RecordsEndpoint
+from kafkalite.broker.broker import Broker, IdentityError
+from kafkalite.broker.metadata_view import MetadataView
+from kafkalite.broker.system_clock import SystemClock
+from kafkalite.config.keys import BrokerSettings
+from kafkalite.config.listener import Listener
+from kafkalite.coordination.errors import CoordinationError
+from kafkalite.coordination.zookeeper_coordination import ZooKeeperCoordination
+from kafkalite.storage.errors import StorageError
+from kafkalite.storage.log_directories import LogDirectories
+
+_SESSION_FILE: Final = ".zookeeper_session"
+_SETTLE_S: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The broker cannot start; a sentence for the operator that names the way out."""
+
+
+def serve(settings: BrokerSettings) -> None:
+    """Run a broker until SIGTERM or SIGINT.
+
+    Raises:
+        StartError: it cannot start.
+    """
+    _raise_descriptor_limit()
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: BrokerSettings) -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    listener = _bind(settings.listeners)
+    try:
+        directories = LogDirectories(settings.log_directories)
+        await _starting(asyncio.to_thread(directories.open))
+        try:
+            await _run(settings, directories, listener, asked_to_stop)
+        finally:
+            await asyncio.to_thread(directories.close)
+    finally:
+        listener.close()
+
+
+async def _run(
+    settings: BrokerSettings,
+    directories: LogDirectories,
+    listener: socket.socket,
+    asked_to_stop: asyncio.Event,
+) -> None:
+    clock, view = SystemClock(), MetadataView()
+
+    def make_membership(broker: Broker) -> ZooKeeperCoordination:
+        return ZooKeeperCoordination(
+            settings.zookeeper_connect,
+            session_timeout_ms=settings.zookeeper_session_timeout_ms,
+            connection_timeout_ms=settings.connection_timeout_ms,
+            session_file=directories.first_healthy / _SESSION_FILE,
+            view=view,
+            clock=clock,
+            on_suspended=broker.on_suspended,
+            on_lost=broker.on_lost,
+            on_connected=broker.on_connected,
+        )
+
+    try:
+        broker = Broker(settings, view, directories, clock, make_membership)
+    except CoordinationError as error:
+        raise StartError(str(error)) from error
+    http = _http_server(settings, broker)
+    advertised = settings.advertised_listener(listener.getsockname()[1])
+    try:
+        await _starting(broker.open())
+        await http.start(listener)
+        await _starting(broker.join(advertised.host, advertised.port))
+        await broker.wait_until_settled(_SETTLE_S)
+        _freeze_what_stays()
+        _log.info("Broker %d is ready at %s", broker.id, advertised.url)
+        await asked_to_stop.wait()
+        _log.info("Stopping")
+    finally:
+        await broker.leave()
+        await http.stop()
+        await broker.close()
+    _log.info("Stopped")
+
+
+def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
+    dispatcher = Dispatcher(
+        ProduceEndpoint(broker.append_path, settings.socket_request_max_bytes),
+        FetchEndpoint(broker.fetch_path),
+        RecordsEndpoint(
+            broker.partitions,
+            broker.record_append_path,
+            broker.fetch_path,
+            settings.socket_request_max_bytes,
+        ),
+        LazyControl(broker),
+        max_produce_requests=settings.queued_max_requests,
+    )
+    return HttpServer(
+        dispatcher,
+        max_connections=settings.max_connections,
+        max_idle_ms=settings.connections_max_idle_ms,
+    )
+
+
+def _bind(listener: Listener) -> socket.socket:
+    try:
+        return bind(listener.host, listener.port)
+    except OSError as error:
+        raise StartError(
+            f"Cannot listen on {listener}: {error.strerror}. Is another broker running? "
+            "Change listeners, or stop it."
+        ) from error
+
+
+async def _starting(step: Awaitable[None]) -> None:
+    """Await a step of the start; what an operator can mend becomes a StartError."""
+    try:
+        await step
+    except (CoordinationError, IdentityError, StorageError) as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(
+            f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        ) from error
+
+
+def _raise_descriptor_limit() -> None:
+    """As many descriptors as the system lets us have: logs, indexes and connections take them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        _log.warning("The limit on open files stays as it is: %s", error)
+
+
+def _freeze_what_stays() -> None:
+    """Keep modules and partitions out of the garbage collector's rounds: they are not garbage."""
+    gc.collect()
+    gc.freeze()

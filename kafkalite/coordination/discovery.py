@@ -1,5 +1,7 @@
 """Finds the brokers through ZooKeeper, for commands that are given `--zookeeper`."""
 
+import logging
+import threading
 import time
 from typing import Any, Final
 
@@ -14,10 +16,12 @@ from kafkalite.coordination.client import (
     parse_connect,
     unreachable,
 )
-from kafkalite.coordination.errors import CoordinationError
+from kafkalite.coordination.errors import CoordinationError, MalformedZnodeError
 from kafkalite.model.cluster import Broker
 
-_SESSION_TIMEOUT_S: Final = 10.0
+_log = logging.getLogger(__name__)
+
+_CLOSE_TIMEOUT_S: Final = 0.5
 
 
 def find_brokers(connect: str, timeout_s: float) -> list[Broker]:
@@ -33,13 +37,18 @@ def find_brokers(connect: str, timeout_s: float) -> list[Broker]:
     """
     where = parse_connect(connect)
     deadline = time.monotonic() + timeout_s
-    client = make_client(where.hosts, _SESSION_TIMEOUT_S)
+    client = make_client(where.hosts, timeout_s)
     try:
         if not client.start_async().wait(timeout_s):
             raise unreachable(where, timeout_s)
         brokers = _read_brokers(client, where, deadline)
+    except client.handler.timeout_exception:
+        raise unreachable(where, timeout_s) from None
     finally:
-        dispose(client)
+        # A server that is silent would make this wait again.
+        closing = threading.Thread(target=_dispose, args=(client,), daemon=True)
+        closing.start()
+        closing.join(_CLOSE_TIMEOUT_S)
     if not brokers:
         raise CoordinationError(
             f"No broker is registered in ZooKeeper at {where}. "
@@ -68,5 +77,15 @@ def _read_brokers(client: Any, where: ConnectString, deadline: float) -> list[Br
             continue  # it went meanwhile
         except exceptions.KazooException as error:
             raise translate(error, path) from error
-        brokers.append(codec.decode_broker(path, data, broker_id, stat.czxid))
+        try:
+            brokers.append(codec.decode_broker(path, data, broker_id, stat.czxid))
+        except MalformedZnodeError as error:
+            _log.warning("%s; the broker is left out", error)
     return brokers
+
+
+def _dispose(client: Any) -> None:  # noqa: ANN401 - kazoo has no types
+    try:
+        dispose(client)
+    except (exceptions.KazooException, OSError) as error:
+        _log.debug("Leaving ZooKeeper: %s", error)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -291,6 +292,8 @@ def test_brokers_are_found_through_zookeeper(connect: str, tmp_path: Path) -> No
         ):
             await asyncio.to_thread(find_brokers, connect, DEADLINE_S)
         members = [await _member(connect, tmp_path, number).start() for number in (2, 0)]
+        with _outsider(connect) as client:
+            client.create("/brokers/ids/1", b"garbage")
         found = await asyncio.to_thread(find_brokers, connect, DEADLINE_S)
         assert [(broker.id, broker.url) for broker in found] == [
             (0, "http://127.0.0.1:9092"),
@@ -308,6 +311,14 @@ def test_finding_brokers_in_vain_says_why() -> None:
         find_brokers(where, 0.1)
     with pytest.raises(CoordinationError, match=r"zookeeper\.connect="):
         find_brokers("::::", 0.1)
+
+
+@pytest.mark.slow
+def test_a_server_that_accepts_and_is_silent_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(CoordinationError, match=f"Cannot reach ZooKeeper at {where}"):
+            find_brokers(where, 0.2)
 
 
 # -- the session --------------------------------------------------------------------------------

@@ -39,12 +39,12 @@ def _processor() -> str:
 def _filesystem(directory: Path) -> str:
     """The type of the file system; durability on one in memory means nothing."""
     found = subprocess.run(
-        ["stat", "--file-system", "--format=%T", directory],
+        ["df", "--output=fstype", directory],
         capture_output=True,
         text=True,
         check=False,
     )
-    kind = found.stdout.strip() or "an unknown file system"
+    kind = found.stdout.split()[-1] if found.stdout else "an unknown file system"
     if kind == "tmpfs":
         print(f"{directory} is in memory: flushing costs nothing there", file=sys.stderr)
     return kind

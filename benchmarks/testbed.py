@@ -19,9 +19,9 @@ Process = subprocess.Popen[str]
 
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 20.0
-_POLL_S: Final = 0.005
+_POLL_S: Final = 0.002
 _ROOT: Final = Path(__file__).parent.parent
-_READY: Final = make_request("GET", "/readyz")
+READY: Final = make_request("GET", "/readyz")
 
 
 class Testbed:
@@ -44,15 +44,15 @@ class Testbed:
             self._directory / name, f"{self._zookeeper.hosts}/{name}", settings=settings
         )
 
-    def launch(self, broker: BrokerProcess) -> None:
+    def launch(self, broker: BrokerProcess) -> subprocess.Popen[bytes]:
         """Start a broker's process on the servers' core, and wait for nothing."""
         with on_core(self.cores.server):
-            broker.launch()
+            return broker.launch()
 
     def start(self, broker: BrokerProcess) -> None:
         """Start a broker on the servers' core, and wait until it is ready."""
-        self.launch(broker)
-        wait_ready(broker)
+        process = self.launch(broker)
+        wait_until(broker, process, READY)
 
     @contextlib.contextmanager
     def running_broker(self, settings: Mapping[str, str] | None = None) -> Iterator[BrokerProcess]:
@@ -81,16 +81,16 @@ class Testbed:
             process.wait(_STOP_TIMEOUT_S)
 
 
-def wait_ready(broker: BrokerProcess) -> None:
-    """Wait until a launched broker says that it is ready.
+def wait_until(broker: BrokerProcess, process: subprocess.Popen[bytes], request: bytes) -> None:
+    """Send `request` to a launched broker until it is answered 200.
 
     Raises:
-        RuntimeError: it did not, in a minute.
+        RuntimeError: it was not, in a minute, or the broker ended.
     """
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), Connection(broker.port) as connection:
-            if connection.exchange(_READY).status == 200:
+            if connection.exchange(request).status == 200:
                 return
         time.sleep(_POLL_S)
-    raise RuntimeError(f"The broker did not get ready:\n{broker.output[-6000:]}")
+    raise RuntimeError(f"The broker does not answer as it should:\n{broker.output[-6000:]}")

@@ -9,7 +9,7 @@ from typing import Final
 from benchmarks.case import Case
 from benchmarks.connection import Connection, WrongAnswerError, make_json_request, make_request
 from benchmarks.row import Goal, Row
-from benchmarks.testbed import Testbed, wait_ready
+from benchmarks.testbed import READY, Testbed, wait_until
 from benchmarks.topics import create_topic
 from benchmarks.usage import open_files, resident_mb
 from tests.support.broker import BrokerProcess
@@ -20,9 +20,11 @@ _IDLE_GOAL: Final = Goal(100, at_least=False)
 _MANY_START_GOAL: Final = Goal(5, at_least=False)
 _MANY_MEMORY_GOAL: Final = Goal(250, at_least=False)
 _SOFT_FILE_LIMIT: Final = 1024
-_TIMEOUT_S: Final = 60.0
-_POLL_S: Final = 0.002
-_RECORD: Final = {"records": [{"key": "UA", "value": {"flight": 1545}}]}
+_FIRST_RECORD: Final = make_json_request(
+    "POST",
+    "/v1/topics/departures/records",
+    {"records": [{"key": "UA", "value": {"flight": 1545}}]},
+)
 
 
 def run(testbed: Testbed) -> list[Row]:
@@ -42,11 +44,11 @@ def _measure_starts(testbed: Testbed) -> list[Row]:
         fresh = testbed.make_broker()
         for broker, times in ((fresh, first_times), (again, next_times)):
             started = time.perf_counter()
-            testbed.launch(broker)
+            process = testbed.launch(broker)
             try:
-                _wait_for_first_record(broker)
+                wait_until(broker, process, _FIRST_RECORD)
                 times.append(time.perf_counter() - started)
-                wait_ready(broker)
+                wait_until(broker, process, READY)
                 memory.append(resident_mb(broker.pid))
             finally:
                 broker.stop()
@@ -56,18 +58,6 @@ def _measure_starts(testbed: Testbed) -> list[Row]:
         Row(_NAME, "next start to first record", "s", tuple(next_times), goal=_START_GOAL),
         Row(_NAME, "idle memory", "MiB", tuple(memory), goal=_IDLE_GOAL),
     ]  # fmt: skip
-
-
-def _wait_for_first_record(broker: BrokerProcess) -> None:
-    """Send a record until one is accepted."""
-    request = make_json_request("POST", "/v1/topics/departures/records", _RECORD)
-    deadline = time.monotonic() + _TIMEOUT_S
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), Connection(broker.port) as connection:
-            if connection.exchange(request).status == 200:
-                return
-        time.sleep(_POLL_S)
-    raise WrongAnswerError(f"No record was accepted:\n{broker.output[-6000:]}")
 
 
 def _measure_many_partitions(testbed: Testbed) -> list[Row]:

@@ -182,9 +182,9 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
         "tags": ["records"],
         "summary": "Produce records",
         "operationId": operation,
-        "description": "Records in whatever media type suits. Answered with 200 as soon as one "
-        "record was taken: `offsets` says for each where it is or why it is not. Where none was, "
-        "the answer is the problem of the first, with `offsets` beside it.",
+        "description": "Records in whatever media type suits; none named means JSON. Answered with "
+        "200 as soon as one record was taken: `offsets` says for each where it is or why it is "
+        "not. Where none was, the answer is the problem of the first, with `offsets` beside it.",
         "parameters": [
             *parameters,
             _parameter(
@@ -199,7 +199,7 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
                 {"type": "integer", "default": 30_000},
                 "How long acks=all may take.",
             ),
-            _parameter("key", "query", {"type": "string"}, "Key of text and plain bodies."),
+            _parameter("key", "query", {"type": "string"}, "Key of a text or plain body."),
             _parameter(
                 "partition",
                 "query",
@@ -218,6 +218,7 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
         ),
         "responses": _documented(
             _reply("Where the records are.", {_JSON: _schema("RecordResults")})
+            | {202: {"description": "With acks=0: taken, and nothing more is known."}}
             | replies(
                 None,
                 InvalidRequestError,

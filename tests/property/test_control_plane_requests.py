@@ -8,6 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kafkalite.api.schemas import (
+    AlterConfigBody,
+    AlterTopicBody,
+    CreateTopicBody,
+    DeleteRecordsBody,
+)
 from tests.support.fake_broker import FakeBroker, control_plane
 
 PATHS = (
@@ -17,21 +23,9 @@ PATHS = (
     ("PATCH", "/v1/brokers/default/config"),
     ("POST", "/v1/topics/t/partitions/0/delete-records"),
 )
+BODY_MODELS = (CreateTopicBody, AlterTopicBody, AlterConfigBody, DeleteRecordsBody)
 NAMES = st.sampled_from(
-    [
-        "name",
-        "partitions",
-        "replication_factor",
-        "replica_assignment",
-        "config",
-        "validate_only",
-        "timeout_ms",
-        "partition_count",
-        "before_offset",
-        "retention.ms",
-        "cleanup.policy",
-        "t",
-    ]
+    sorted({"retention.ms", "t"}.union(*(model.model_fields for model in BODY_MODELS)))
 )
 SCALARS = (
     st.none()

@@ -81,7 +81,7 @@ def test_every_operation_answers_errors_with_problems(document: dict[str, Any]) 
 def test_every_operation_says_what_it_answers_when_all_is_well(document: dict[str, Any]) -> None:
     for method, path, operation in _operations(document):
         good = [reply for status, reply in operation["responses"].items() if status[0] == "2"]
-        assert len(good) == 1, (method, path)
+        assert good, (method, path)
         if method != "delete" and path != "/metrics":
             assert all(content["schema"] for content in good[0]["content"].values()), (method, path)
 

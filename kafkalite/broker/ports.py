@@ -33,9 +33,12 @@ class FencedControllerError(StoreError):
 class MetadataStore(Protocol):
     """The cluster's metadata as any broker may change it.
 
-    Nothing is returned: what was written comes back through the MetadataView. Every method may
+    What was written comes back through the MetadataView, a moment later. Every method may
     raise StoreError, and a LogError where the store's contents forbid the change.
     """
+
+    async def catch_up(self) -> None:
+        """Bring the MetadataView up to now: all that anybody wrote before is in it afterwards."""
 
     async def create_topic(self, topic: Topic) -> None:
         """Write a topic and its configuration, both or nothing.

@@ -18,6 +18,7 @@ from kafkalite.model.errors import (
     InvalidPartitionsError,
     InvalidRequestError,
     InvalidTopicError,
+    LogError,
     RequestTimedOutError,
     TopicAlreadyExistsError,
     TopicDeletionDisabledError,
@@ -100,9 +101,12 @@ class TopicAdmin:
         Raises:
             LogError: refused (the text is Kafka's), or RequestTimedOutError.
         """
-        self._check_new_name(name)
+        check_topic_name(name)
+        await self._looking_twice(lambda: self._check_is_free(name))
+        placed = await self._looking_twice(
+            lambda: self._place(partitions, replication_factor, assignment)
+        )
         _check_config(config, check_topic_config)
-        placed = self._place(partitions, replication_factor, assignment)
         topic = Topic(name, self._new_topic_id(), placed, dict(config))
         if validate_only:
             return topic
@@ -133,7 +137,7 @@ class TopicAdmin:
         Raises:
             LogError: refused (the text is Kafka's), or RequestTimedOutError.
         """
-        self._check_exists(name)
+        await self._existing(name)
 
         def grow(topic: Topic) -> Assignment:
             return {**topic.assignment, **self._more_partitions(topic, count, assignment)}
@@ -152,7 +156,7 @@ class TopicAdmin:
         Raises:
             LogError: unknown topic or key, or a value that is not allowed.
         """
-        topic = self._check_exists(name)
+        topic = await self._existing(name)
 
         def update(before: Mapping[str, str]) -> Mapping[str, str]:
             return _changed(before, changes, check_topic_config)
@@ -193,7 +197,7 @@ class TopicAdmin:
             LogError: unknown, TopicDeletionDisabledError, or RequestTimedOutError: it goes once the
                 brokers of all its replicas are alive.
         """
-        topic = self._check_exists(name)
+        topic = await self._existing(name)
         if not self._deletes_topics():
             raise TopicDeletionDisabledError
         await self._writing(self._store.request_topic_deletion(name))
@@ -205,8 +209,7 @@ class TopicAdmin:
 
     # -- checks ---------------------------------------------------------------------------------
 
-    def _check_new_name(self, name: str) -> None:
-        check_topic_name(name)
+    def _check_is_free(self, name: str) -> None:
         if name in self._view.topics:
             what = "is marked for deletion" if name in self._view.deletions else "already exists"
             raise TopicAlreadyExistsError(f"Topic '{name}' {what}.")
@@ -215,6 +218,17 @@ class TopicAdmin:
             raise InvalidTopicError(
                 f"Topic '{name}' collides with existing topics: {', '.join(collisions)}"
             )
+
+    async def _existing(self, name: str) -> Topic:
+        return await self._looking_twice(lambda: self._check_exists(name))
+
+    async def _looking_twice(self, check: Callable[[], _T]) -> _T:
+        """Refuse nothing because of a view that is a moment behind what another broker did."""
+        try:
+            return check()
+        except LogError:
+            await self._writing(self._store.catch_up())
+            return check()
 
     def _check_exists(self, name: str) -> Topic:
         topic = self._view.topics.get(name)

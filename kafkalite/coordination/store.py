@@ -4,7 +4,7 @@ Each change is one transaction that holds the change and the notice of it. Where
 breaks, whether it happened is looked up, never guessed, before anything is written again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -42,8 +42,14 @@ class _Outcome(Enum):
 class ZooKeeperStore:
     """The cluster's metadata in ZooKeeper. Has no state; on the event loop."""
 
-    def __init__(self, bridge: KazooBridge) -> None:
+    def __init__(self, bridge: KazooBridge, catch_up: Callable[[], Awaitable[None]]) -> None:
+        """Build; `catch_up` brings the view up to now."""
         self._bridge = bridge
+        self._catch_up = catch_up
+
+    async def catch_up(self) -> None:
+        """See MetadataStore."""
+        await self._catch_up()
 
     async def create_topic(self, topic: Topic) -> None:
         """See MetadataStore."""

@@ -83,7 +83,7 @@ class ZooKeeperCoordination:
         self._on_connected = on_connected
         self._bridge = KazooBridge(self._connect, session_timeout_ms, self._hear)
         self._registration = BrokerRegistration(self._bridge, session_timeout_ms)
-        self._store = ZooKeeperStore(self._bridge)
+        self._store = ZooKeeperStore(self._bridge, self._catch_up)
         self._monitor = SessionMonitor(session_timeout_ms)
         self._broker: Broker | None = None
         self._reader: ClusterReader | None = None
@@ -149,7 +149,7 @@ class ZooKeeperCoordination:
         self._controller_store = ZooKeeperControllerStore(
             self._bridge,
             self._clock,
-            catch_up=reader.catch_up,
+            catch_up=self._catch_up,
             unknown_members=reader.unknown_members,
             notice_counts=lambda: reader.notice_counts,
         )
@@ -197,6 +197,11 @@ class ZooKeeperCoordination:
         if bridge.session is not None and bridge.session.session_id == session.session_id:
             _log.info("Ending the session that this broker left behind, %r", session)
         await bridge.close(_CLOSE_TIMEOUT_S)
+
+    async def _catch_up(self) -> None:
+        if self._reader is None:
+            raise CoordinationError("The cluster's metadata were not read yet")
+        await self._reader.catch_up()
 
     async def _make_base_paths(self) -> None:
         for path in paths.PERSISTENT:

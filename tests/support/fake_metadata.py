@@ -41,6 +41,8 @@ class FakeMetadata:
         self.controller_epoch = 0
         self.is_available = True
         self.views: list[MetadataView] = []
+        self.lagging: list[MetadataView] = []
+        """Views that show nothing new until they are told to catch up."""
         self._revision = 0
 
     def next_revision(self) -> int:
@@ -66,7 +68,12 @@ class FakeMetadata:
         self.publish()
 
     def publish(self) -> None:
-        picture = ClusterPicture(
+        for view in self.views:
+            if view not in self.lagging:
+                view.replace(self.picture())
+
+    def picture(self) -> ClusterPicture:
+        return ClusterPicture(
             "fake-cluster",
             self.controller,
             dict(self.brokers),
@@ -75,8 +82,6 @@ class FakeMetadata:
             dict(self.broker_configs),
             self.deletions,
         )
-        for view in self.views:
-            view.replace(picture)
 
 
 class FakeMetadataStore:
@@ -85,6 +90,10 @@ class FakeMetadataStore:
     def __init__(self, metadata: FakeMetadata, view: MetadataView) -> None:
         self.metadata = metadata
         self.view = view
+
+    async def catch_up(self) -> None:
+        self._check_available()
+        self.view.replace(self.metadata.picture())
 
     # -- MetadataStore --------------------------------------------------------------------------
 
@@ -135,9 +144,6 @@ class FakeMetadataStore:
             return None
         epoch = metadata.controller_epoch
         return ControllerClaim(broker_id, ControllerEpoch(epoch), epoch)
-
-    async def catch_up(self) -> None:
-        self._check_available()
 
     async def write_states(
         self, claim: ControllerClaim, changes: Sequence[StateChange]

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from kafkalite.broker.controller_driver import ControllerDriver
+from kafkalite.broker.metadata_view import ClusterPicture
 from kafkalite.broker.topic_admin import MAX_PARTITIONS, TopicAdmin, TopicDefaults
 from kafkalite.model.errors import (
     InvalidConfigError,
@@ -349,5 +350,31 @@ def test_unknown_topics_are_refused() -> None:
             with pytest.raises(UnknownTopicOrPartitionError) as caught:
                 await attempt
             assert str(caught.value) == "Topic 'nope' does not exist as expected"
+
+    _run(scenario, Cluster())
+
+
+def test_nothing_is_refused_because_this_broker_is_a_moment_behind() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await _create(cluster, "old")
+        other = cluster.metadata.member()
+        cluster.metadata.lagging.append(other.view)
+        elsewhere = TopicAdmin(
+            other.view,
+            other,
+            defaults=lambda: TopicDefaults(1, 2),
+            deletes_topics=lambda: True,
+            random=Random(2),
+        )
+        await cluster.admin.delete_topic("old", timeout_ms=_MS)
+        await _create(cluster, "new")
+        cluster.metadata.register(fake_brokers([1])[0])
+        topic = await elsewhere.create_topic(
+            "old", None, None, None, {}, timeout_ms=0, validate_only=True
+        )
+        assert topic.replication_factor == 2
+        other.view.replace(ClusterPicture("fake-cluster"))
+        with pytest.raises(InvalidPartitionsError, match="Topic already has 2 partitions"):
+            await elsewhere.create_partitions("new", 2, timeout_ms=_MS)
 
     _run(scenario, Cluster())

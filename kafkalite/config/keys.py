@@ -331,16 +331,6 @@ class FlushKeys(BaseModel):
     )
 
 
-class ShutdownKeys(BaseModel):
-    """Stopping"""
-
-    model_config = _DECLARATIONS
-
-    controlled_shutdown_enable: Boolean = setting(
-        True, "Whether a stopping broker first hands over what it leads."
-    )
-
-
 SECTIONS: tuple[type[BaseModel], ...] = (
     IdentityKeys,
     NetworkKeys,
@@ -349,7 +339,6 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     LogKeys,
     RetentionKeys,
     FlushKeys,
-    ShutdownKeys,
 )
 
 
@@ -361,7 +350,6 @@ class BrokerSettings(
     LogKeys,
     RetentionKeys,
     FlushKeys,
-    ShutdownKeys,
 ):
     """The settings of one broker. Immutable; made by `load.py`, or by tests from attributes."""
 

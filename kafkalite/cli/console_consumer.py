@@ -26,8 +26,9 @@ from kafkalite.cli.subscription import Subscription, Wanted
 from kafkalite.cli.topic_filter import TopicFilter
 from kafkalite.model.errors import LogError, OffsetOutOfRangeError
 from kafkalite.model.ids import TopicPartition
+from kafkalite.model.record import Record
 from kafkalite.model.topic_name import check_topic_name
-from kafkalite.wire.batch import TIMESTAMP_TYPE_BIT
+from kafkalite.wire.batch import TIMESTAMP_TYPE_BIT, BatchHeader
 from kafkalite.wire.records import decode_batch
 
 _REFRESH_S: Final = 5.0
@@ -245,7 +246,6 @@ class _ConsoleConsumer:
             self._take_error(fetched, fetched.error)
             return
         begin = 0
-        pieces: list[bytes] = []
         for header in fetched.headers:
             end = begin + header.size
             try:
@@ -254,18 +254,22 @@ class _ConsoleConsumer:
                 )
             except LogError as error:
                 if not self._limits.skips_errors:
-                    self._write(b"".join(pieces))
                     raise _unreadable(fetched.topic_partition, header.base_offset, error) from None
                 records = []
             begin = end
             if header.base_offset < fetched.position:
                 records = [record for record in records if record.offset >= fetched.position]
-            if self._limits.max_messages is not None:
-                records = records[: self._limits.max_messages - self.processed]
-            time_name = "LogAppendTime" if header.attributes & TIMESTAMP_TYPE_BIT else "CreateTime"
-            pieces.append(self._format.lines(fetched.topic_partition.partition, time_name, records))
-            self.processed += len(records)
-        self._write(b"".join(pieces))
+            self._print(fetched.topic_partition.partition, header, records)
+        self._output.flush()
+
+    def _print(self, partition: int, header: BatchHeader, records: list[Record]) -> None:
+        """Print records of one batch, as many as are wanted."""
+        if self._limits.max_messages is not None:
+            records = records[: self._limits.max_messages - self.processed]
+        is_append_time = header.attributes & TIMESTAMP_TYPE_BIT
+        time_name = "LogAppendTime" if is_append_time else "CreateTime"
+        self._output.write(self._format.lines(partition, time_name, records))
+        self.processed += len(records)
 
     def _take_error(self, fetched: Fetched, error: LogError) -> None:
         """A partition gives nothing where it was asked."""
@@ -278,11 +282,6 @@ class _ConsoleConsumer:
             self._fetcher.assign(self._subscription.leaders)
         else:
             raise _unreadable(found, fetched.position, error)
-
-    def _write(self, data: bytes) -> None:
-        if data:
-            self._output.write(data)
-            self._output.flush()
 
 
 def _unreadable(found: TopicPartition, offset: int, error: LogError) -> CommandError:

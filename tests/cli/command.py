@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Self
 
 COMMAND = (sys.executable, "-m", "kafkalite.cli.main")
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -50,6 +50,15 @@ def _run(command: list[str], stdin: str | bytes) -> Outcome:
     err = done.stderr.decode()
     assert "Traceback" not in err, err
     return Outcome(done.returncode, done.stdout.decode(), err)
+
+
+def largest_memory(*arguments: str, stdin: BinaryIO | None = None) -> int:
+    """Run `kafkalite ...` to its end, which must be good; gives the most bytes it took up."""
+    running = subprocess.Popen([*COMMAND, *arguments], stdin=stdin, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    assert running.returncode == 0
+    return usage.ru_maxrss << 10
 
 
 class RunningCommand:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.command import (
     RunningCommand,
+    largest_memory,
     run_script,
 )
 from tests.cli.conftest import MakeTopic
@@ -120,3 +121,22 @@ def test_both_go_on_when_the_broker_is_killed_and_comes_back(
             outcome = consumer.wait()
     assert outcome.out == "before\nmeanwhile\n"
     assert outcome.err.count("Trying again") == 1
+
+
+def test_neither_needs_more_memory_for_more_records(
+    console: Console, make_topic: MakeTopic, tmp_path: Path
+) -> None:
+    topic = make_topic()
+    file = tmp_path / "lines"
+    count, length = 1 << 19, 128
+    with file.open("wb") as lines:
+        for _ in range(count >> 13):
+            lines.write((b"x" * (length - 1) + b"\n") * (1 << 13))
+    with file.open("rb") as stdin:
+        # What compresses well is many records in few bytes: they must not be held all at once.
+        options = ("--topic", topic, "--compression-codec", "zstd")
+        produced = largest_memory("console-producer", *console.bootstrap, *options, stdin=stdin)
+    limit = ("--topic", topic, "--from-beginning", "--max-messages", str(count))
+    consumed = largest_memory("console-consumer", *console.bootstrap, *limit)
+    assert produced < count * length
+    assert consumed < count * length

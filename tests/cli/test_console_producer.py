@@ -184,25 +184,6 @@ def test_a_file_has_a_progress_bar_on_a_terminal(
     assert b"4.88k/4.88k" in screen
 
 
-def test_input_of_any_size_needs_no_more_memory(
-    console: Console, make_topic: MakeTopic, tmp_path: Path
-) -> None:
-    file = tmp_path / "lines"
-    size = 64 << 20
-    with file.open("wb") as lines:
-        for _ in range(size >> 20):
-            lines.write((b"x" * 127 + b"\n") * (1 << 13))
-    with file.open("rb") as stdin:
-        producer = subprocess.Popen(
-            [*COMMAND, "console-producer", *console.bootstrap, "--topic", make_topic()],
-            stdin=stdin,
-        )
-        _, status, usage = os.wait4(producer.pid, 0)
-    producer.returncode = os.waitstatus_to_exitcode(status)
-    assert producer.returncode == 0
-    assert usage.ru_maxrss << 10 < size
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

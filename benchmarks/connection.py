@@ -9,6 +9,7 @@ import msgspec
 _TIMEOUT_S: Final = 60.0
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"\r\ncontent-length:"
+_NO_CONTENT: Final = 204
 _FIRST_READ: Final = 1 << 16
 
 
@@ -47,16 +48,14 @@ class Connection:
             filled += self._receive(filled)
             head_end = self._buffer.find(_HEAD_END, 0, filled)
         head = bytes(self._buffer[:head_end]).lower()
-        _, found, rest = head.partition(_LENGTH)
-        if not found:
-            raise WrongAnswerError(f"No content-length: {head!r}")
+        status = int(head.split(b" ", 2)[1])
         begin = head_end + len(_HEAD_END)
-        end = begin + int(rest.partition(b"\r\n")[0])
+        end = begin + _body_length(status, head)
         if end > len(self._buffer):
             self._buffer = self._buffer[:filled] + bytearray(end - filled)
         while filled < end:
             filled += self._receive(filled)
-        return Answer(int(head.split(b" ", 2)[1]), memoryview(self._buffer)[begin:end])
+        return Answer(status, memoryview(self._buffer)[begin:end])
 
     def expect(self, request: bytes, status: int = 200) -> Answer:
         """Like `exchange`; raises WrongAnswerError for another status."""
@@ -84,6 +83,15 @@ class Connection:
         traceback: TracebackType | None,
     ) -> None:
         self._socket.close()
+
+
+def _body_length(status: int, head: bytes) -> int:
+    if status == _NO_CONTENT:
+        return 0
+    _, found, rest = head.partition(_LENGTH)
+    if not found:
+        raise WrongAnswerError(f"No content-length: {head!r}")
+    return int(rest.partition(b"\r\n")[0])
 
 
 def make_request(method: str, path: str, body: bytes = b"", media: str = "") -> bytes:

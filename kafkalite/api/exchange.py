@@ -1,7 +1,7 @@
 """One raw HTTP exchange: what the data plane needs of ASGI, and nothing more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -15,7 +15,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]
 T = TypeVar("T")
 
-_NO_QUERY: Final[dict[str, str]] = {}
+_NO_QUERY: Final[Mapping[str, str]] = {}
 
 
 class ClientGoneError(Exception):
@@ -42,31 +42,15 @@ class Exchange:
                 return decoded
         return ""
 
-    def query(self, allowed: frozenset[str]) -> dict[str, str]:
-        """The query string's parameters.
-
-        Raises:
-            InvalidRequestError: one is not `allowed`, one comes twice, or it is not UTF-8.
-        """
+    @property
+    def raw_query(self) -> bytes:
+        """The query string as it came."""
         raw: bytes = self._scope["query_string"]
-        if not raw:
-            return _NO_QUERY
-        try:
-            pairs = parse_qsl(
-                raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32
-            )
-        except ValueError as error:
-            raise InvalidRequestError(f"The query string cannot be read: {error}") from error
-        parameters: dict[str, str] = {}
-        for name, text in pairs:
-            if name not in allowed:
-                raise InvalidRequestError(
-                    f"There is no parameter {name!r} here; there are {', '.join(sorted(allowed))}"
-                )
-            if name in parameters:
-                raise InvalidRequestError(f"The parameter {name!r} comes twice")
-            parameters[name] = text
-        return parameters
+        return raw
+
+    def query(self, allowed: frozenset[str]) -> Mapping[str, str]:
+        """The query string's parameters; see `parse_query`."""
+        return parse_query(self.raw_query, allowed)
 
     async def read_body(self, limit: int) -> bytes:
         """The whole body, never holding more than `limit` bytes of it.
@@ -75,18 +59,19 @@ class Exchange:
             RequestTooLargeError: it is larger; known from the header where there is one.
             ClientGoneError: it ends before it is whole.
         """
-        announced = self.header(b"content-length")
-        if announced and int(announced) > limit:
-            raise _too_large(limit)
         message = await self._receive()
         if message["type"] != "http.request":
             raise ClientGoneError
         body: bytes = message["body"]
+        size = len(body)
+        if size > limit:
+            raise _too_large(limit)
         if not message["more_body"]:
-            if len(body) > limit:
-                raise _too_large(limit)
             return body
-        parts, size = [body], len(body)
+        announced = self.header(b"content-length")
+        if announced.isdigit() and int(announced) > limit:
+            raise _too_large(limit)
+        parts = [body]
         while message["more_body"]:
             message = await self._receive()
             if message["type"] != "http.request":
@@ -101,13 +86,13 @@ class Exchange:
     async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which is given up when the client goes away.
 
-        To be called once the body is read.
+        What is left of the body is thrown away: the client's going comes after it.
 
         Raises:
             ClientGoneError: the client went away first.
         """
         task = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(self._receive())
+        gone = asyncio.ensure_future(self._wait_until_gone())
         try:
             await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
@@ -116,6 +101,10 @@ class Exchange:
         finally:
             gone.cancel()
             task.cancel()
+
+    async def _wait_until_gone(self) -> None:
+        while (await self._receive())["type"] == "http.request":
+            pass
 
     async def respond(
         self, status: int, media: bytes, body: bytes, headers: Iterable[RawHeader] = ()
@@ -155,6 +144,32 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
 
 
+def parse_query(raw: bytes, allowed: frozenset[str]) -> Mapping[str, str]:
+    """The parameters of a query string.
+
+    Raises:
+        InvalidRequestError: one is not `allowed`, one comes twice, or it is not UTF-8.
+    """
+    if not raw:
+        return _NO_QUERY
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32
+        )
+    except ValueError as error:
+        raise InvalidRequestError(f"The query string cannot be read: {error}") from error
+    parameters: dict[str, str] = {}
+    for name, text in pairs:
+        if name not in allowed:
+            raise InvalidRequestError(
+                f"There is no parameter {name!r} here; there are {', '.join(sorted(allowed))}"
+            )
+        if name in parameters:
+            raise InvalidRequestError(f"The parameter {name!r} comes twice")
+        parameters[name] = text
+    return parameters
+
+
 def _too_large(limit: int) -> RequestTooLargeError:
     return RequestTooLargeError(
         f"The body is larger than {limit} bytes (socket.request.max.bytes); send less at a time"
@@ -162,7 +177,7 @@ def _too_large(limit: int) -> RequestTooLargeError:
 
 
 def int_parameter(
-    query: dict[str, str], name: str, default: int, *, least: int = 0, most: int = 2**63 - 1
+    query: Mapping[str, str], name: str, default: int, *, least: int = 0, most: int = 2**63 - 1
 ) -> int:
     """A whole number from a query string.
 
@@ -181,12 +196,12 @@ def int_parameter(
     return number
 
 
-def timeout_parameter(query: dict[str, str], default_ms: int) -> int:
+def timeout_parameter(query: Mapping[str, str], default_ms: int) -> int:
     """`timeout_ms` from a query string, bounded by an hour."""
     return int_parameter(query, "timeout_ms", default_ms, most=MAX_WAIT_MS)
 
 
-def bool_parameter(query: dict[str, str], name: str) -> bool:
+def bool_parameter(query: Mapping[str, str], name: str) -> bool:
     """A yes or no from a query string; no when it is missing.
 
     Raises:

@@ -1,11 +1,19 @@
 """The records endpoints, for any language: records in, records out, in the media type asked for."""
 
-from typing import Final
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
 
 from kafkalite.api.errors import problem_response
-from kafkalite.api.exchange import Exchange, bool_parameter, int_parameter, timeout_parameter
+from kafkalite.api.exchange import (
+    Exchange,
+    bool_parameter,
+    int_parameter,
+    parse_query,
+    timeout_parameter,
+)
 from kafkalite.broker.fetch import FetchPath, PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath, RecordPlace
@@ -22,10 +30,23 @@ _ACKS: Final = {"0": ACKS_NONE, "1": ACKS_LEADER, "all": ACKS_ALL, "-1": ACKS_AL
 _POST_PARAMETERS: Final = frozenset({"acks", "timeout_ms", "key", "partition"})
 _GET_PARAMETERS: Final = frozenset({"offset", "max_bytes", "timeout_ms", "text"})
 _TIMEOUT_MS: Final = 30_000
+_CACHED_REQUESTS: Final = 1024
+_CACHED_CHARACTERS: Final = 256
+"""A longer content type and query string are parsed anew each time: the cache stays small."""
 _PAGE_BYTES: Final = 1 << 20
 _MAX_PAGE_BYTES: Final = 16 << 20
 _PIECE_BYTES: Final = 64 << 10
 """Decoded at once; between pieces others run."""
+
+
+class ProduceParameters(NamedTuple):
+    """What a request says about the records in its body."""
+
+    media: Media
+    acks: int
+    timeout_ms: int
+    partition: int | None
+    key: bytes | None
 
 
 class RecordsEndpoint:
@@ -45,25 +66,21 @@ class RecordsEndpoint:
 
     async def post(self, exchange: Exchange, topic: str, partition: int | None) -> None:
         """Append the records of the body; answer where each went, or why it did not."""
-        media = media_of_body(exchange.header(b"content-type"), TAKEN)
-        query = exchange.query(_POST_PARAMETERS)
-        acks = _acks(query)
-        timeout_ms = timeout_parameter(query, _TIMEOUT_MS)
-        if "partition" in query:
+        wanted = _read_request(exchange)
+        if wanted.partition is not None:
             if partition is not None:
                 raise InvalidRequestError("The path names the partition already")
-            partition = int_parameter(query, "partition", 0, most=2**31 - 1)
-        key = query["key"].encode() if "key" in query else None
-        if key is not None and media not in {Media.TEXT, Media.BYTES}:
-            raise InvalidRequestError(f"In {media} each record has its own key; drop ?key=")
+            partition = wanted.partition
         body = await exchange.read_body(self._max_body_bytes)
-        incoming = decode_records(media, body, key=key)
+        incoming = decode_records(wanted.media, body, key=wanted.key)
         if partition is not None:
             incoming = [_placed(one, partition) for one in incoming]
-        places = await self._append_path.append(topic, incoming, acks=acks, timeout_ms=timeout_ms)
+        places = await self._append_path.append(
+            topic, incoming, acks=wanted.acks, timeout_ms=wanted.timeout_ms
+        )
         if all(place.error is not None for place in places):
             await self._refuse(exchange, places)
-        elif acks == ACKS_NONE:
+        elif wanted.acks == ACKS_NONE:
             await exchange.respond(202, _JSON, b"{}")
         else:
             rows = b",".join([_place_row(place) for place in places])
@@ -94,7 +111,7 @@ class RecordsEndpoint:
             ((b"x-next-offset", b"%d" % page.next_offset),),
         )
 
-    def _offset(self, query: dict[str, str], topic: str, partition: int) -> int:
+    def _offset(self, query: Mapping[str, str], topic: str, partition: int) -> int:
         text = query.get("offset", "earliest")
         if text not in {"earliest", "latest"}:
             return int_parameter(query, "offset", 0)
@@ -135,7 +152,32 @@ class RecordsEndpoint:
         await exchange.refuse(problem_response(error))
 
 
-def _acks(query: dict[str, str]) -> int:
+def _read_request(exchange: Exchange) -> ProduceParameters:
+    content_type, raw_query = exchange.header(b"content-type"), exchange.raw_query
+    if len(content_type) + len(raw_query) <= _CACHED_CHARACTERS:
+        return _cached_parameters(content_type, raw_query)
+    return _parameters(content_type, raw_query)
+
+
+def _parameters(content_type: str, raw_query: bytes) -> ProduceParameters:
+    media = media_of_body(content_type, TAKEN)
+    query = parse_query(raw_query, _POST_PARAMETERS)
+    key = query["key"].encode() if "key" in query else None
+    if key is not None and media not in {Media.TEXT, Media.BYTES}:
+        raise InvalidRequestError(f"In {media} each record has its own key; drop ?key=")
+    partition = None
+    if "partition" in query:
+        partition = int_parameter(query, "partition", 0, most=2**31 - 1)
+    return ProduceParameters(
+        media, _acks(query), timeout_parameter(query, _TIMEOUT_MS), partition, key
+    )
+
+
+# Clients send the same few again and again: looked up, they cost a tenth.
+_cached_parameters = lru_cache(_CACHED_REQUESTS)(_parameters)
+
+
+def _acks(query: Mapping[str, str]) -> int:
     text = query.get("acks", "all").lower()
     if text not in _ACKS:
         raise InvalidRequiredAcksError(f"acks must be 0, 1 or all, not {text[:40]!r}")

@@ -189,9 +189,11 @@ class Partition:
         if acks_all:
             self._check_enough_replicas()
             self._acks.check_room()
-        self._check_timestamps(headers)
+        settings = self._settings
+        if settings.bounds_timestamps:
+            self._check_timestamps(headers)
         log_append_time = -1
-        if self._settings.rewrites_batches:
+        if settings.rewrites_batches:
             batches, headers, log_append_time = self._rewrite(batches, headers)
         base_offset = self.log.append(batches, headers, self.leader_epoch)
         self._on_append(self)

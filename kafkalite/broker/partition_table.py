@@ -60,6 +60,8 @@ class PartitionTable:
         self._failures: dict[TopicPartition, KafkaStorageError] = {}
         self._pending: dict[TopicPartition, None] = {}
         """Partitions to look at, in the order in which they were noted."""
+        self._counts: dict[str, int] = {}
+        """Partitions of a topic, of those that were asked for since the last change."""
         self._led: dict[str, list[int]] = {}
         """Numbers of the partitions led here, by topic; made when asked for, dropped on change."""
         self._news = asyncio.Event()
@@ -99,12 +101,16 @@ class PartitionTable:
 
     async def partition_count(self, topic: str) -> int:
         """How many partitions a topic has; creates it as `find` does."""
+        count = self._counts.get(topic)
+        if count is not None:
+            return count
         known = self._view.topics.get(topic)
         if known is None:
             await self._creator.ensure(topic)
             known = self._view.topics.get(topic)
             if known is None:
                 raise UnknownTopicOrPartitionError(f"Topic {topic} does not exist")
+        self._counts[topic] = known.partition_count
         return known.partition_count
 
     def led_partitions(self, topic: str) -> list[int]:
@@ -205,6 +211,7 @@ class PartitionTable:
 
     def _on_change(self, change: MetadataChange) -> None:
         self._led.clear()
+        self._counts.clear()
         for name in change.topics:
             self._topic_changed(name)
         if change.brokers:

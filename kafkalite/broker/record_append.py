@@ -16,7 +16,7 @@ from kafkalite.model.record import Record
 from kafkalite.wire.batch import HEADER_SIZE
 from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.record_bodies import IncomingRecord
-from kafkalite.wire.records import encode_batch_with_header
+from kafkalite.wire.records import encode_batch_with_header, encode_one
 
 _BATCH_TARGET_BYTES: Final = 512 << 10
 """Records that come together share a batch until it is about this large."""
@@ -62,6 +62,8 @@ class RecordAppendPath:
         """
         check_acks(acks)
         acks_all = acks == ACKS_ALL
+        if len(incoming) == 1:
+            return [await self._append_one(topic, incoming[0], timeout_ms, acks_all=acks_all)]
         places = [_NOWHERE] * len(incoming)
         runs: list[_Run] = []
         for number, indexes in (await self._group(topic, incoming)).items():
@@ -88,6 +90,32 @@ class RecordAppendPath:
             await self._wait(runs, self._clock.monotonic_ms() + timeout_ms, places)
         return places
 
+    async def _append_one(
+        self, topic: str, incoming: IncomingRecord, timeout_ms: int, *, acks_all: bool
+    ) -> RecordPlace:
+        """The way of most requests, without the lists that several records need."""
+        record, number = incoming
+        if number is None:
+            number = self._choose_for(record, topic, await self._partitions.partition_count(topic))
+        try:
+            partition = await self._partitions.find(topic, number)
+            value, key, timestamp, headers, _ = record
+            if timestamp < 0:
+                timestamp = self._clock.wall_ms()
+            batch, header = encode_one(value, key, headers, timestamp)
+            appended = partition.append_built(batch, header, acks_all=acks_all)
+        except LogError as error:
+            self._probe.produce_errors += 1
+            return RecordPlace(number, -1, error)
+        self._probe.appended(1, len(batch))
+        if acks_all:
+            deadline_ms = self._clock.monotonic_ms() + timeout_ms
+            failure = await wait_until(partition, appended, deadline_ms, self._clock)
+            if failure is not None:
+                self._probe.produce_errors += 1
+                return RecordPlace(number, appended.base_offset, failure)
+        return RecordPlace(number, appended.base_offset)
+
     async def _group(self, topic: str, incoming: Sequence[IncomingRecord]) -> dict[int, list[int]]:
         """Indexes of the records by the partition that each one goes to."""
         count = await self._partitions.partition_count(topic)
@@ -96,17 +124,19 @@ class RecordAppendPath:
         for index, (record, named) in enumerate(incoming):
             if named is not None:
                 number = named
-            elif record.key is not None:
-                number = partition_for_key(record.key, count)
+            elif record.key is None and chosen is not None:
+                number = chosen  # records without a key stay together
             else:
-                if chosen is None:
-                    chosen = self._choose(topic, count)
-                number = chosen
+                number = self._choose_for(record, topic, count)
+                if record.key is None:
+                    chosen = number
             groups.setdefault(number, []).append(index)
         return groups
 
-    def _choose(self, topic: str, count: int) -> int:
-        """A partition for records without a key: one that this broker leads where there is one."""
+    def _choose_for(self, record: Record, topic: str, count: int) -> int:
+        """Where a record goes by its key; without one, to any partition that this broker leads."""
+        if record.key is not None:
+            return partition_for_key(record.key, count)
         led = self._partitions.led_partitions(topic)
         return random.choice(led) if led else random.randrange(count)
 

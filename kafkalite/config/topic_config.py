@@ -15,7 +15,7 @@ from kafkalite.config.broker_config import (
 )
 from kafkalite.config.kafka_keys import topic_refusal
 from kafkalite.config.keys import BrokerSettings, TopicOverrides
-from kafkalite.config.setting import as_text, attribute_of, declared, nearest
+from kafkalite.config.setting import MAX_LONG, as_text, attribute_of, declared, nearest
 from kafkalite.config.views import LogOptions
 from kafkalite.model.compression import Compression
 from kafkalite.model.errors import InvalidConfigError
@@ -56,6 +56,11 @@ class TopicSettings:
     timestamp_after_max_ms: int
     """How far in the future a producer's timestamp may be."""
     log_options: LogOptions
+
+    @property
+    def bounds_timestamps(self) -> bool:
+        """Whether any timestamp could be refused."""
+        return min(self.timestamp_before_max_ms, self.timestamp_after_max_ms) < MAX_LONG
 
     @property
     def rewrites_batches(self) -> bool:

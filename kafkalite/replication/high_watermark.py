@@ -1,9 +1,9 @@
 """The one function that advances a high watermark."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 
-def advance(current: int, leader_end: int, follower_ends: Iterable[int] = ()) -> int:
+def advance(current: int, leader_end: int, follower_ends: Collection[int] = ()) -> int:
     """The high watermark after the maximal ISR has reached these ends.
 
     Args:
@@ -11,4 +11,5 @@ def advance(current: int, leader_end: int, follower_ends: Iterable[int] = ()) ->
         leader_end: the leader's own end offset, durable or appended as the flush policy says.
         follower_ends: the same of every other member of the maximal ISR.
     """
-    return max(current, min((leader_end, *follower_ends)))
+    end = min(leader_end, *follower_ends) if follower_ends else leader_end
+    return max(current, end)

@@ -24,6 +24,8 @@ def _exchange(
     pending = list(messages)
 
     async def receive() -> MutableMapping[str, Any]:
+        if not pending:
+            await asyncio.Event().wait()
         return pending.pop(0)
 
     async def send(_message: MutableMapping[str, Any]) -> None:
@@ -59,8 +61,8 @@ def test_body_is_refused_while_it_is_read_when_it_passes_the_limit(
         asyncio.run(_exchange(*parts).read_body(3))
 
 
-def test_body_is_refused_unread_when_its_announced_length_passes_the_limit() -> None:
-    exchange = _exchange(headers={b"content-length": b"4"})
+def test_body_is_refused_at_its_first_part_when_its_announced_length_passes_the_limit() -> None:
+    exchange = _exchange(_part(b"a", more=True), headers={b"content-length": b"4"})
     with pytest.raises(RequestTooLargeError):
         asyncio.run(exchange.read_body(3))
 
@@ -89,6 +91,19 @@ def test_work_is_given_up_when_the_client_goes_away() -> None:
         assert started.is_set() == ended.is_set()
 
     asyncio.run(scenario())
+
+
+def test_work_goes_on_when_there_is_a_body_that_nobody_reads() -> None:
+    async def scenario() -> str:
+        async def work() -> str:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return "done"
+
+        unread = _exchange(_part(b"a", more=True), _part(b"", more=False))
+        return await unread.while_connected(work())
+
+    assert asyncio.run(scenario()) == "done"
 
 
 def test_query_is_decoded() -> None:

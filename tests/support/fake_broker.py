@@ -82,6 +82,7 @@ class FakePartitions:
 
     def __init__(self) -> None:
         self.held: dict[TopicPartition, FakePartition] = {}
+        self.is_settled = True
 
     def add(
         self,

@@ -1,5 +1,7 @@
 """Topics over HTTP, with the real TopicAdmin and controller on a store in memory."""
 
+import asyncio
+
 import httpx
 
 from kafkalite.model.ids import TopicPartition
@@ -154,5 +156,33 @@ def test_partition_without_state_has_no_leader() -> None:
         assert described["partitions"] == [
             {"partition": 0, "leader": -1, "leader_epoch": -1, "replicas": [0], "isr": []}
         ]
+
+    run(scenario, broker)
+
+
+def test_topic_is_answered_when_its_logs_are_made() -> None:
+    broker = FakeBroker()
+    broker.partitions.is_settled = False
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        creation = asyncio.create_task(client.post("/v1/topics", json={"name": "t"}))
+        assert await broker.view.wait_until(lambda: bool(broker.view.states), 5)
+        assert (await client.get("/v1/topics/t")).json()["partitions"][0]["leader"] == 0
+        assert not creation.done()
+        broker.partitions.is_settled = True
+        assert (await creation).status_code == 201
+
+    run(scenario, broker)
+
+
+def test_topic_is_answered_all_the_same_when_its_logs_take_long() -> None:
+    broker = FakeBroker()
+    broker.partitions.is_settled = False
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        created = await client.post("/v1/topics", json={"name": "t", "timeout_ms": 20})
+        assert created.status_code == 201
+        altered = {"partition_count": 2, "timeout_ms": 20}
+        assert (await client.patch("/v1/topics/t", json=altered)).status_code == 200
 
     run(scenario, broker)

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Writes the generated pages of docs/ anew; a test fails when one is stale.
+# Writes the generated pages of docs/reference/ anew; a test fails when one is stale.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 
+# render MODULE PAGE. Written beside the page first: a renderer that fails must not leave an empty one.
+render() {
+    .venv/bin/python -m "$1" >"$2.new"
+    mv "$2.new" "$2"
+}
+
 install_kafkalite use
 cd "$ROOT"
-# Written beside the page first: a generator that fails must not leave an empty page.
-page=docs/reference/configuration.md
-.venv/bin/python -m kafkalite.config.render >"$page.new"
-mv "$page.new" "$page"
+render kafkalite.config.render docs/reference/configuration.md
+render kafkalite.api.errors_page docs/reference/errors.md

@@ -38,7 +38,8 @@ def test_legal_name_is_accepted(name: str) -> None:
         ),
         (
             "é\n",
-            "'é\n' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
+            "'é\n' contains one or more characters other than ASCII alphanumerics, '.', '_' "
+            "and '-'",
         ),
     ],
 )

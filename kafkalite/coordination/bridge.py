@@ -123,6 +123,16 @@ class KazooBridge:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connected = asyncio.Event()
         self._closing = False
+        self._last_session_id: int | None = None
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """Counts sessions: what was read in an earlier one may be newer than what is read now.
+
+        It is raised before anything that was read in the new session comes back.
+        """
+        return self._generation
 
     @property
     def is_connected(self) -> bool:
@@ -362,6 +372,9 @@ class KazooBridge:
         if self._closing:
             return
         if link is Link.CONNECTED:
+            if session is not None and session.session_id != self._last_session_id:
+                self._last_session_id = session.session_id
+                self._generation += 1
             self._connected.set()
         else:
             self._connected.clear()

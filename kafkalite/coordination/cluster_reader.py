@@ -48,6 +48,10 @@ class Source(Enum):
 _WATCHED: Final = frozenset(Source) - {Source.EVERYTHING}
 
 
+class _SessionChangedError(Exception):
+    """What was read may be older than what the view has: read it again."""
+
+
 class ClusterReader:
     """The one writer of the MetadataView.
 
@@ -75,6 +79,7 @@ class ClusterReader:
             bridge, paths.CONFIG_CHANGES, self._watches[Source.CONFIG_CHANGES]
         )
         self._unknown_members: dict[TopicPartition, codec.Members] = {}
+        self._generation = -1
 
     @property
     def notice_counts(self) -> tuple[int, int]:
@@ -92,6 +97,7 @@ class ClusterReader:
             CoordinationError: no connection, or a topic's payload is malformed; it names the path.
         """
         await self._bridge.sync()
+        self._generation = self._bridge.generation
         await self._read_everything()
 
     def start(self) -> None:
@@ -165,15 +171,14 @@ class ClusterReader:
         """Read what is stale; what cannot be read stays stale and is tried again."""
         waiting, self._waiting = self._waiting, []
         try:
-            if waiting:
-                await self._bridge.sync()
-            if Source.EVERYTHING in stale:
-                await self._read_everything()
-            else:
-                await self._read_some(stale)
+            await self._read(stale, catching_up=bool(waiting))
         except asyncio.CancelledError:
             self._waiting += waiting
             raise
+        except _SessionChangedError:
+            self._waiting += waiting
+            self._stale |= stale
+            self._is_stale.set()
         except CoordinationError as error:
             _log.warning("Reading the cluster's metadata: %s", error)
             await self._retry_later(stale, waiting, error)
@@ -187,6 +192,37 @@ class ClusterReader:
                 for done in waiting:
                     if not done.done():
                         done.set_result(None)
+
+    async def _read(self, stale: set[Source], *, catching_up: bool) -> None:
+        if catching_up or self._bridge.generation != self._generation:
+            await self._begin_anew()
+        if Source.EVERYTHING in stale:
+            await self._read_everything()
+        else:
+            await self._read_some(stale)
+
+    async def _begin_anew(self) -> None:
+        """Make sure that what is read next is not older than what the view has.
+
+        Within a session ZooKeeper sees to that; in a new one the server may be behind, or have
+        lost all it had. Taking that for the truth would delete every log.
+        """
+        await self._bridge.sync()
+        generation = self._bridge.generation
+        if generation == self._generation:
+            return
+        found = await self._bridge.get(paths.CLUSTER_ID)
+        cluster_id = codec.decode_cluster_id(paths.CLUSTER_ID, found.data) if found else "none"
+        if cluster_id != self._cluster_id:
+            raise CoordinationError(
+                f"ZooKeeper holds another cluster: its id was {self._cluster_id}, now it is "
+                f"{cluster_id}. Nothing of it is believed until the right one is back."
+            )
+        self._generation = generation
+
+    def _check_session(self) -> None:
+        if self._bridge.generation != self._generation:
+            raise _SessionChangedError
 
     async def _retry_later(
         self, stale: set[Source], waiting: list[asyncio.Future[None]], error: CoordinationError
@@ -219,6 +255,7 @@ class ClusterReader:
             await self._read_broker_configs(),
             deletions,
         )
+        self._check_session()
         everything_changed, self._everything_changed = self._everything_changed, False
         self._view.replace(picture, everything_changed=everything_changed)
 
@@ -230,7 +267,7 @@ class ClusterReader:
             brokers = await self._read_brokers()
         if Source.DELETIONS in stale:
             deletions = await self._read_deletions()
-        self._view.apply(ClusterUpdate(controller, brokers, deletions=deletions))
+        self._apply(ClusterUpdate(controller, brokers, deletions=deletions))
         if Source.TOPICS in stale:
             await self._follow_topic_names()
         if Source.STATE_CHANGES in stale:
@@ -242,7 +279,7 @@ class ClusterReader:
         names = set(await self._children(Source.TOPICS, paths.TOPICS))
         known = self._view.topics.keys()
         topics = await self._read_topics(names - known)
-        self._view.apply(ClusterUpdate(topics={**topics, **dict.fromkeys(known - names)}))
+        self._apply(ClusterUpdate(topics={**topics, **dict.fromkeys(known - names)}))
 
     async def _follow_state_changes(self) -> None:
         notices = await self._state_changes.read_new()
@@ -264,7 +301,7 @@ class ClusterReader:
                 self._keep_unknown(entry.partition, entry.unknown)
         names.update(p.topic for p in states if p.topic not in self._view.topics)
         topics = await self._read_topics(names)
-        self._view.apply(ClusterUpdate(topics=topics, states=states))
+        self._apply(ClusterUpdate(topics=topics, states=states))
 
     async def _follow_config_changes(self) -> None:
         notices = await self._config_changes.read_new()
@@ -284,12 +321,16 @@ class ClusterReader:
                 topics.add(name)
             elif kind == "brokers":
                 entities.add(name)
-        self._view.apply(
+        self._apply(
             ClusterUpdate(
                 topics=await self._read_topics(topics),
                 broker_configs=await self._read_broker_configs(entities),
             )
         )
+
+    def _apply(self, update: ClusterUpdate) -> None:
+        self._check_session()
+        self._view.apply(update)
 
     async def _children(self, source: Source, path: str) -> list[str]:
         return await self._bridge.children(path, self._watches[source]) or []

@@ -271,7 +271,8 @@ class ZooKeeperCoordination:
 
     async def _rejoin_with(self, session: SessionKey) -> None:
         await asyncio.to_thread(write_session_file, self._session_file, session)
-        await self._make_base_paths()
+        if self._reader is not None:
+            await self._reader.catch_up()  # also makes sure that it is the same cluster
         if self._broker is not None:
             await self.register(self._broker)
         if self._reader is not None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
+from kafkalite.broker.metadata_view import MetadataChange
 from kafkalite.broker.ports import ControllerClaim
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.coordination import controller_store as pruning
@@ -89,6 +91,14 @@ def _topic(name: str = "t", partitions: int = 1) -> Topic:
 def _change(epoch: int, expected_version: int, number: int = 0) -> StateChange:
     state = PartitionState(_ZERO, LeaderEpoch(epoch), (_ZERO,), ControllerEpoch(1))
     return StateChange(TopicPartition("t", number), state, expected_version)
+
+
+def _write_much(hosts: str, count: int) -> None:
+    """Raise the server's zxid: it turns away clients that have seen a higher one."""
+    with _outsider(hosts) as client:
+        client.create("/ahead", b"")
+        for _ in range(count):
+            client.set("/ahead", b"")
 
 
 def _one_more_partition(topic: Topic) -> Mapping[int, tuple[BrokerId, ...]]:
@@ -371,6 +381,39 @@ def test_a_restarted_server_resumes_the_session_and_nothing_is_missed(
         assert member.view.brokers[_ZERO].epoch == member.epoch
         await member.stop()
         await other.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_server_that_lost_its_data_is_not_believed(
+    own_server: ZooKeeperProcess, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        member = await _member(own_server.hosts, tmp_path, timeout_ms=2_000).start()
+        topic = _topic()
+        await member.store.create_topic(topic)
+        await member.until(lambda: member.view.topics == {"t": topic})
+        changes: list[MetadataChange] = []
+        member.view.subscribe(changes.append)
+        own_server.kill()
+        data = own_server.directory / "data"
+        data.rename(tmp_path / "kept")
+        own_server.start()
+        _write_much(own_server.hosts, 100)
+        await member.until_told("suspended", "lost")
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(CoordinationError, match="ZooKeeper holds another cluster"):
+                await member.store.catch_up()
+        own_server.kill()
+        shutil.rmtree(data)
+        (tmp_path / "kept").rename(data)
+        own_server.start()
+        _write_much(own_server.hosts, 300)
+        await member.until_told("connected")
+        assert member.view.topics == {"t": topic}
+        assert not any(change.topics for change in changes[:-1]), "it was never taken for deleted"
+        await member.stop()
 
     asyncio.run(scenario())
 

@@ -93,6 +93,7 @@ class RecordsEndpoint:
         text = bool_parameter(query, "text")
         max_bytes = int_parameter(query, "max_bytes", _PAGE_BYTES, least=1)
         timeout_ms = timeout_parameter(query, 0)
+        await self._partitions.get_opened(topic, partition)
         offset = self._offset(query, topic, partition)
         max_bytes = min(max_bytes, _MAX_PAGE_BYTES)
         request = FetchRequest(

@@ -94,6 +94,7 @@ class Broker:
             directories,
             creation,
             make_partition=self._make_partition,
+            retire=self._logs.retire,
             settings_of=self._settings_of,
         )
         self.append_path = AppendPath(self.partitions, clock, self.probe)

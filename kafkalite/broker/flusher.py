@@ -13,6 +13,8 @@ from kafkalite.storage.flush import FlushJob
 
 _log = logging.getLogger(__name__)
 _Batch = list[tuple[Partition, FlushJob]]
+_Outcome = tuple[float, list[Exception | None]]
+"""Seconds taken, and the error of each job."""
 
 
 class Flusher:
@@ -29,6 +31,8 @@ class Flusher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"flush-{name}")
         self._busy = False
         """A round is scheduled or running."""
+        self._round: asyncio.Future[_Outcome] | None = None
+        """The one that is running."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -41,9 +45,14 @@ class Flusher:
             # Not at once: all appends of this turn of the loop share the flush.
             asyncio.get_running_loop().call_soon(self._start_round)
 
-    def forget(self, partition: Partition) -> None:
-        """The partition is going away; what it has not flushed no longer matters."""
+    async def forget(self, partition: Partition) -> None:
+        """The partition is going away: return once no round works on its files, or will.
+
+        A flush of files that are gone would look like a failure of the disk.
+        """
         self._dirty.discard(partition)
+        if self._round is not None:
+            await asyncio.wait((self._round,))
 
     async def wait_idle(self) -> None:
         """Wait until everything requested so far is flushed or has failed."""
@@ -65,10 +74,11 @@ class Flusher:
             self._idle.set()
             return
         loop = asyncio.get_running_loop()
-        round_ = loop.run_in_executor(self._thread, _run, [job for _, job in batch])
-        round_.add_done_callback(lambda done: self._finish_round(batch, done.result()))
+        self._round = loop.run_in_executor(self._thread, _run, [job for _, job in batch])
+        self._round.add_done_callback(lambda done: self._finish_round(batch, done.result()))
 
-    def _finish_round(self, batch: _Batch, outcome: tuple[float, list[Exception | None]]) -> None:
+    def _finish_round(self, batch: _Batch, outcome: _Outcome) -> None:
+        self._round = None
         seconds, errors = outcome
         self._probe.observe(seconds, len(batch))
         for (partition, job), error in zip(batch, errors, strict=True):
@@ -87,8 +97,8 @@ class Flusher:
             self._idle.set()
 
 
-def _run(jobs: Sequence[FlushJob]) -> tuple[float, list[Exception | None]]:
-    """Run the jobs; gives the seconds taken and the error of each: a bad file harms itself only."""
+def _run(jobs: Sequence[FlushJob]) -> _Outcome:
+    """Run the jobs; a bad file harms itself only."""
     started = time.perf_counter()
     errors: list[Exception | None] = []
     for job in jobs:

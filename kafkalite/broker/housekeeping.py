@@ -58,8 +58,14 @@ async def _repeat(chore: Chore) -> None:
 
 
 async def clean_logs(partitions: Iterable[Partition], clock: Clock) -> None:
-    """Roll segments whose time has come, and let go of what retention no longer keeps."""
-    for count, partition in enumerate(list(partitions), 1):
+    """Roll segments whose time has come, and let go of what retention no longer keeps.
+
+    `partitions` is looked at again after others ran: a log whose topic went is not to be touched.
+    """
+    held = set(partitions)
+    for count, partition in enumerate(list(held), 1):
+        if partition not in held:
+            continue
         now = clock.wall_ms()
         try:
             partition.log.roll_if_due(now)
@@ -71,3 +77,4 @@ async def clean_logs(partitions: Iterable[Partition], clock: Clock) -> None:
             _log.info("%s: %d segments are old enough to go", partition.topic_partition, deleted)
         if count % _PARTITIONS_A_TURN == 0:
             await asyncio.sleep(0)
+            held = set(partitions)

@@ -126,6 +126,13 @@ class LogKeeping:
             flusher = self._flushers[directory] = Flusher(directory.name, self._probe.flush)
         return flusher
 
+    async def retire(self, partition: Partition) -> None:
+        """Return once nobody flushes a partition any more: its files are about to go."""
+        self._unflushed.pop(partition, None)
+        flusher = self._flushers.get(partition.log.directory.parent)
+        if flusher is not None:
+            await flusher.forget(partition)
+
     async def _flush_overdue(self) -> None:
         now = self._clock.monotonic_ms()
         for partition, since in list(self._unflushed.items()):

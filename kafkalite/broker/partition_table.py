@@ -1,8 +1,9 @@
 """The partitions that this broker holds, kept in step with the cluster's picture."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol
 
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
@@ -22,6 +23,8 @@ from kafkalite.storage.log_directories import LogDirectories
 
 _RETRY_S: Final = 5.0
 """How long to wait before a log that could not be made or removed is tried again."""
+_OPENING_S: Final = 5.0
+"""How long a request waits for a partition that is being opened."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,14 +50,17 @@ class PartitionTable:
         creator: TopicCreator,
         *,
         make_partition: Callable[[Log, TopicSettings], Partition],
+        retire: Callable[[Partition], Awaitable[None]],
         settings_of: Callable[[Topic], TopicSettings],
     ) -> None:
+        """Assign only; `retire` returns once nothing works on a partition's log any more."""
         self.own_id = NO_LEADER
         """Set before anything is adopted: the broker learns its id when it opens."""
         self._view = view
         self._directories = directories
         self._creator = creator
         self._make_partition = make_partition
+        self._retire = retire
         self._settings_of = settings_of
         self._partitions: dict[TopicPartition, Partition] = {}
         self._failures: dict[TopicPartition, KafkaStorageError] = {}
@@ -91,12 +97,25 @@ class PartitionTable:
 
     async def find(self, topic: str, number: int) -> Partition:
         """As `get`, but a topic that does not exist is created where the settings allow it."""
-        try:
-            return self.get(topic, number)
-        except UnknownTopicOrPartitionError:
-            if topic in self._view.topics:
-                raise
-        await self._creator.ensure(topic)
+        partition = self._partitions.get((topic, number))  # type: ignore[call-overload]
+        if partition is None:
+            if topic not in self._view.topics:
+                await self._creator.ensure(topic)
+            return await self.get_opened(topic, number)
+        found: Partition = partition
+        return found
+
+    async def get_opened(self, topic: str, number: int) -> Partition:
+        """As `get`, but waits a while for a log that is being made: the topic may be brand-new."""
+        topic_partition = TopicPartition(topic, number)
+        known = self._view.topics.get(topic)
+        if (
+            topic_partition not in self._partitions
+            and known is not None
+            and self._belongs(topic_partition, known)
+        ):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), _OPENING_S)
         return self.get(topic, number)
 
     async def partition_count(self, topic: str) -> int:
@@ -300,6 +319,7 @@ class PartitionTable:
             partition.close(
                 UnknownTopicOrPartitionError(f"{topic_partition} is no longer on this broker")
             )
+            await self._retire(partition)
             await asyncio.to_thread(self._directories.remove_log, partition.log)
             partition = None
         if topic is None or not self._belongs(topic_partition, topic):

@@ -1,13 +1,15 @@
 """What holds for every request to the control plane."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from kafkalite.api.control import make_control_app
 from kafkalite.api.control_front import MAX_BODY_BYTES
+from kafkalite.broker.broker import Broker
 from tests.support.fake_broker import FakeBroker, control_plane
 
 Scenario = Callable[[httpx.AsyncClient], Awaitable[None]]
@@ -73,6 +75,21 @@ def test_head_is_get_without_the_body() -> None:
         assert (missing.status_code, missing.content) == (404, b"")
 
     _run(scenario)
+
+
+def test_head_sends_no_body_to_whatever_server_runs_the_application() -> None:
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> MutableMapping[str, Any]:
+        raise AssertionError("HEAD has no body to read")
+
+    scope = {"type": "http", "method": "HEAD", "path": "/healthz", "headers": []}
+    app = make_control_app(cast("Broker", FakeBroker()))
+    asyncio.run(app({**scope, "query_string": b"", "root_path": ""}, receive, send))
+    assert [message.get("body") for message in sent] == [None, b""]
 
 
 def test_trailing_slashes_do_not_matter() -> None:

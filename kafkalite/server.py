@@ -43,6 +43,7 @@ def serve(settings: BrokerSettings) -> None:
     Raises:
         StartError: it cannot start.
     """
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     _raise_descriptor_limit()
     uvloop.run(_serve(settings))
 

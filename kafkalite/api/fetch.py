@@ -5,6 +5,7 @@ tens of MiB: `batches` is the last member of a FetchResult, so what comes before
 an empty value, whose two bytes are then replaced by the head of the real one.
 """
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from typing import Final
@@ -62,6 +63,8 @@ class FetchEndpoint:
             head += part + _BIN32.pack(_BIN32_TYPE, size)
             for piece in read.pieces:
                 await exchange.send_part(head, more=True)
+                # Neither reading from the cache nor sending to a fast client waits for anything.
+                await asyncio.sleep(0)
                 head = await self._path.read_piece(piece)
         await exchange.send_part(head, more=False)
 

@@ -6,8 +6,10 @@ from typing import Final
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
+from kafkalite.config.topic_config import TopicSettings
 from kafkalite.model.clock import Clock
-from kafkalite.model.errors import InvalidRequiredAcksError, LogError
+from kafkalite.model.errors import InvalidRequiredAcksError, LogError, MessageTooLargeError
+from kafkalite.wire.batch import HEADER_SIZE, BatchHeader, header_at
 from kafkalite.wire.messages import (
     ACKS_ALL,
     ACKS_LEADER,
@@ -17,10 +19,13 @@ from kafkalite.wire.messages import (
     ProduceRequest,
     ProduceResult,
 )
+from kafkalite.wire.validate import validate_batches
 
 _LEGAL_ACKS: Final = frozenset({ACKS_ALL, ACKS_NONE, ACKS_LEADER})
 _YIELD_BYTES: Final = 1 << 20
 """Let others run after so much work of one request."""
+_MAX_ENTRY_BYTES: Final = 16 << 20
+"""Batches of one partition in one request: they are written at once, while everybody waits."""
 
 
 class AppendPath:
@@ -45,7 +50,8 @@ class AppendPath:
         for entry in request.partitions:
             try:
                 partition = await self._partitions.find(entry.topic, entry.partition)
-                appended = partition.append(entry.batches, acks_all=acks_all)
+                headers = await _validate(entry.batches, partition.settings)
+                appended = partition.append(entry.batches, headers, acks_all=acks_all)
             except LogError as error:
                 results.append(self._refused(entry, error))
                 continue
@@ -76,6 +82,37 @@ class AppendPath:
             leader_id=leader_id,
             leader_url=leader_url,
         )
+
+
+async def _validate(batches: memoryview, settings: TopicSettings) -> list[BatchHeader]:
+    """Check batches that lie back to back, one at a time, letting others run between them.
+
+    What is little on the wire may be a thousand times as much to look through.
+
+    Raises:
+        LogError: one of them is refused; or there are more bytes than one append may hold up
+            others for.
+    """
+    if len(batches) > _MAX_ENTRY_BYTES:
+        raise MessageTooLargeError(
+            f"{len(batches)} bytes for one partition are more than {_MAX_ENTRY_BYTES}; send less "
+            "at a time"
+        )
+    headers: list[BatchHeader] = []
+    position = 0
+    while True:
+        end = len(batches)
+        if end - position > HEADER_SIZE:
+            end = position + header_at(batches, position).size
+        headers += validate_batches(
+            batches[position:end],
+            max_batch_bytes=settings.max_message_bytes,
+            max_decompressed_bytes=settings.max_decompressed_bytes,
+        )
+        position = end
+        if position >= len(batches):
+            return headers
+        await asyncio.sleep(0)
 
 
 def check_acks(acks: int) -> None:

@@ -27,7 +27,6 @@ from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.batch import BatchHeader, Buffer, read_headers
 from kafkalite.wire.restamp import recompress, with_log_append_time
-from kafkalite.wire.validate import validate_batches
 
 ANY_EPOCH: Final = -1
 """What a request says that does not know the leader epoch."""
@@ -156,35 +155,15 @@ class Partition:
 
     # -- writing --------------------------------------------------------------------------------
 
-    def append(self, batches: Buffer, *, acks_all: bool) -> Appended:
-        """Check batches that came from a client and append them.
-
-        Raises:
-            LogError: the broker does not lead, the batches are refused, or the disk is.
-        """
-        headers = validate_batches(
-            batches,
-            max_batch_bytes=self._settings.max_message_bytes,
-            max_decompressed_bytes=self._settings.max_decompressed_bytes,
-        )
-        return self._append(batches, headers, acks_all=acks_all)
-
-    def append_built(self, batch: Buffer, header: BatchHeader, *, acks_all: bool) -> Appended:
-        """Append a batch that this broker built from a client's records.
-
-        Raises:
-            LogError: as `append`; the batch is larger than the topic takes.
-        """
-        if len(batch) > self._settings.max_message_bytes:
-            raise MessageTooLargeError(
-                f"The record makes a batch of {len(batch)} bytes, {self.topic_partition} takes "
-                f"{self._settings.max_message_bytes} (max.message.bytes)"
-            )
-        return self._append(batch, (header,), acks_all=acks_all)
-
-    def _append(
+    def append(
         self, batches: Buffer, headers: Sequence[BatchHeader], *, acks_all: bool
     ) -> Appended:
+        """Append a client's batches, which were validated, all or none of them.
+
+        Raises:
+            LogError: the broker does not lead, too few replicas are in sync, a timestamp is out
+                of bounds, or the disk refuses.
+        """
         self.check_leads()
         if acks_all:
             self._check_enough_replicas()
@@ -200,6 +179,19 @@ class Partition:
         if not self._waits_for_flush:
             self._advance()
         return Appended(base_offset, self.log.end_offset, log_append_time)
+
+    def append_built(self, batch: Buffer, header: BatchHeader, *, acks_all: bool) -> Appended:
+        """Append a batch that this broker built from a client's records.
+
+        Raises:
+            LogError: as `append`; the batch is larger than the topic takes.
+        """
+        if len(batch) > self._settings.max_message_bytes:
+            raise MessageTooLargeError(
+                f"The record makes a batch of {len(batch)} bytes, {self.topic_partition} takes "
+                f"{self._settings.max_message_bytes} (max.message.bytes)"
+            )
+        return self.append(batch, (header,), acks_all=acks_all)
 
     async def wait_until_committed(self, end_offset: int, timeout_ms: int) -> None:
         """Wait until every record below `end_offset` is on all in-sync replicas.

@@ -133,7 +133,7 @@ class NetworkKeys(BaseModel):
         600_000, "A connection without a request for so long is closed."
     )
     queued_max_requests: Positive = setting(
-        500, "How many requests that carry a body may be in work at once; one more is answered 503."
+        500, "How many produce requests may be in work at once; one more is answered 429."
     )
     socket_request_max_bytes: Positive = setting(
         100 * _MEBI, "The largest body of a request; reading stops there."
@@ -206,8 +206,9 @@ class TopicKeys(BaseModel):
         scope="cluster",
     )
     message_max_decompressed_bytes: NotNegative = setting(
-        100 * _MEBI,
-        "The largest payload of a compressed batch, in bytes once decompressed.",
+        32 * _MEBI,
+        "The largest payload of a compressed batch, in bytes once decompressed: looking through "
+        "it keeps everybody else waiting.",
         live=True,
         scope="cluster",
         ours=True,

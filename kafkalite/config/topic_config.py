@@ -60,7 +60,8 @@ class TopicSettings:
     @property
     def bounds_timestamps(self) -> bool:
         """Whether any timestamp could be refused."""
-        return min(self.timestamp_before_max_ms, self.timestamp_after_max_ms) < MAX_LONG
+        most = min(self.timestamp_before_max_ms, self.timestamp_after_max_ms)
+        return most < MAX_LONG and not self.stamps_log_append_time
 
     @property
     def rewrites_batches(self) -> bool:

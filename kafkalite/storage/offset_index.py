@@ -39,6 +39,11 @@ class OffsetIndex:
     def __len__(self) -> int:
         return len(self._offsets)
 
+    @property
+    def last(self) -> Entry:
+        """The last entry; the segment's start if there is none."""
+        return Entry(self._offsets[-1], self._positions[-1]) if self._offsets else _START
+
     def append(self, relative_offset: int, position: int) -> None:
         self._offsets.append(relative_offset)
         self._positions.append(position)

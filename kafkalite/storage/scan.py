@@ -23,6 +23,7 @@ from kafkalite.wire.batch import (
 _WALK_WINDOW: Final = 4096
 _SCAN_WINDOW: Final = 1 << 20
 _MAGIC_POSITION: Final = 16
+_TELLING_ZEROS: Final = 8
 SECTOR: Final = 512
 """The smallest piece in which disks lose or keep what was not synced."""
 
@@ -208,7 +209,7 @@ class Scanner:
             sector_end = min((position // SECTOR + 1) * SECTOR, end)
             piece = bytes(self._read(position, sector_end - position))
             # A few zeros prove nothing: small numbers begin with them.
-            if len(piece) > _MAGIC_POSITION and not piece.strip(b"\0"):
+            if len(piece) >= _TELLING_ZEROS and not piece.strip(b"\0"):
                 return True
             position = sector_end
         return False

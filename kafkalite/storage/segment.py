@@ -208,13 +208,16 @@ class Segment:
     @property
     def indexes(self) -> tuple[OffsetIndex, TimeIndex]:
         """The two indexes; from their files, or else from the batches. Raises OSError."""
-        if self._indexes is None and not self.load_indexes():
+        if self._indexes is None and not self.load_indexes(self.file):
             self.rebuild()
         assert self._indexes is not None
         return self._indexes
 
-    def load_indexes(self) -> bool:
-        """Take the indexes from their files; False, and nothing taken, unless both are sound."""
+    def load_indexes(self, file: OpenFile) -> bool:
+        """Take the indexes from their files; False, and nothing taken, unless both are sound.
+
+        Sound is: whole, ascending, and with a batch of this segment where the last entry says.
+        """
         files = []
         for suffix, entry_size in (
             (INDEX_SUFFIX, offset_index.ENTRY_SIZE),
@@ -226,7 +229,7 @@ class Segment:
                 return False
             files.append(entries)
         offsets, times = OffsetIndex.decode(files[0], self.size), TimeIndex.decode(files[1])
-        if offsets is None or times is None:
+        if offsets is None or times is None or not self._leads_to_batch(offsets.last, file):
             return False
         self._indexes = offsets, times
         self._saved_entries = len(offsets) + len(times)
@@ -234,6 +237,14 @@ class Segment:
             self.max_timestamp, relative_offset = times.last
             self.max_timestamp_offset = self.base_offset + relative_offset
         return True
+
+    def _leads_to_batch(self, entry: Entry, file: OpenFile) -> bool:
+        if entry.position == self.size:
+            return True
+        head = self._open_files.disk.pread(file.descriptor, HEADER_SIZE, entry.position)
+        if len(head) < HEADER_SIZE:
+            return False
+        return read_header(head).base_offset == self.base_offset + entry.relative_offset
 
     def save_indexes(self) -> bool:
         """Write the indexes to their files; False when the disk refused, which harms nobody.
@@ -308,7 +319,7 @@ class Segment:
             offset_limit: base offset of the next segment.
         """
         disk = self._open_files.disk
-        position, start = self._restart(offset)
+        position, start = self._restart(offset, file)
         if position:
             head = disk.pread(file.descriptor, HEADER_SIZE, 0)
             if len(head) == HEADER_SIZE:
@@ -328,12 +339,12 @@ class Segment:
                 self.index_at(resumes)
                 self.end_offset = resumes
 
-    def _restart(self, offset: int) -> tuple[int, int]:
+    def _restart(self, offset: int, file: OpenFile) -> tuple[int, int]:
         """Forget what is counted from the last indexed batch at or below `offset` on.
 
         Gives the position and the offset of that batch.
         """
-        if offset <= self.base_offset or (self._indexes is None and not self.load_indexes()):
+        if offset <= self.base_offset or (self._indexes is None and not self.load_indexes(file)):
             self._indexes = OffsetIndex(), TimeIndex()
         assert self._indexes is not None
         offsets, times = self._indexes
@@ -388,6 +399,8 @@ class Segment:
             if header.next_offset > limit or (after > start + max_bytes and end > start):
                 break
             end, next_offset = after, header.next_offset
+            if next_offset >= limit or end >= start + max_bytes:
+                break  # what follows may be damaged, and is of no interest
         return end, next_offset
 
     def boundary_at(self, offset: int) -> tuple[int, int]:
@@ -410,9 +423,12 @@ class Segment:
         return position, boundary
 
     def cut(self, position: int, offset: int) -> None:
-        """Drop what is behind a batch boundary, durably. Raises OSError."""
+        """Drop what is behind a batch boundary, durably but for the directory. Raises OSError."""
         disk, file = self._open_files.disk, self.file
         _ = self.indexes
+        # Their files would mislead about the batches to come; the caller syncs the directory.
+        self._unlink(INDEX_SUFFIX, TIME_INDEX_SUFFIX)
+        self._saved_entries = 0
         disk.truncate(file.descriptor, position)
         disk.sync(file.descriptor)
         for _ in self.rescan(file, position, offset, offset_limit=offset):
@@ -422,7 +438,10 @@ class Segment:
     def remove(self) -> None:
         """Remove the files. Raises OSError."""
         self.close()
-        for suffix in SUFFIXES:
+        self._unlink(*SUFFIXES)
+
+    def _unlink(self, *suffixes: str) -> None:
+        for suffix in suffixes:
             try:
                 self._open_files.disk.unlink(
                     segment_path(self._directory, self.base_offset, suffix)

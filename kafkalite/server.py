@@ -102,8 +102,9 @@ async def _run(
         await asked_to_stop.wait()
         _log.info("Stopping")
     finally:
-        await broker.leave()
+        broker.stop_waiting()
         await http.stop()
+        await broker.leave()
         await broker.close()
     _log.info("Stopped")
 

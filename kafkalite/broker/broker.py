@@ -45,8 +45,8 @@ class Broker:
     """One member of the cluster: what it is made of, and in which order that starts and stops.
 
     `open()` reads what is on disk and in ZooKeeper; `join()` makes the broker known, from when on
-    it leads partitions; `leave()` steps down; `close()` leaves the disk clean. Each is called once,
-    in this order, by the composition root, on the loop that everything here lives on.
+    it leads partitions; `stop_waiting()` and `leave()` end that; `close()` makes everything durable.
+    Each is called once, in this order, by the composition root, on the loop that all this lives on.
     """
 
     def __init__(
@@ -165,17 +165,21 @@ class Broker:
         """Wait a while until there is a controller, and a leader for each partition of ours."""
         await self.view.wait_until(self._is_settled, timeout_s)
 
-    async def leave(self) -> None:
-        """Step down, answer those who wait, and let the others know at once."""
+    def stop_waiting(self) -> None:
+        """Say that it is about to go, and answer those who wait for records with what there is."""
         self.state = "stopping"
         self.fetch_path.stop_waiting()
+
+    async def leave(self) -> None:
+        """Step down, once nobody asks for anything any more."""
+        self.state = "stopping"
         await self._housekeeping.stop()
         if self._controller is not None:
             await self._controller.stop()
         await self.partitions.stop()
 
     async def close(self) -> None:
-        """Flush and close the logs, then end the session; also after an `open()` that failed."""
+        """Flush the logs, then end the session; also after an `open()` that failed."""
         self.fetch_path.close()
         await self._logs.close(self.partitions)
         await self._membership.stop()

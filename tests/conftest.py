@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.broker import BrokerProcess
+from tests.support.topic import BrokerClient
 from tests.support.zookeeper import EmbeddedZooKeeper, RealZooKeeper, ZooKeeperProcess
 
 
@@ -41,3 +43,23 @@ def zookeeper(request: pytest.FixtureRequest) -> ZooKeeperProcess:
     """Each of the two servers in turn: one suite for both keeps the embedded one honest."""
     server: ZooKeeperProcess = request.getfixturevalue(request.param)
     return server
+
+
+@pytest.fixture(scope="session")
+def broker(
+    tmp_path_factory: pytest.TempPathFactory, embedded_zookeeper: EmbeddedZooKeeper
+) -> Iterator[BrokerProcess]:
+    """A broker that the session shares: use topics of your own.
+
+    A test that kills or configures its broker makes one itself (`BrokerProcess(tmp_path, ...)`).
+    """
+    connect = f"{embedded_zookeeper.hosts}/shared-broker"
+    with BrokerProcess(tmp_path_factory.mktemp("shared-broker"), connect) as running:
+        yield running
+
+
+@pytest.fixture
+def client(broker: BrokerProcess) -> Iterator[BrokerClient]:
+    """A connection to the shared broker."""
+    with BrokerClient(broker.url) as connected:
+        yield connected

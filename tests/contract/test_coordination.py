@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
-from kafkalite.broker.metadata_view import MetadataChange
 from kafkalite.broker.ports import ControllerClaim
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.coordination import controller_store as pruning
@@ -394,8 +393,8 @@ def test_a_server_that_lost_its_data_is_not_believed(
         topic = _topic()
         await member.store.create_topic(topic)
         await member.until(lambda: member.view.topics == {"t": topic})
-        changes: list[MetadataChange] = []
-        member.view.subscribe(changes.append)
+        seen: list[bool] = []
+        member.view.subscribe(lambda _: seen.append("t" in member.view.topics))
         own_server.kill()
         data = own_server.directory / "data"
         data.rename(tmp_path / "kept")
@@ -412,7 +411,7 @@ def test_a_server_that_lost_its_data_is_not_believed(
         _write_much(own_server.hosts, 300)
         await member.until_told("connected")
         assert member.view.topics == {"t": topic}
-        assert not any(change.topics for change in changes[:-1]), "it was never taken for deleted"
+        assert all(seen), "it was never taken for deleted"
         await member.stop()
 
     asyncio.run(scenario())

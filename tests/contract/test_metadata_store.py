@@ -33,6 +33,9 @@ Run = Callable[[Callable[[Members], Awaitable[None]]], None]
 )
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs a scenario with the members of a new cluster."""
+    server: ZooKeeperProcess | None = None
+    if request.param != "fake":
+        server = request.getfixturevalue(request.param)
 
     def run_scenario(scenario: Callable[[Members], Awaitable[None]]) -> None:
         async def inside() -> None:
@@ -42,9 +45,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         asyncio.run(inside())
 
     def make() -> Members:
-        if request.param == "fake":
+        if server is None:
             return FakeMembers()
-        server: ZooKeeperProcess = request.getfixturevalue(request.param)
         return ZooKeeperMembers(f"{server.hosts}/{uuid.uuid4().hex}", tmp_path)
 
     return run_scenario

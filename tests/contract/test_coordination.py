@@ -471,6 +471,7 @@ def test_a_server_that_talks_nonsense_is_left_and_tried_again(
 # -- writes whose answer is lost ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reaches_the_server", [True, False])
 def test_a_write_whose_answer_is_lost_is_done_once(
     zookeeper: ZooKeeperProcess, tmp_path: Path, reaches_the_server: bool

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -195,6 +196,7 @@ def _happen(cluster: Cluster, data: st.DataObject, topic_number: int) -> None:
         cluster.elect()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(data=st.data())
 def test_the_controller_comes_to_rest_where_a_new_one_would(data: st.DataObject) -> None:

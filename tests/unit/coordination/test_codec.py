@@ -172,7 +172,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(value=_JSON)
 def test_no_json_makes_a_decoder_fail_otherwise(value: object) -> None:
     data = json.dumps(value).encode()

@@ -45,8 +45,8 @@ class Broker:
     """One member of the cluster: what it is made of, and in which order that starts and stops.
 
     `open()` reads what is on disk and in ZooKeeper; `join()` makes the broker known, from when on
-    it leads partitions; `stop_waiting()` and `leave()` end that; `close()` makes everything durable.
-    Each is called once, in this order, by the composition root, on the loop that all this lives on.
+    it leads partitions; `stop_waiting()` and `leave()` end that; `close()` makes all durable. Each
+    is called once, in this order, by the composition root, on the loop that all of this lives on.
     """
 
     def __init__(
@@ -246,5 +246,6 @@ class Broker:
     def _is_settled(self) -> bool:
         states = self.view.states
         return self.view.controller is not None and all(
-            partition.topic_partition in states for partition in self.partitions
+            partition.follows(states.get(partition.topic_partition))
+            for partition in self.partitions
         )

@@ -110,9 +110,9 @@ class Partition:
         else:
             self._stand_back()
 
-    def follows(self, state: PartitionState) -> bool:
+    def follows(self, state: PartitionState | None) -> bool:
         """Whether `state` is what it acts on."""
-        return self._state == state
+        return state is not None and self._state == state
 
     def step_down(self) -> None:
         """Stop leading because the session with ZooKeeper is lost, whatever the last state said."""

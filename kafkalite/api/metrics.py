@@ -94,6 +94,11 @@ class MetricsPage:
             "kafkalite_flush_seconds", "How long a group commit took.", probe.flush.seconds
         )
         yield GaugeMetricFamily(
+            "kafkalite_waiting_fetches",
+            "Fetches that wait for records.",
+            value=probe.waiting_fetches,
+        )
+        yield GaugeMetricFamily(
             "kafkalite_ready", "Whether requests are taken.", value=not broker.not_ready_reasons()
         )
         yield GaugeMetricFamily(

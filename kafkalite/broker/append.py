@@ -43,6 +43,7 @@ class AppendPath:
             InvalidRequiredAcksError: `acks` is none of 0, 1 and -1.
         """
         check_acks(request.acks)
+        self._probe.produce_requests += 1
         acks_all = request.acks == ACKS_ALL
         results: list[ProduceResult] = []
         waits: list[tuple[int, Partition, Appended]] = []

@@ -70,6 +70,10 @@ class FetchPath:
 
         An error of any partition is an answer: the client wants to know.
         """
+        self._probe.fetch_requests += 1
+        return self._try(request, piece_bytes)
+
+    def _try(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead] | None:
         reads = self._read_all(request, piece_bytes)
         found = sum(read.size for read in reads)
         if found < request.min_bytes and not any(read.error for read in reads):
@@ -80,7 +84,7 @@ class FetchPath:
     async def fetch(
         self, request: FetchRequest, piece_bytes: int = PIECE_BYTES
     ) -> list[PartitionRead]:
-        """As `try_fetch`, but waits up to `max_wait_ms`; then gives what there is."""
+        """After `try_fetch` gave None: waits up to `max_wait_ms`, then gives what there is."""
         started = self._clock.monotonic_ms()
         while True:
             wait_ms = min(request.max_wait_ms, self._max_wait_ms)
@@ -89,11 +93,15 @@ class FetchPath:
                 reads = self._read_all(request, piece_bytes)
                 self._probe.fetch_bytes += sum(read.size for read in reads)
                 return reads
-            found = self.try_fetch(request, piece_bytes)
+            found = self._try(request, piece_bytes)
             if found is not None:
                 return found
             partitions = [self._partitions.get(e.topic, e.partition) for e in request.partitions]
-            await wait_any([one.readers for one in partitions], left_ms / 1000)
+            self._probe.waiting_fetches += 1
+            try:
+                await wait_any([one.readers for one in partitions], left_ms / 1000)
+            finally:
+                self._probe.waiting_fetches -= 1
 
     async def read_piece(self, piece: LogRead) -> bytes:
         """The bytes of one piece.
@@ -112,7 +120,6 @@ class FetchPath:
         return data
 
     def _read_all(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead]:
-        self._probe.fetch_requests += 1
         budget = min(request.max_bytes, self._max_bytes)
         reads: list[PartitionRead] = []
         for entry in request.partitions:

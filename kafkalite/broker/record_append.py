@@ -61,6 +61,7 @@ class RecordAppendPath:
             LogError: nothing was appended: the topic is not there, or `acks` is illegal.
         """
         check_acks(acks)
+        self._probe.produce_requests += 1
         acks_all = acks == ACKS_ALL
         if len(incoming) == 1:
             return [await self._append_one(topic, incoming[0], timeout_ms, acks_all=acks_all)]

@@ -133,7 +133,7 @@ class Topic:
 
     def page(self, partition: int = 0, **params: str | int) -> dict[str, Any]:
         """A page of records as JSON."""
-        answer = self.get(partition, **params)
+        answer = self.get(partition, "", **params)
         assert answer.status_code == 200, answer.text
         page: dict[str, Any] = answer.json()
         return page

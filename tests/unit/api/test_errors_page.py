@@ -10,7 +10,7 @@ _PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
 
 def test_page_is_up_to_date() -> None:
     page = _PAGE.read_text(encoding="utf-8")
-    assert page == render(), "run python -m kafkalite.api.errors_page > docs/reference/errors.md"
+    assert page == render(), "run scripts/docs.sh"
 
 
 def test_every_error_has_its_row_once() -> None:

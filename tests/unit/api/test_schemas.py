@@ -56,7 +56,10 @@ def _refusal(method: str, path: str, body: bytes | None = None) -> str:
         (b'{"name":"t","config":[]}', "config: Input should be a valid dictionary"),
         (b'{"name":"t","validate_only":1}', "validate_only: Input should be a valid boolean"),
         (b'{"name":"t","timeout_ms":-1}', "timeout_ms: Input should be greater than or equal"),
-        (b'{"name":"t","partitons":2}', "there is no 'partitons' here; did you mean 'partitions'?"),
+        (
+            b'{"name":"t","partitionss":2}',
+            "there is no 'partitionss' here; did you mean 'partitions'?",
+        ),
         (b'{"name":"t","zzz":2}', "there is no 'zzz' here; it knows name, partitions, "),
     ],
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else "",

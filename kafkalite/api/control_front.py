@@ -94,6 +94,8 @@ class _Reply:
         if self._started:
             return
         status, headers, body = problem_response(error)
+        if isinstance(error, RequestTooLargeError):
+            headers = [*headers, (b"connection", b"close")]  # or the rest would be taken, too
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -121,7 +121,7 @@ def test_query_is_refused_when_it_is_not_understood(query: bytes) -> None:
         _exchange(query=query).query(_ALLOWED)
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "11", "9" * 5000])
+@pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "11", "1_0", "+1", " 1", "٣", "9" * 5000])
 def test_number_is_refused_when_it_is_none_or_out_of_bounds(text: str) -> None:
     with pytest.raises(InvalidRequestError, match="offset"):
         int_parameter({"offset": text}, "offset", 0, most=10)

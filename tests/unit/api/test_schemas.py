@@ -57,8 +57,8 @@ def _refusal(method: str, path: str, body: bytes | None = None) -> str:
         (b'{"name":"t","validate_only":1}', "validate_only: Input should be a valid boolean"),
         (b'{"name":"t","timeout_ms":-1}', "timeout_ms: Input should be greater than or equal"),
         (
-            b'{"name":"t","partitionss":2}',
-            "there is no 'partitionss' here; did you mean 'partitions'?",
+            b'{"name":"t","num_partitions":2}',
+            "there is no 'num_partitions' here; did you mean 'partitions'?",
         ),
         (b'{"name":"t","zzz":2}', "there is no 'zzz' here; it knows name, partitions, "),
     ],

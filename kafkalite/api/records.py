@@ -16,7 +16,8 @@ from kafkalite.api.exchange import (
 )
 from kafkalite.broker.fetch import FetchPath, PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
-from kafkalite.broker.record_append import RecordAppendPath, RecordPlace
+from kafkalite.broker.record_append import RecordAppendPath
+from kafkalite.broker.record_place import RecordPlace
 from kafkalite.model.errors import InvalidRequestError, InvalidRequiredAcksError
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media, media_of_body, negotiate

@@ -126,9 +126,12 @@ async def wait_until(
     partition: Partition, appended: Appended, deadline_ms: int, clock: Clock
 ) -> LogError | None:
     """Wait until what was appended is on all in-sync replicas; gives why it is not."""
+    left_ms = max(deadline_ms - clock.monotonic_ms(), 0)
+    committed = partition.committed(appended.end_offset, left_ms)
+    if committed is None:
+        return None
     try:
-        left_ms = max(deadline_ms - clock.monotonic_ms(), 0)
-        await partition.wait_until_committed(appended.end_offset, left_ms)
+        await committed
     except LogError as error:
         return error
     return None

@@ -151,7 +151,12 @@ def _pieces(
     offset, epoch = entry.offset, entry.leader_epoch
     pieces: list[LogRead] = []
     while True:
-        piece = partition.read(offset, min(max(left, 0), piece_bytes), epoch=epoch)
+        try:
+            piece = partition.read(offset, min(max(left, 0), piece_bytes), epoch=epoch)
+        except LogError:
+            if pieces:
+                return pieces  # what precedes a damaged stretch is good; the next fetch meets it
+            raise
         if piece is None or (piece.size > left and (pieces or budget <= 0)):
             return pieces
         pieces.append(piece)

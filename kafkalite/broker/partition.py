@@ -1,5 +1,6 @@
 """One partition on this broker: its log, its place in the cluster, and those who wait for it."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -193,14 +194,14 @@ class Partition:
             )
         return self.append(batch, (header,), acks_all=acks_all)
 
-    async def wait_until_committed(self, end_offset: int, timeout_ms: int) -> None:
-        """Wait until every record below `end_offset` is on all in-sync replicas.
+    def committed(self, end_offset: int, timeout_ms: int) -> asyncio.Future[None] | None:
+        """Done when every record below `end_offset` is on all in-sync replicas; None: it is so.
 
-        Raises:
-            LogError: RequestTimedOutError, or the reason why it can no longer happen here.
+        It fails with RequestTimedOutError, or with why it can no longer happen here.
         """
-        if self._high_watermark < end_offset:
-            await self._acks.wait(end_offset, timeout_ms)
+        if self._high_watermark >= end_offset:
+            return None
+        return self._acks.wait(end_offset, timeout_ms)
 
     def _check_enough_replicas(self) -> None:
         in_sync = len(self._state.isr) if self._state else 0

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from kafkalite.broker.append import check_acks, wait_until
+from kafkalite.broker.gathering import Gathering
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.record_place import RecordPlace
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import LogError
 from kafkalite.model.partitioning import partition_for_key
@@ -26,14 +28,6 @@ _RECORD_OVERHEAD_BYTES: Final = 64
 """More than a record takes beside its key, value and headers."""
 
 
-class RecordPlace(NamedTuple):
-    """Where a record went, or why it did not; offset -1 when it is not in the log."""
-
-    partition: int
-    offset: int
-    error: LogError | None = None
-
-
 class _Run(NamedTuple):
     """Records of one request that share a batch."""
 
@@ -49,6 +43,7 @@ class RecordAppendPath:
         self._partitions = partitions
         self._clock = clock
         self._probe = probe
+        self._gathering = Gathering(clock, probe)
 
     async def append(
         self, topic: str, incoming: Sequence[IncomingRecord], *, acks: int, timeout_ms: int
@@ -100,6 +95,10 @@ class RecordAppendPath:
             number = self._choose_for(record, topic, await self._partitions.partition_count(topic))
         try:
             partition = await self._partitions.find(topic, number)
+            if self._gathering.takes(record, partition):
+                return await self._gathering.append(
+                    record, partition, acks_all=acks_all, timeout_ms=timeout_ms
+                )
             value, key, timestamp, headers, _ = record
             if timestamp < 0:
                 timestamp = self._clock.wall_ms()

@@ -17,6 +17,8 @@ from tests.cli.command import (
 )
 from tests.cli.conftest import MakeTopic
 from tests.cli.console import Console, printing
+from tests.support.broker import BrokerProcess
+from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +111,25 @@ def test_an_offset_that_is_gone_or_not_there_yet_is_told(
         "c\n",
         f"Offset 0 of {topic}-0 is out of range; going on at 2.\nProcessed a total of 1 messages\n",
     )
+
+
+def test_a_damaged_record_costs_no_other_record(
+    tmp_path: Path, embedded_zookeeper: EmbeddedZooKeeper
+) -> None:
+    with BrokerProcess(tmp_path, f"{embedded_zookeeper.hosts}/cli-damage") as broker:
+        console = Console(("--bootstrap-server", broker.address))
+        console.produce("t", "".join(f"line {number}\n" for number in range(5)), "--sync")
+        broker.stop()
+        log = broker.log_dir / "t-0" / f"{0:020}.log"
+        log.write_bytes(log.read_bytes().replace(b"line 2", b"line X"))
+        broker.start()
+        stopped = console.consume("t", 5)
+        skipping = console.consume("t", 4, "--skip-message-on-error", "--timeout-ms", "5000")
+    assert (stopped.exit_code, stopped.out) == (1, "line 0\nline 1\n")
+    told, sentence = stopped.err.splitlines()
+    assert told == "Processed a total of 2 messages"
+    assert sentence.startswith("t-0 cannot be read at offset 2: CORRUPT_MESSAGE: ")
+    assert skipping[:2] == (0, "line 0\nline 1\nline 3\nline 4\n")
 
 
 def test_a_consumer_reads_all_topics_that_match(console: Console, make_topic: MakeTopic) -> None:

@@ -1,0 +1,13 @@
+"""What became of one record."""
+
+from typing import NamedTuple
+
+from kafkalite.model.errors import LogError
+
+
+class RecordPlace(NamedTuple):
+    """Where a record went, or why it did not; offset -1 when it is not in the log."""
+
+    partition: int
+    offset: int
+    error: LogError | None = None

@@ -12,6 +12,7 @@ from kafkalite.wire.batch import CONTROL_BIT, TRANSACTIONAL_BIT, read_headers
 from kafkalite.wire.records import encode_batch
 from tests.support.batches import forge
 from tests.support.topic import MSGPACK, BrokerClient, Topic
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -123,6 +124,7 @@ def test_acks_all_is_refused_when_too_few_replicas_are_in_sync(client: BrokerCli
     refused = topic.append(Record(b"a"))
     taken = client.produce([(topic.name, 0, _batch(b"b"))], acks=1)[0]
     assert (refused.error, taken.error) == ("NOT_ENOUGH_REPLICAS", "")
+    wait_until(lambda: topic.offsets()["high_watermark"] == 1, "the record is durable")
     assert [each.value for each in topic.read_all()] == [b"b"]
 
 

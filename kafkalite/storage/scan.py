@@ -201,7 +201,7 @@ class Scanner:
         """Whether the file ends within a batch of the stretch, or a sector of it is all zeros."""
         head = self._read(start, HEADER_SIZE)
         if len(head) < HEADER_SIZE or (
-            end >= self._end and start + max(read_header(head).batch_length, 0) > self._end
+            end >= self._end and start + read_header(head).size > self._end
         ):
             return True
         position = start

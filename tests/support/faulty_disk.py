@@ -100,10 +100,13 @@ class FaultyDisk:
 
         return _disk_of(copy(self._root))
 
-    def after_crash(self, seed: int) -> "FaultyDisk":
-        """What the machine finds when it comes back, decided by `seed`."""
+    def after_crash(self, seed: int, style: str | None = None) -> "FaultyDisk":
+        """What the machine finds when it comes back, decided by `seed`.
+
+        The style says what of unsynced data is there: nothing, a prefix, some pages or everything.
+        """
         chance = random.Random(seed)
-        style = chance.choice(["nothing", "prefix", "pages", "everything"])
+        style = style or chance.choice(["nothing", "prefix", "pages", "everything"])
         copies: dict[int, _File] = {}
 
         def copy(node: "_File | _Directory") -> "_File | _Directory":

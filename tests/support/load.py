@@ -1,0 +1,165 @@
+"""Load on a broker that may die at any moment, and the book of what it acknowledged."""
+
+import http.client
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from kafkalite.model.record import Record
+from tests.support.topic import Topic
+from tests.support.waiting import wait_until
+
+_TIMEOUT_S = 10.0
+_PAUSE_S = 0.01
+_JSON = {"Content-Type": "application/json"}
+
+
+class Ledger:
+    """What producers were told is stored, and what readers were shown. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._entries: dict[tuple[int, int], bytes] = {}
+        self._contradictions: list[str] = []
+        self.acknowledged = 0
+        """Records that producers were told are stored."""
+
+    def note(self, partition: int, offset: int, value: bytes, *, acknowledged: bool) -> None:
+        """Enter that `value` is at `offset`; an entry that says otherwise is a contradiction."""
+        with self._mutex:
+            known = self._entries.setdefault((partition, offset), value)
+            if known != value:
+                self._contradictions.append(f"{partition}@{offset}: {known!r}, then {value!r}")
+            self.acknowledged += acknowledged
+
+    def check(self, topic: Topic, partitions: Iterable[int]) -> None:
+        """Everything entered is in the topic, where it was said to be, and offsets are dense."""
+        for partition in partitions:
+            with self._mutex:  # what is entered from now on may not be in what is read
+                entered = {
+                    offset: value
+                    for (at, offset), value in self._entries.items()
+                    if at == partition
+                }
+            records = topic.read_all(partition)
+            assert [each.offset for each in records] == list(range(len(records)))
+            self._compare(partition, entered, records)
+        assert not self._contradictions
+
+    def _compare(self, partition: int, entered: dict[int, bytes], records: list[Record]) -> None:
+        for offset, value in entered.items():
+            assert offset < len(records), f"{partition}@{offset} is lost: {value!r}"
+            assert records[offset].value == value, f"{partition}@{offset} differs"
+
+
+class Load:
+    """Producers with acks=all and readers in threads, between `with` and its end.
+
+    A request that fails, for whatever reason, is followed by the next one: its records may or may
+    not be in the log. An answer that a client must not get ends the load and is raised by
+    `check_alive`.
+    """
+
+    def __init__(self, port: int, topic: str, *, partitions: int, producers: int = 4) -> None:
+        self.ledger = Ledger()
+        self._port = port
+        self._topic = topic
+        self._stop = threading.Event()
+        self._failures: list[BaseException] = []
+        self._threads = [
+            *(self._thread(self._produce, number, partitions) for number in range(producers)),
+            *(self._thread(self._consume, number) for number in range(partitions)),
+        ]
+
+    def check_alive(self) -> None:
+        """Raise what ended a thread."""
+        if self._failures:
+            raise self._failures[0]
+
+    def wait_until_acknowledged(self, records: int) -> None:
+        """Return when so many more records are acknowledged."""
+        enough = self.ledger.acknowledged + records
+
+        def done() -> bool:
+            self.check_alive()
+            return self.ledger.acknowledged >= enough
+
+        wait_until(done, f"{records} records are acknowledged")
+
+    def _thread(self, run: Callable[..., None], *args: int) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                run(*args)
+            except BaseException as error:  # noqa: BLE001 - handed to the test
+                self._failures.append(error)
+
+        return threading.Thread(target=guarded, daemon=True)
+
+    def _produce(self, number: int, partitions: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
+        for count in itertools.count():
+            if self._stop.is_set():
+                break
+            partition = (number + count) % partitions
+            values = [f"{number}-{count}-{index}" for index in range(1 + count % 5)]
+            body = json.dumps({"records": [{"value": value} for value in values]})
+            answer = self._ask(connection, "POST", f"{self._path(partition)}?acks=all", body)
+            for value, place in zip(values, answer.get("offsets", ()), strict=False):
+                if "error" not in place:
+                    stored = json.dumps(value).encode()
+                    self.ledger.note(partition, place["offset"], stored, acknowledged=True)
+        connection.close()
+
+    def _consume(self, partition: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
+        offset = 0
+        while not self._stop.is_set():
+            target = f"{self._path(partition)}?offset={offset}&timeout_ms=100"
+            answer = self._ask(connection, "GET", target)
+            assert answer.get("error") != "OFFSET_OUT_OF_RANGE", answer
+            for record in answer.get("records", ()):
+                value = json.dumps(record["value"]).encode()
+                self.ledger.note(partition, record["offset"], value, acknowledged=False)
+            offset = answer.get("next_offset", offset)
+        connection.close()
+
+    def _path(self, partition: int) -> str:
+        return f"/v1/topics/{self._topic}/partitions/{partition}/records"
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, method: str, target: str, body: str = ""
+    ) -> dict[str, Any]:
+        """One request; an empty answer when there is none. Every refusal must be retriable."""
+        try:
+            connection.request(method, target, body or None, _JSON)
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            self._stop.wait(_PAUSE_S)
+            return {}
+        if response.status != http.client.OK:
+            # Not the leader for a moment, or on its way out.
+            assert answer["retriable"], answer
+            self._stop.wait(_PAUSE_S)
+        return answer
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        if error is None:
+            self.check_alive()

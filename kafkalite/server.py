@@ -122,8 +122,13 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         LazyControl(broker),
         max_produce_requests=settings.queued_max_requests,
     )
+
+    def count_connections(number: int) -> None:
+        broker.probe.connections = number
+
     return HttpServer(
         dispatcher,
+        count=count_connections,
         max_connections=settings.max_connections,
         max_idle_ms=settings.connections_max_idle_ms,
     )

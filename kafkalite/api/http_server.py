@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import functools
 import socket
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,18 +25,22 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-class _BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection that is one too many."""
+def _counted(count: Callable[[int], None], max_connections: int) -> type[HttpToolsProtocol]:
+    """uvicorn's connection, which says how many there are and closes one that is too many."""
 
-    def __init__(self, *, max_connections: int, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
-        super().__init__(**options)
-        self._max_connections = max_connections
+    class CountedProtocol(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(cast("asyncio.Transport", transport))
+            if len(self.connections) > max_connections:
+                self.connections.discard(self)
+                self.transport.abort()
+            count(len(self.connections))
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > self._max_connections:
-            self.connections.discard(self)
-            transport.abort()
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            count(len(self.connections))
+
+    return CountedProtocol
 
 
 class HttpServer:
@@ -47,12 +50,19 @@ class HttpServer:
     requests in work are answered, or have had ten seconds.
     """
 
-    def __init__(self, app: AsgiApp, *, max_connections: int, max_idle_ms: int) -> None:
-        protocol = functools.partial(_BoundedProtocol, max_connections=max_connections)
+    def __init__(
+        self,
+        app: AsgiApp,
+        *,
+        max_connections: int,
+        max_idle_ms: int,
+        count: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Assign only; `count` is told the number of connections whenever it changes."""
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http=protocol,  # type: ignore[arg-type]
+                http=_counted(count, max_connections),
                 ws="none",
                 lifespan="off",
                 proxy_headers=False,
@@ -67,10 +77,6 @@ class HttpServer:
             )
         )
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def connection_count(self) -> int:
-        return len(self._uvicorn.server_state.connections)
 
     async def start(self, listener: socket.socket) -> None:
         self._task = asyncio.create_task(self._uvicorn.serve([listener]), name="http-server")

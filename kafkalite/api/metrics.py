@@ -99,6 +99,9 @@ class MetricsPage:
             value=probe.waiting_fetches,
         )
         yield GaugeMetricFamily(
+            "kafkalite_connections", "Open HTTP connections.", value=probe.connections
+        )
+        yield GaugeMetricFamily(
             "kafkalite_ready", "Whether requests are taken.", value=not broker.not_ready_reasons()
         )
         yield GaugeMetricFamily(

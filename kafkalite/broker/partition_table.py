@@ -62,7 +62,8 @@ class PartitionTable:
         self._make_partition = make_partition
         self._retire = retire
         self._settings_of = settings_of
-        self._partitions: dict[TopicPartition, Partition] = {}
+        self._partitions: dict[tuple[str, int], Partition] = {}
+        """By TopicPartition; a plain tuple equals one and costs less to make for a look-up."""
         self._failures: dict[TopicPartition, KafkaStorageError] = {}
         self._pending: dict[TopicPartition, None] = {}
         """Partitions to look at, in the order in which they were noted."""
@@ -88,22 +89,19 @@ class PartitionTable:
         Raises:
             LogError: it does not exist, lives elsewhere, or its log cannot be used.
         """
-        # A plain tuple: it equals the TopicPartition and costs less.
-        partition = self._partitions.get((topic, number))  # type: ignore[call-overload]
+        partition = self._partitions.get((topic, number))
         if partition is None:
             raise self._missing(TopicPartition(topic, number))
-        found: Partition = partition
-        return found
+        return partition
 
     async def find(self, topic: str, number: int) -> Partition:
         """As `get`, but a topic that does not exist is created where the settings allow it."""
-        partition = self._partitions.get((topic, number))  # type: ignore[call-overload]
-        if partition is None:
-            if topic not in self._view.topics:
-                await self._creator.ensure(topic)
-            return await self.get_opened(topic, number)
-        found: Partition = partition
-        return found
+        partition = self._partitions.get((topic, number))
+        if partition is not None:
+            return partition
+        if topic not in self._view.topics:
+            await self._creator.ensure(topic)
+        return await self.get_opened(topic, number)
 
     async def get_opened(self, topic: str, number: int) -> Partition:
         """As `get`, but waits a while for a log that is being made: the topic may be brand-new."""
@@ -114,8 +112,7 @@ class PartitionTable:
             and known is not None
             and self._belongs(topic_partition, known)
         ):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), _OPENING_S)
+            await self.wait_until_settled(_OPENING_S)
         return self.get(topic, number)
 
     async def partition_count(self, topic: str) -> int:
@@ -157,6 +154,11 @@ class PartitionTable:
     def is_settled(self) -> bool:
         """Whether everything that the view names for this broker is open or has failed."""
         return self._settled.is_set()
+
+    async def wait_until_settled(self, timeout_s: float) -> None:
+        """Wait until that is so, or `timeout_s` has passed."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), timeout_s)
 
     def _missing(self, topic_partition: TopicPartition) -> LogError:
         topic = self._view.topics.get(topic_partition.topic)
@@ -223,7 +225,8 @@ class PartitionTable:
 
     def reconfigure(self) -> None:
         """The broker's own settings changed: derive every partition's anew."""
-        for topic_partition, partition in self._partitions.items():
+        for partition in self._partitions.values():
+            topic_partition = partition.topic_partition
             topic = self._view.topics.get(topic_partition.topic)
             if topic is not None:
                 partition.reconfigure(self._settings_of(topic))
@@ -249,7 +252,11 @@ class PartitionTable:
 
     def _topic_changed(self, name: str) -> None:
         topic = self._view.topics.get(name)
-        held = [each for each in self._partitions if each.topic == name]
+        held = [
+            each.topic_partition
+            for each in self._partitions.values()
+            if each.topic_partition.topic == name
+        ]
         if topic is None:
             for topic_partition in held:
                 self._note(topic_partition)

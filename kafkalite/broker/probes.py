@@ -56,7 +56,8 @@ class DataProbe:
     fetch_bytes: int = 0
     fetch_errors: int = 0
     waiting_fetches: int = 0
-    """Those in work that wait for records: the only number here that goes down, too."""
+    """Those in work that wait for records: this and `connections` go down, too."""
+    connections: int = 0
     cold_reads: int = 0
     flush: FlushProbe = field(default_factory=FlushProbe)
 

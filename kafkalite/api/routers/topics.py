@@ -1,8 +1,6 @@
 """Topics: list, create, describe, alter, delete."""
 
-import asyncio
-from time import monotonic
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
@@ -17,7 +15,6 @@ from kafkalite.api.answers import (
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import AlterTopicBody, CreateTopicBody, TimeoutQuery
 from kafkalite.api.serving import RunningBroker, TopicName, known_topic
-from kafkalite.broker.broker import Broker
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.model.cluster import Topic
 from kafkalite.model.errors import (
@@ -34,8 +31,6 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import NO_LEADER, TopicPartition
 
 router = APIRouter(prefix="/v1/topics", tags=["topics"])
-
-_POLL_S: Final = 0.005
 
 
 @router.get("", summary="List topics", responses=replies(TopicList))
@@ -91,7 +86,7 @@ async def create_topic(broker: RunningBroker, body: CreateTopicBody) -> Response
     )
     if body.validate_only:
         return answer(_describe(topic, broker.view))
-    await _until_open(broker, body.timeout_ms)
+    await broker.partitions.wait_until_settled(body.timeout_ms / 1000)
     description = _describe(topic, broker.view)
     return answer(description, 201, {"location": f"/v1/topics/{quote(topic.name)}"})
 
@@ -133,7 +128,7 @@ async def alter_topic(broker: RunningBroker, topic: TopicName, body: AlterTopicB
             None if assignment is None else dict(enumerate(assignment, first_new)),
             timeout_ms=body.timeout_ms,
         )
-        await _until_open(broker, body.timeout_ms)
+        await broker.partitions.wait_until_settled(body.timeout_ms / 1000)
     if body.config:
         altered = await broker.topics.alter_topic_config(topic, body.config)
     return answer(_describe(altered, broker.view))
@@ -154,16 +149,6 @@ async def delete_topic(
     """Delete a topic with all its records and wait until it is gone."""
     await broker.topics.delete_topic(topic, timeout_ms=query.timeout_ms)
     return Response(status_code=204)
-
-
-async def _until_open(broker: Broker, timeout_ms: int) -> None:
-    """Wait until this broker has made the logs of new partitions: who asked will use them next.
-
-    The partitions are there all the same, so it is no failure when that takes longer.
-    """
-    deadline = monotonic() + timeout_ms / 1000
-    while not broker.partitions.is_settled and monotonic() < deadline:  # noqa: ASYNC110 - seldom
-        await asyncio.sleep(_POLL_S)
 
 
 def _describe(topic: Topic, view: MetadataView) -> TopicDescription:

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from kafkalite.config.views import LogOptions
 from kafkalite.model.errors import (
@@ -15,40 +15,27 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.ids import TopicId, TopicPartition
 from kafkalite.model.offsets import OffsetRange
-from kafkalite.storage import timestamps
+from kafkalite.storage import disk_errors, timestamps
+from kafkalite.storage.damage import DamagedRanges
+from kafkalite.storage.deleted_files import DeletedFiles
 from kafkalite.storage.flush import FlushJob, Mark
 from kafkalite.storage.leader_epochs import LeaderEpochs
+from kafkalite.storage.log_home import LogHome
 from kafkalite.storage.log_read import LogRead, LogReader
 from kafkalite.storage.open_files import OpenFiles
-from kafkalite.storage.recovery import KnownOffsets, Recovery, merged, save_damage
+from kafkalite.storage.recovery import KnownOffsets, Recovery
 from kafkalite.storage.retention import SegmentAge, expired_segments
 from kafkalite.storage.scan import BrokenBatchError
 from kafkalite.storage.segment import Segment
 from kafkalite.storage.segments import Segments
+from kafkalite.storage.stamping import stamped
 from kafkalite.storage.timestamps import TimestampOffset
-from kafkalite.wire.batch import STAMP_SIZE, BatchHeader, Buffer, stamp
+from kafkalite.wire.batch import LENGTH_END, BatchHeader, Buffer
 
-_MAX_OFFSET_DELTA: Final = 2**31 - 1
 _BATCHES_A_WRITE: Final = 512
 """Two buffers each: within every system's bound on buffers of one writev."""
 _SAVED_ENTRIES: Final = 256
 """A segment's indexes are written at a checkpoint when so many entries are new."""
-
-_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
-
-
-class LogHome(Protocol):
-    """The directory that a log lives in, and that keeps its offsets in checkpoints."""
-
-    def start_offset_moved(self, log: "Log") -> None:
-        """Make the log's new start offset durable. Raises OSError."""
-
-    def lower_checkpoints(self, log: "Log", offset: int) -> None:
-        """See that no durable checkpoint names an offset of the log above `offset`."""
-
-    def disk_failed(self, error: OSError) -> None:
-        """The disk gave an error that does not pass by itself."""
 
 
 class Log:
@@ -61,9 +48,9 @@ class Log:
     """
 
     __slots__ = (
-        "_appended_bytes", "_deleted", "_disk", "_durable", "_epochs", "_failure", "_flushed_bytes",
-        "_generation", "_home", "_open_files", "_options", "_reader", "_rolls", "_segments",
-        "_synced_rolls", "damaged", "directory", "durable_end_offset", "end_offset", "leader_epoch",
+        "_appended_bytes", "_damage", "_deleted", "_disk", "_durable", "_epochs", "_failure",
+        "_flushed_bytes", "_generation", "_home", "_open_files", "_options", "_reader", "_rolls",
+        "_segments", "_synced_rolls", "directory", "durable_end_offset", "end_offset", "leader_epoch",
         "start_offset", "topic_id", "topic_partition",
     )  # fmt: skip
 
@@ -87,21 +74,19 @@ class Log:
         """Everything below survives a crash of the machine."""
         self.leader_epoch = -1
         """Latest epoch, -1 before there is one."""
-        self.damaged: tuple[OffsetRange, ...] = ()
-        """Offsets that were given to records which can no longer be read."""
         self._home = home
         self._open_files = open_files
         self._disk = open_files.disk
         self._options = options
         self._epochs = LeaderEpochs(self._disk, directory)
+        self._damage = DamagedRanges(self._disk, directory)
         self._segments = Segments()
         self._reader = LogReader(self._disk, topic_partition, self._segments)
         self._failure: KafkaStorageError | None = None
         self._generation = 0
         self._rolls = self._synced_rolls = 0
         self._appended_bytes = self._flushed_bytes = 0
-        self._deleted: list[tuple[int, Path]] = []
-        """Deleted files, and when each may go."""
+        self._deleted = DeletedFiles(self._disk)
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -116,6 +101,7 @@ class Log:
             self._open_files,
             self._options.index_interval_bytes,
             self._epochs,
+            self._damage,
             known,
             is_clean=is_clean,
         )
@@ -126,7 +112,6 @@ class Log:
         self.start_offset = found.start_offset
         self.end_offset = self.durable_end_offset = found.end_offset
         self._durable = Mark(found.end_offset, active, active.size)
-        self.damaged = tuple(found.damaged)
         self.leader_epoch = self._epochs.latest
 
     def persist(self) -> None:
@@ -163,6 +148,11 @@ class Log:
     @property
     def size_bytes(self) -> int:
         return self._segments.size_bytes
+
+    @property
+    def damaged(self) -> tuple[OffsetRange, ...]:
+        """Offsets that were given to records which can no longer be read, ascending."""
+        return self._damage.ranges
 
     @property
     def segment_count(self) -> int:
@@ -202,29 +192,21 @@ class Log:
             KafkaStorageError: the disk is full or failed; nothing was appended.
         """
         if self._failure is not None:
-            raise self._failure
+            raise KafkaStorageError(self._failure.detail)
         if leader_epoch != self.leader_epoch:
             self._check_epoch(leader_epoch)
         size = len(batches)
         base_offset = offset = self.end_offset
-        view = memoryview(batches)
-        buffers: list[Buffer] = []
-        position = 0
-        for header in headers:
-            length = header.batch_length
-            after = position + length + 12
-            buffers.append(stamp(offset, length, leader_epoch))
-            buffers.append(view[position + STAMP_SIZE : after])
-            offset += header.last_offset_delta + 1
-            position = after
+        buffers, next_offset = stamped(batches, headers, base_offset, leader_epoch)
         segment = self._segments.active
-        if self._is_due(segment, size, offset, headers):
+        if segment.is_full(size, next_offset, headers[-1].max_timestamp, self._options):
             segment = self._roll(size)
         self._write(segment, buffers, size)
         offset = base_offset
         for header in headers:
             next_offset = offset + header.last_offset_delta + 1
-            segment.note(offset, next_offset, header.batch_length + 12, header.max_timestamp)
+            size_of_batch = header.batch_length + LENGTH_END
+            segment.note(offset, next_offset, size_of_batch, header.max_timestamp)
             offset = next_offset
         self.end_offset = offset
         self._appended_bytes += size
@@ -238,7 +220,7 @@ class Log:
             RecordListTooLargeError, KafkaStorageError: as `append`.
         """
         if self._failure is not None:
-            raise self._failure
+            raise KafkaStorageError(self._failure.detail)
         end = self.end_offset
         if headers[0].base_offset != end:
             raise OffsetOutOfRangeError(
@@ -247,14 +229,15 @@ class Log:
             )
         size = len(batches)
         segment = self._segments.active
-        if self._is_due(segment, size, headers[-1].next_offset, headers):
+        last = headers[-1]
+        if segment.is_full(size, last.next_offset, last.max_timestamp, self._options):
             segment = self._roll(size)
         self._write(segment, [batches], size)
         for header in headers:
             self._epochs.assign(header.leader_epoch, header.base_offset)
             segment.note(header.base_offset, header.next_offset, header.size, header.max_timestamp)
         self.leader_epoch = self._epochs.latest
-        self.end_offset = headers[-1].next_offset
+        self.end_offset = last.next_offset
         self._appended_bytes += size
 
     def _check_epoch(self, leader_epoch: int) -> None:
@@ -281,40 +264,14 @@ class Log:
 
     def _failed(self, error: OSError, *, is_final: bool = False) -> KafkaStorageError:
         """What to raise for an error of the disk; the log fails unless the trouble passes."""
-        place = self.directory.parent
-        if not is_final and error.errno in _NO_SPACE:
-            return KafkaStorageError(
-                f"Log directory {place} is full: {self.topic_partition} takes no records until "
-                "there is space again. Free some, or lower the retention of its topics."
-            )
-        if not is_final and error.errno in _PASSING:
-            return KafkaStorageError(
-                f"{self.topic_partition} in log directory {place} cannot be written now: "
-                f"{error.strerror}. Raise the limits of the broker's process."
-            )
-        failure = KafkaStorageError(
-            f"Log directory {place} failed: {error.strerror or error}. {self.topic_partition} "
-            "takes no records until the disk is sound and the broker is started again."
-        )
-        self.fail(failure)
+        if not is_final and disk_errors.passes(error):
+            return disk_errors.passing(error, self.topic_partition, self.directory.parent)
+        self.fail(disk_errors.final(error, self.directory.parent))
+        assert self._failure is not None
         self._home.disk_failed(error)
-        return failure
+        return self._failure
 
     # -- rolling --------------------------------------------------------------------------------
-
-    def _is_due(
-        self, segment: Segment, size: int, next_offset: int, headers: Sequence[BatchHeader]
-    ) -> bool:
-        options = self._options
-        if segment.size + size > options.segment_bytes:
-            return True
-        if not segment.size:
-            return False
-        return (
-            headers[-1].max_timestamp - segment.first_timestamp > options.segment_ms
-            or next_offset - segment.base_offset > _MAX_OFFSET_DELTA
-            or segment.indexes_are_full(options.segment_index_bytes)
-        )
 
     def _roll(self, size: int) -> Segment:
         """A new active segment for `size` bytes; the present one if it is empty."""
@@ -431,13 +388,11 @@ class Log:
 
     def _find(self, offset: int, max_bytes: int, end_offset: int) -> LogRead:
         return self._reader.find(
-            offset, max_bytes, end_offset, damaged=self.damaged, durable=self._durable
+            offset, max_bytes, end_offset, damaged=self._damage.ranges, durable=self._durable
         )
 
     def _unreadable(self, error: OSError) -> KafkaStorageError:
-        return KafkaStorageError(
-            f"Reading {self.topic_partition} in {self.directory.parent} failed: {error.strerror}"
-        )
+        return disk_errors.unreadable(error, self.topic_partition, self.directory.parent)
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record, from the start offset on, with a timestamp at or above `timestamp`.
@@ -477,11 +432,9 @@ class Log:
         return self.damaged
 
     def _inspect(self, segment: Segment) -> None:
-        found = segment.inspect()
-        damaged = merged([*self.damaged, *found], OffsetRange(self.start_offset, self.end_offset))
-        if tuple(damaged) != self.damaged:
-            self.damaged = tuple(damaged)
-            save_damage(self._open_files, self.directory, damaged)
+        self._damage.add(segment.inspect())
+        self._damage.clip(self.start_offset, self.end_offset)
+        self._damage.save()
 
     # -- deleting -------------------------------------------------------------------------------
 
@@ -496,13 +449,12 @@ class Log:
             return
         self.start_offset = min(offset, self.end_offset)
         try:
-            self._home.start_offset_moved(self)
+            self._home.start_offset_moved()
         except OSError as error:
             self.start_offset = before
             raise self._failed(error) from error
         self._epochs.drop_before(self.start_offset)
-        within = OffsetRange(self.start_offset, self.end_offset)
-        self.damaged = tuple(merged(self.damaged, within))
+        self._damage.clip(self.start_offset, self.end_offset)
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> int:
         """Delete the segments that are no longer kept; gives how many.
@@ -530,7 +482,7 @@ class Log:
         due = now_ms + self._options.file_delete_delay_ms
         for segment in self._segments.drop_first(count):
             try:
-                self._deleted += [(due, path) for path in segment.rename_deleted()]
+                self._deleted.add(segment.rename_deleted(), due)
             except OSError as error:
                 raise self._failed(error) from error
         return count
@@ -544,9 +496,7 @@ class Log:
 
     def delete_expired_files(self, now_ms: int) -> None:
         """Remove the files of deleted segments whose delay is over. Raises OSError."""
-        while self._deleted and self._deleted[0][0] <= now_ms:
-            self._disk.unlink(self._deleted[0][1])
-            del self._deleted[0]
+        self._deleted.remove_due(now_ms)
 
     def truncate_to(self, offset: int) -> None:
         """Drop the records from `offset` on, and the whole batch that holds it; durable on return.
@@ -581,6 +531,5 @@ class Log:
             self._durable = Mark(offset, segment, position)
         self._epochs.truncate_to(offset)
         self.leader_epoch = self._epochs.latest
-        damaged = merged(self.damaged, OffsetRange(self.start_offset, offset))
-        self.damaged = tuple(damaged)
-        save_damage(self._open_files, self.directory, damaged)
+        self._damage.clip(self.start_offset, offset)
+        self._damage.save()

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from kafkalite.config.views import LogOptions
-from kafkalite.model.errors import KafkaStorageError
 from kafkalite.model.ids import TopicId, TopicPartition
-from kafkalite.storage import checkpoint
+from kafkalite.storage import checkpoint, disk_errors
 from kafkalite.storage.checkpoint import CheckpointError
 from kafkalite.storage.directory_lock import DirectoryLock
 from kafkalite.storage.files import OpenFile
 from kafkalite.storage.log import Log
+from kafkalite.storage.log_home import OffsetsOfLog
 from kafkalite.storage.meta_properties import Identity, read_identity, write_identity
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.partition_metadata import read_topic_id, write_topic_id
@@ -164,7 +164,7 @@ class LogDirectory:
             OSError: the disk is full or failed.
         """
         if self.failed is not None:
-            raise self._failure(self.failed)
+            raise disk_errors.final(self.failed, self.path)
         self._begin_use()
         if topic_partition in self.unopened:
             self.discard(topic_partition)
@@ -251,13 +251,12 @@ class LogDirectory:
             self._write(checkpoint.START_OFFSETS, self._start_offsets())
             self._write(checkpoint.HIGH_WATERMARKS, dict(self._high_watermarks))
 
-    def start_offset_moved(self, log: Log) -> None:
-        """Make a log's new start offset durable. Raises OSError."""
-        _ = log
+    def start_offset_moved(self) -> None:
+        """Make the new start offset of a log durable. Raises OSError."""
         with self._mutex:
             self._write(checkpoint.START_OFFSETS, self._start_offsets())
 
-    def lower_checkpoints(self, log: Log, offset: int) -> None:
+    def lower_checkpoints(self, log: OffsetsOfLog, offset: int) -> None:
         """See that no durable checkpoint names an offset above `offset`. Raises OSError."""
         key = log.topic_partition
         with self._mutex:
@@ -303,10 +302,4 @@ class LogDirectory:
             self.failed = error
             _log.error("Log directory %s failed: %s", self.path, error)
             for log in list(self.logs.values()):
-                log.fail(self._failure(error))
-
-    def _failure(self, error: OSError) -> KafkaStorageError:
-        return KafkaStorageError(
-            f"Log directory {self.path} failed: {error.strerror or error}. Its logs take no "
-            "records until the disk is sound and the broker is started again."
-        )
+                log.fail(disk_errors.final(error, self.path))

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kafkalite.model.offsets import OffsetRange
-from kafkalite.storage import checkpoint
 from kafkalite.storage.checkpoint import CheckpointError
+from kafkalite.storage.damage import DamagedRanges
 from kafkalite.storage.files import OpenFile
 from kafkalite.storage.leader_epochs import LeaderEpochs
 from kafkalite.storage.open_files import OpenFiles
@@ -49,7 +49,6 @@ class Recovered:
     """A log as it was found and made sound; there is at least one segment."""
 
     segments: list[Segment] = field(default_factory=list)
-    damaged: list[OffsetRange] = field(default_factory=list)
     start_offset: int = 0
     end_offset: int = 0
 
@@ -63,6 +62,7 @@ class Recovery:
         open_files: OpenFiles,
         index_interval_bytes: int,
         epochs: LeaderEpochs,
+        damage: DamagedRanges,
         known: KnownOffsets,
         *,
         is_clean: bool,
@@ -72,6 +72,7 @@ class Recovery:
         self._disk = open_files.disk
         self._interval = index_interval_bytes
         self._epochs = epochs
+        self._damage = damage
         self._known = known
         self._is_clean = is_clean
         self._found = Recovered()
@@ -82,7 +83,7 @@ class Recovery:
         sizes = self._list_segments()
         bases = sorted(sizes)
         scan_from = self._load_epochs(bases)
-        self._load_damage()
+        self._damage.load()
         found = self._found
         expected = bases[0] if bases else self._known.start
         for index, base_offset in enumerate(bases):
@@ -133,14 +134,6 @@ class Recovery:
             return bases[0]
         return self._known.recovery_point
 
-    def _load_damage(self) -> None:
-        try:
-            pairs = checkpoint.read_pairs(self._disk, self._directory / checkpoint.DAMAGED_RANGES)
-        except CheckpointError as error:
-            _log.warning("%s; known damage is forgotten until it is met again", error)
-            return
-        self._found.damaged = [OffsetRange(*pair) for pair in pairs]
-
     def _segment(self, base_offset: int, size: int) -> Segment:
         return Segment(self._directory, base_offset, self._open_files, self._interval, size=size)
 
@@ -187,7 +180,7 @@ class Recovery:
 
     def _bridge(self, offset: int, next_base: int) -> bool:
         """Account for the offsets missing before a segment; False when they were never durable."""
-        if any(known.start <= offset and next_base <= known.end for known in self._found.damaged):
+        if self._damage.covers(offset, next_base):
             return True
         if offset >= self._known.bound:
             return False
@@ -197,7 +190,7 @@ class Recovery:
 
     def _mark(self, start: int, end: int) -> None:
         _log.error("%s: offsets %d to %d are damaged", self._directory, start, end - 1)
-        self._found.damaged.append(OffsetRange(start, end))
+        self._damage.add([OffsetRange(start, end)])
 
     def _remove(self, bases: Iterable[int]) -> None:
         for base_offset in bases:
@@ -229,35 +222,10 @@ class Recovery:
             found.segments.append(active)
             self._directory_changed = True
         found.end_offset = end_offset
-        found.damaged = merged(found.damaged, OffsetRange(found.start_offset, end_offset))
+        self._damage.clip(found.start_offset, end_offset)
         self._epochs.truncate_to(end_offset)
         self._epochs.drop_before(found.start_offset)
         if self._directory_changed or not self._is_clean:
             self._disk.sync_directory(self._directory)
         self._epochs.save(end_offset)
-        save_damage(self._open_files, self._directory, found.damaged)
-
-
-def merged(ranges: Iterable[OffsetRange], within: OffsetRange) -> list[OffsetRange]:
-    """The ranges in order, those that touch made one, and only what lies in `within`."""
-    result: list[OffsetRange] = []
-    for start, end in sorted(ranges):
-        start, end = max(start, within.start), min(end, within.end)  # noqa: PLW2901
-        if start >= end:
-            continue
-        if result and start <= result[-1].end:
-            result[-1] = OffsetRange(result[-1].start, max(end, result[-1].end))
-        else:
-            result.append(OffsetRange(start, end))
-    return result
-
-
-def save_damage(open_files: OpenFiles, directory: Path, damaged: list[OffsetRange]) -> None:
-    """Note the damaged ranges durably, if they are not noted so already. Raises OSError."""
-    path = directory / checkpoint.DAMAGED_RANGES
-    try:
-        noted = checkpoint.read_pairs(open_files.disk, path)
-    except CheckpointError:
-        noted = None
-    if noted != [tuple(each) for each in damaged]:
-        checkpoint.write_pairs(open_files.disk, path, damaged)
+        self._damage.save()

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from kafkalite.config.views import LogOptions
 from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage import index_file, offset_index, time_index
 from kafkalite.storage.files import OpenFile, write_all
@@ -29,6 +30,8 @@ DELETED_SUFFIX: Final = ".deleted"
 SUFFIXES: Final = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX)
 
 NO_TIMESTAMP: Final = -1
+
+_MAX_OFFSET_DELTA: Final = 2**31 - 1
 
 _OPEN_FLAGS: Final = os.O_RDWR | os.O_APPEND
 _KEPT_ENTRIES: Final = 1024
@@ -193,8 +196,19 @@ class Segment:
             times.append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
         self._indexed_size = self.size
 
-    def indexes_are_full(self, limit_bytes: int) -> bool:
-        """Whether another entry might pass the bound on an index file."""
+    def is_full(self, size: int, next_offset: int, max_timestamp: int, options: LogOptions) -> bool:
+        """Whether batches of `size` bytes, up to such an offset and time, belong in a new one."""
+        if self.size + size > options.segment_bytes:
+            return True
+        if not self.size:
+            return False
+        return (
+            max_timestamp - self.first_timestamp > options.segment_ms
+            or next_offset - self.base_offset > _MAX_OFFSET_DELTA
+            or self._indexes_are_full(options.segment_index_bytes)
+        )
+
+    def _indexes_are_full(self, limit_bytes: int) -> bool:
         if self._indexes is None:
             return False
         offsets, times = self._indexes

@@ -9,7 +9,6 @@ from kafkalite.model.ids import TopicPartition
 from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
-from kafkalite.storage.recovery import merged
 from kafkalite.wire.batch import checksum
 from tests.support.faulty_disk import PAGE, FaultyDisk
 from tests.support.logs import (
@@ -300,8 +299,3 @@ def test_other_logs_checkpoints_stay_when_one_is_removed() -> None:
     directories.remove_log(log)
     content = disk.content(LOGS / "recovery-point-offset-checkpoint")
     assert content == b"0\n1\nu 1 4\n"
-
-
-def test_ranges_that_touch_are_merged_and_clipped() -> None:
-    ranges = [OffsetRange(5, 7), OffsetRange(1, 3), OffsetRange(7, 8), OffsetRange(20, 30)]
-    assert merged(ranges, OffsetRange(2, 25)) == [(2, 3), (5, 8), (20, 25)]

@@ -4,6 +4,8 @@ Topics are the real thing (TopicAdmin, controller and view, on the store in memo
 a few numbers. `control_plane` gives a client that talks to the application in this process.
 """
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -82,7 +84,12 @@ class FakePartitions:
 
     def __init__(self) -> None:
         self.held: dict[TopicPartition, FakePartition] = {}
-        self.is_settled = True
+        self.settled = asyncio.Event()
+        self.settled.set()
+
+    async def wait_until_settled(self, timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.settled.wait(), timeout_s)
 
     def add(
         self,

@@ -162,7 +162,7 @@ def test_partition_without_state_has_no_leader() -> None:
 
 def test_topic_is_answered_when_its_logs_are_made() -> None:
     broker = FakeBroker()
-    broker.partitions.is_settled = False
+    broker.partitions.settled.clear()
 
     async def scenario(client: httpx.AsyncClient) -> None:
         creation = asyncio.create_task(client.post("/v1/topics", json={"name": "t"}))
@@ -170,7 +170,7 @@ def test_topic_is_answered_when_its_logs_are_made() -> None:
         for _ in range(50):
             await asyncio.sleep(0)
         assert not creation.done()
-        broker.partitions.is_settled = True
+        broker.partitions.settled.set()
         assert (await creation).status_code == 201
 
     run(scenario, broker)
@@ -178,7 +178,7 @@ def test_topic_is_answered_when_its_logs_are_made() -> None:
 
 def test_topic_is_answered_all_the_same_when_its_logs_take_long() -> None:
     broker = FakeBroker()
-    broker.partitions.is_settled = False
+    broker.partitions.settled.clear()
 
     async def scenario(client: httpx.AsyncClient) -> None:
         created = await client.post("/v1/topics", json={"name": "t", "timeout_ms": 20})

@@ -12,8 +12,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from kafkalite.api.asgi import AsgiApp
 
 _BACKLOG: Final = 4096
-_GRACE_S: Final = 10
-"""How long requests that are in work may take when the server stops."""
+_REQUEST_GRACE_S: Final = 2.0
+"""How long clients may take to finish sending a request when the server stops."""
+_GRACE_S: Final = 10.0
+"""How long requests that are in work may take, and answers to be read, when the server stops."""
+_CANCEL_S: Final = 12
+"""After so long uvicorn cancels what is left, which it reports as a failure."""
 _POLL_S: Final = 0.01
 
 
@@ -47,7 +51,7 @@ class HttpServer:
     """Serves an ASGI application on a bound socket.
 
     Owned by the composition root; `start()` returns when connections are accepted, `stop()` when
-    requests in work are answered, or have had ten seconds.
+    requests in work are answered, or have had their time.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class HttpServer:
                 date_header=False,
                 backlog=_BACKLOG,
                 timeout_keep_alive=max(max_idle_ms // 1000, 1),
-                timeout_graceful_shutdown=_GRACE_S,
+                timeout_graceful_shutdown=_CANCEL_S,
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -89,8 +93,30 @@ class HttpServer:
     async def stop(self) -> None:
         if self._task is not None:
             self._uvicorn.should_exit = True
+            loop = asyncio.get_running_loop()
+            timers = (
+                loop.call_later(_REQUEST_GRACE_S, self._abort, _is_receiving),
+                loop.call_later(_GRACE_S, self._abort, _is_open),
+            )
             await self._task
+            for timer in timers:
+                timer.cancel()
             self._task = None
+
+    def _abort(self, is_meant: Callable[[HttpToolsProtocol], bool]) -> None:
+        for connection in list(self._uvicorn.server_state.connections):
+            if isinstance(connection, HttpToolsProtocol) and is_meant(connection):
+                connection.transport.abort()
+
+
+def _is_receiving(connection: HttpToolsProtocol) -> bool:
+    """Whether a request is not whole yet."""
+    cycle = connection.cycle
+    return cycle is not None and cycle.more_body and not cycle.response_complete
+
+
+def _is_open(_connection: HttpToolsProtocol) -> bool:
+    return True
 
 
 def bind(host: str, port: int) -> socket.socket:

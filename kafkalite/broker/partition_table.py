@@ -210,8 +210,8 @@ class PartitionTable:
 
     async def stop(self) -> None:
         """Follow no longer and lead no more; logs stay open."""
-        self._view.unsubscribe(self._on_change)
-        if self._task is not None:
+        if self._task is not None:  # a start that failed never got here
+            self._view.unsubscribe(self._on_change)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None

@@ -41,6 +41,7 @@ class BrokerProcess:
         broker_id: int = 0,
         settings: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
+        max_open_files: int | None = None,
     ) -> None:
         """Describe a broker that keeps all it writes below `directory`.
 
@@ -50,6 +51,7 @@ class BrokerProcess:
             broker_id: its id in the cluster.
             settings: further lines of server.properties; they win.
             environ: variables beside those of this process.
+            max_open_files: the limit on its descriptors, which it cannot raise.
         """
         self.directory = directory
         self.port = free_port()
@@ -61,7 +63,14 @@ class BrokerProcess:
             **(settings or {}),
         }
         self._environ = {**os.environ, **(environ or {})}
+        self._max_open_files = max_open_files
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """What runs it in the foreground."""
+        start = [sys.executable, "-m", "kafkalite.cli.main", "server", "start"]
+        return [*start, str(self.config_file)]
 
     @property
     def url(self) -> str:
@@ -89,7 +98,7 @@ class BrokerProcess:
     @property
     def output(self) -> str:
         """What the broker wrote to its standard output and error so far."""
-        return self._output_file.read_text()
+        return self._output_file.read_text() if self._output_file.exists() else ""
 
     @property
     def _output_file(self) -> Path:
@@ -101,9 +110,13 @@ class BrokerProcess:
             raise RuntimeError("already running")
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text("".join(f"{k}={v}\n" for k, v in self._settings.items()))
+        command = self.command
+        if self._max_open_files is not None:
+            limit = f'ulimit -n {self._max_open_files} && exec "$@"'
+            command = ["/bin/sh", "-c", limit, "sh", *command]
         with self._output_file.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "kafkalite.cli.main", "server", "start", self.config_file],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -139,6 +152,10 @@ class BrokerProcess:
     def kill(self) -> None:
         """End it with SIGKILL, as a crash does."""
         self._end(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM), without waiting for it."""
+        os.kill(self.pid, signal.SIGTERM)
 
     def wait(self) -> int:
         """Wait until it ends by itself; gives its exit code."""

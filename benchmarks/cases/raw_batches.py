@@ -17,7 +17,7 @@ from tests.support.broker import BrokerProcess
 
 _NAME: Final = "raw-batches"
 _RECORDS: Final = 5_000
-_CONNECTIONS: Final = 4
+_CONNECTIONS: Final = 8
 _ACKS: Final = {"acks=1": ACKS_LEADER, "acks=all": ACKS_ALL}
 _INTAKE_GOAL: Final = Goal(2e6, at_least=True)
 _COMMIT_GOAL: Final = Goal(0.80, at_least=True)

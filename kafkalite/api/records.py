@@ -18,7 +18,11 @@ from kafkalite.broker.fetch import FetchPath, PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
-from kafkalite.model.errors import InvalidRequestError, InvalidRequiredAcksError
+from kafkalite.model.errors import (
+    CorruptMessageError,
+    InvalidRequestError,
+    InvalidRequiredAcksError,
+)
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media, media_of_body, negotiate
 from kafkalite.wire.messages import ACKS_ALL, ACKS_LEADER, ACKS_NONE, FetchPartition, FetchRequest
@@ -123,17 +127,22 @@ class RecordsEndpoint:
     async def _page(self, read: PartitionRead, offset: int) -> RecordsPage:
         if read.error is not None:
             raise read.error
-        bound = self._partitions.get(read.topic, read.partition).settings.max_decompressed_bytes
+        partition = self._partitions.get(read.topic, read.partition)
+        bound = partition.settings.max_decompressed_bytes
         records: list[Record] = []
         next_offset = offset
         for piece in read.pieces:
             batches = await self._fetch_path.read_piece(piece)
-            # A batch may begin before the offset that was asked for.
-            records += [
-                record
-                for record in decode_batches(batches, max_bytes=bound)
-                if record.offset >= offset
-            ]
+            try:
+                for record in decode_batches(batches, max_bytes=bound):
+                    next_offset = record.offset + 1
+                    # A batch may begin before the offset that was asked for.
+                    if record.offset >= offset:
+                        records.append(record)
+            except CorruptMessageError as error:
+                if not records:
+                    partition.inspect(max(next_offset, offset), error)
+                break  # what precedes the damage is good; the next read is told
             next_offset = piece.next_offset
         return RecordsPage(
             read.topic,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from kafkalite.broker.waiters import AckWaiters, ReadWaiters
 from kafkalite.config.topic_config import TopicSettings
@@ -10,6 +10,7 @@ from kafkalite.config.views import FlushPolicy
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import PartitionState
 from kafkalite.model.errors import (
+    CorruptMessageError,
     FencedLeaderEpochError,
     InvalidTimestampError,
     KafkaStorageError,
@@ -285,6 +286,16 @@ class Partition:
         if offset >= self._high_watermark:
             return None
         return self.log.read(offset, max_bytes, self._high_watermark)
+
+    def inspect(self, offset: int, error: CorruptMessageError) -> NoReturn:
+        """Find out what is wrong about a batch at `offset` that did not make sense.
+
+        Raises:
+            CorruptMessageError: naming the damaged offsets, where there are any, else `error`.
+        """
+        self.log.inspect(offset)
+        self.log.read(offset, 0, self._high_watermark)
+        raise error
 
     def delete_records(self, before: int) -> int:
         """Move the log start offset to `before` (-1: the high watermark); gives the new one."""

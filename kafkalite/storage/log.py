@@ -431,6 +431,19 @@ class Log:
             raise self._unreadable(error) from error
         return self.damaged
 
+    def inspect(self, offset: int) -> None:
+        """Check the batches around `offset`, one of which a reader could not make sense of.
+
+        What is damaged is refused from now on.
+
+        Raises:
+            KafkaStorageError: the disk failed.
+        """
+        try:
+            self._inspect(self._segments.holding(offset))
+        except OSError as error:
+            raise self._unreadable(error) from error
+
     def _inspect(self, segment: Segment) -> None:
         self._damage.add(segment.inspect())
         self._damage.clip(self.start_offset, self.end_offset)

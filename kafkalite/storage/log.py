@@ -50,8 +50,8 @@ class Log:
     __slots__ = (
         "_appended_bytes", "_damage", "_deleted", "_disk", "_durable", "_epochs", "_failure",
         "_flushed_bytes", "_generation", "_home", "_open_files", "_options", "_reader", "_rolls",
-        "_segments", "_synced_rolls", "directory", "durable_end_offset", "end_offset", "leader_epoch",
-        "start_offset", "topic_id", "topic_partition",
+        "_segments", "_synced_rolls", "directory", "durable_end_offset", "end_offset",
+        "leader_epoch", "start_offset", "topic_id", "topic_partition",
     )  # fmt: skip
 
     def __init__(
@@ -283,9 +283,7 @@ class Log:
         closed = self._segments.active
         if not closed.size:
             return closed
-        segment = Segment(
-            self.directory, self.end_offset, self._open_files, self._options.index_interval_bytes
-        )
+        segment = self._new_segment(self.end_offset)
         try:
             segment.create()
         except OSError as error:
@@ -526,7 +524,7 @@ class Log:
         try:
             segment = self._segments.holding(offset)
             position, offset = segment.boundary_at(offset)
-            self._home.lower_checkpoints(self, offset)
+            self._home.lower_checkpoints(self, max(offset, self.start_offset))
             self._truncate(segment, position, offset)
         except OSError as error:
             raise self._failed(error, is_final=True) from error
@@ -534,15 +532,32 @@ class Log:
     def _truncate(self, segment: Segment, position: int, offset: int) -> None:
         self._generation += 1
         self._reader.forget()
+        if offset < self.start_offset:
+            # The batch that holds the start offset goes; nothing is left, and it begins there.
+            segment, position, offset = self._start_anew(), 0, self.start_offset
+        else:
+            for dropped in self._segments.drop_after(segment):
+                dropped.remove()
+            segment.cut(position, offset)
+        self._disk.sync_directory(self.directory)
         self.end_offset = offset
         self.durable_end_offset = min(self.durable_end_offset, offset)
-        for dropped in self._segments.drop_after(segment):
-            dropped.remove()
-        segment.cut(position, offset)
-        self._disk.sync_directory(self.directory)
         if self._durable.offset >= offset:
             self._durable = Mark(offset, segment, position)
         self._epochs.truncate_to(offset)
         self.leader_epoch = self._epochs.latest
         self._damage.clip(self.start_offset, offset)
         self._damage.save()
+
+    def _start_anew(self) -> Segment:
+        segment = self._new_segment(self.start_offset)
+        segment.create()
+        self._segments.add(segment)
+        for dropped in self._segments.drop_first(len(self._segments) - 1):
+            dropped.remove()
+        return segment
+
+    def _new_segment(self, base_offset: int) -> Segment:
+        return Segment(
+            self.directory, base_offset, self._open_files, self._options.index_interval_bytes
+        )

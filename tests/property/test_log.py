@@ -11,7 +11,7 @@ from kafkalite.wire.records import decode_batches, encode_batch_with_header
 from tests.support.faulty_disk import FaultyDisk
 from tests.support.logs import MAX_BYTES, flush, open_log
 
-_OPTIONS = LogOptions(segment_bytes=1500, index_interval_bytes=150, retention_ms=10**15)
+_OPTIONS = LogOptions(segment_bytes=900, index_interval_bytes=150, retention_ms=10**15)
 _FIRST_TIMESTAMP = 1000
 
 
@@ -31,7 +31,7 @@ class LogAgainstList(RuleBasedStateMachine):
     @rule(
         batches=st.lists(
             st.lists(
-                st.tuples(st.integers(_FIRST_TIMESTAMP, 1100), st.binary(max_size=150)),
+                st.tuples(st.integers(_FIRST_TIMESTAMP, 1100), st.binary(max_size=100)),
                 min_size=1,
                 max_size=4,
             ),
@@ -52,6 +52,12 @@ class LogAgainstList(RuleBasedStateMachine):
             self.batch_starts.append(len(self.records))
             self.records += records
 
+    @rule(timestamps=st.lists(st.integers(_FIRST_TIMESTAMP, 1100), min_size=3, max_size=8))
+    def append_many(self, timestamps: list[int]) -> None:
+        """Enough to roll a segment now and then."""
+        for timestamp in timestamps:
+            self.append([[(timestamp, b"x" * (timestamp % 97))]])
+
     @rule()
     def flush(self) -> None:
         flush(self.log)
@@ -68,8 +74,10 @@ class LogAgainstList(RuleBasedStateMachine):
         self.log.truncate_to(offset)
         if offset < len(self.records):
             offset = max([start for start in self.batch_starts if start <= offset], default=offset)
-        del self.records[offset:]
         self.batch_starts = [start for start in self.batch_starts if start < offset]
+        # Where the start offset is inside of the batch that goes, nothing is left.
+        offset = max(offset, self.start)
+        del self.records[offset:]
         self.durable = min(self.durable, offset)
         assert self.log.end_offset == offset
 
@@ -81,7 +89,7 @@ class LogAgainstList(RuleBasedStateMachine):
 
     @rule(keeps_bytes=st.integers(0, 3000))
     def retain(self, keeps_bytes: int) -> None:
-        self.log.reconfigure(LogOptions(segment_bytes=1500, retention_bytes=keeps_bytes))
+        self.log.reconfigure(LogOptions(segment_bytes=900, retention_bytes=keeps_bytes))
         self.log.apply_retention(_FIRST_TIMESTAMP, self.durable)
         self.log.reconfigure(_OPTIONS)
         assert self.start <= self.log.start_offset <= max(self.durable, self.start)
@@ -149,7 +157,7 @@ class LogAgainstList(RuleBasedStateMachine):
 TestLogAgainstList = pytest.mark.slow(LogAgainstList.TestCase)
 TestLogAgainstList.settings = settings(
     max_examples=150,
-    stateful_step_count=40,
+    stateful_step_count=30,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

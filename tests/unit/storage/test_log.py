@@ -362,6 +362,15 @@ def test_truncating_leaves_what_is_below_and_appends_go_on(offset: int) -> None:
     assert values(open_log(disk.after_crash(0))[1])[:offset] == kept[:offset]
 
 
+def test_where_a_read_ended_is_forgotten_when_the_log_is_truncated() -> None:
+    _, log = open_log(FaultyDisk(), LogOptions())
+    fill(log, 10, size=100)
+    assert log.read(0, 1000, 5).next_offset == 5
+    log.truncate_to(2)
+    expected = fill(log, 8, size=10)
+    assert values(log, 5) == expected[3:]
+
+
 def test_truncating_inside_a_batch_drops_the_batch() -> None:
     _, log = open_log(FaultyDisk())
     append(log, b"a", b"b")

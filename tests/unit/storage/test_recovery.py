@@ -9,7 +9,7 @@ from kafkalite.model.ids import TopicPartition
 from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
-from kafkalite.wire.batch import checksum
+from kafkalite.wire.batch import STAMP_SIZE, checksum, stamp
 from tests.support.faulty_disk import PAGE, FaultyDisk
 from tests.support.logs import (
     LOG_PATH,
@@ -17,6 +17,7 @@ from tests.support.logs import (
     MAX_BYTES,
     PARTITION,
     append,
+    batch,
     fill,
     flush,
     log_file,
@@ -124,6 +125,7 @@ def test_below_what_was_durable_nothing_is_dropped(bound: str, hole: bool) -> No
     _, log = open_log(disk.after_kill())
     # Of what is below the recovery point, only the last segment is looked at without being asked.
     (damage,) = log.damaged
+    assert damage == ((PAGE // _SIZE, 2 * PAGE // _SIZE + 1) if hole else (3, 4))
     assert values(log, damage.end) == kept[damage.end :]
     assert log.read(0, 1, log.end_offset).next_offset == 1
     with pytest.raises(CorruptMessageError):
@@ -150,6 +152,23 @@ def test_a_header_broken_anywhere_costs_one_batch(field: int) -> None:
     assert log.damaged == (OffsetRange(3, 4),)
     assert values(log, 4) == kept[4:]
     assert log.read(2, MAX_BYTES, 10).next_offset == 3
+
+
+def test_a_batch_inside_of_a_record_is_not_taken_for_one_of_the_log() -> None:
+    """Someone may keep copies of segments in records; a broken header must not bring them up."""
+    disk = FaultyDisk()
+    _, log = open_log(disk)
+    kept = fill(log, 3, size=10)
+    inner, header = batch(b"inner")
+    stamped = stamp(8, header.batch_length, 0) + inner[STAMP_SIZE:]
+    append(log, stamped + b"and more")
+    kept += [b"", *fill(log, 3, size=10)]
+    flush(log)
+    position = log.read(3, 1, 4)._position
+    disk.flip_bit(log_file(0), position + 9, 4)
+    _, log = open_log(disk.after_kill())
+    assert log.damaged == (OffsetRange(3, 4),)
+    assert values(log, 4) == kept[4:]
 
 
 def test_an_epoch_altered_upwards_costs_one_batch() -> None:

@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kafkalite.api.asgi import AsgiApp
+from kafkalite.api.corked_transport import CorkedTransport, Outbox
 
 _BACKLOG: Final = 4096
 _REQUEST_GRACE_S: Final = 2.0
@@ -30,11 +31,13 @@ class _Uvicorn(uvicorn.Server):
 
 
 def _counted(count: Callable[[int], None], max_connections: int) -> type[HttpToolsProtocol]:
-    """uvicorn's connection, which says how many there are and closes one that is too many."""
+    """uvicorn's connection, corked, which says how many there are and closes one too many."""
+    outbox = Outbox()
 
     class CountedProtocol(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(cast("asyncio.Transport", transport))
+            corked = CorkedTransport(cast("asyncio.Transport", transport), outbox)
+            super().connection_made(corked)
             if len(self.connections) > max_connections:
                 self.connections.discard(self)
                 self.transport.abort()

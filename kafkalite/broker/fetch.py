@@ -14,7 +14,7 @@ from kafkalite.model.errors import KafkaStorageError, LogError
 from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.messages import NO_OFFSET, FetchPartition, FetchRequest
 
-PIECE_BYTES: Final = 1 << 20
+PIECE_BYTES: Final = 256 << 10
 """Read and sent at once, so that a large fetch neither fills memory nor stalls the loop."""
 _COLD_READ_THREADS: Final = 4
 

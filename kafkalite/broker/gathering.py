@@ -42,6 +42,8 @@ class Gathering:
         self._clock = clock
         self._probe = probe
         self._batches: dict[tuple[Partition, bool, int], _Batch] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept, because asking for it is a system call each time (Python 3.11's getpid)."""
 
     @staticmethod
     def takes(record: Record, partition: Partition) -> bool:
@@ -60,7 +62,9 @@ class Gathering:
     ) -> _Future:
         """Append a record that `takes` is true of; the future gives its place, and never fails."""
         key = (partition, acks_all, timeout_ms)
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = _Batch()

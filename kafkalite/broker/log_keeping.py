@@ -48,6 +48,8 @@ class LogKeeping:
         self._probe = probe
         self._policy = settings.log_flush_policy
         self._flushers: dict[Path, Flusher] = {}
+        self._flusher_by_partition: dict[Partition, Flusher] = {}
+        """Looked up at each append, where building the directory's path would be felt."""
         self._unflushed: dict[Partition, int] = {}
         """Under `interval`: partitions with records that wait for a flush, and since when."""
 
@@ -110,7 +112,10 @@ class LogKeeping:
     def appended(self, partition: Partition) -> None:
         """Records were appended: flush them when the policy says."""
         if self._policy is FlushPolicy.COMMIT:
-            self._flusher_of(partition.log).request(partition)
+            flusher = self._flusher_by_partition.get(partition)
+            if flusher is None:
+                flusher = self._flusher_by_partition[partition] = self._flusher_of(partition.log)
+            flusher.request(partition)
         elif self._policy is FlushPolicy.INTERVAL:
             options = partition.settings.log_options
             if partition.log.records_since_flush >= options.flush_messages:
@@ -128,6 +133,7 @@ class LogKeeping:
 
     async def retire(self, partition: Partition) -> None:
         """Return once nobody flushes a partition any more: its files are about to go."""
+        self._flusher_by_partition.pop(partition, None)
         self._unflushed.pop(partition, None)
         flusher = self._flushers.get(partition.log.directory.parent)
         if flusher is not None:

@@ -21,10 +21,15 @@ class AckWaiters:
     Owned by the partition. Appends arrive in offset order, so the queue is sorted by construction.
     """
 
-    __slots__ = ("_queue",)
+    __slots__ = ("_alarm", "_loop", "_queue")
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._queue: deque[tuple[int, float, asyncio.Future[None]]] = deque()
+        """End offset, deadline in the loop's seconds, and who waits."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept, because asking for it is a system call each time (Python 3.11's getpid)."""
+        self._alarm: asyncio.TimerHandle | None = None
+        """Goes off at the first deadline: one timer for all, because nearly none is ever needed."""
 
     def check_room(self) -> None:
         """Raise, before anything is appended, when too many wait already."""
@@ -39,36 +44,57 @@ class AckWaiters:
         It fails with RequestTimedOutError after `timeout_ms`: the records are in the log then, but
         not known to be safe.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(timeout_ms / 1000, _expire, future)
-        future.add_done_callback(lambda _: timer.cancel())
-        self._queue.append((end_offset, future))
+        deadline = loop.time() + timeout_ms / 1000
+        self._queue.append((end_offset, deadline, future))
+        if self._alarm is None or deadline < self._alarm.when():
+            self._set_alarm(deadline)
         return future
 
     def release(self, high_watermark: int) -> None:
         """Let go everyone whose records the high watermark has passed."""
         queue = self._queue
         while queue and queue[0][0] <= high_watermark:
-            future = queue.popleft()[1]
+            future = queue.popleft()[2]
             if not future.done():
                 future.set_result(None)
 
     def fail(self, error: LogError) -> None:
         """Tell everyone that the answer will not come."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         while self._queue:
-            future = self._queue.popleft()[1]
+            future = self._queue.popleft()[2]
             if not future.done():
                 future.set_exception(error)
 
+    def _set_alarm(self, deadline: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._alarm = None
+        waiting = [(deadline, future) for _, deadline, future in self._queue if not future.done()]
+        for deadline, future in waiting:
+            if deadline <= now:
+                _expire(future)
+        left = [deadline for deadline, _ in waiting if deadline > now]
+        if left:
+            self._set_alarm(min(left))
+
 
 def _expire(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_exception(
-            RequestTimedOutError(
-                "The records are in the log but were not confirmed in time; they may yet be"
-            )
+    future.set_exception(
+        RequestTimedOutError(
+            "The records are in the log but were not confirmed in time; they may yet be"
         )
+    )
 
 
 class ReadWaiters:

@@ -30,6 +30,7 @@ from kafkalite.wire.batch import (
     check_intact,
     header_at,
     seal,
+    seal_one,
     unsealed,
 )
 from kafkalite.wire.compression import compress, decompress
@@ -91,7 +92,7 @@ def encode_one(
 ) -> tuple[bytes, BatchHeader]:
     """A batch of one record, not compressed, and its header; `timestamp` is 0 or later."""
     payload = _encode(((0, key, value, headers or None),))
-    return seal(unsealed(1, timestamp, timestamp), payload)
+    return seal_one(timestamp, payload)
 
 
 def decode_batch(

@@ -1,0 +1,126 @@
+"""Answers that leave in one write are what any ASGI server would have sent."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import uvloop
+
+from kafkalite.api.exchange import Exchange, Receive, Scope, Send
+from kafkalite.api.http_server import HttpServer, bind
+
+_MEDIA = b"text/plain"
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nx-extra: 1\r\n"
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the path; /slow after the others had their turn, /parts in two messages."""
+    exchange = Exchange(scope, receive, send)
+    await exchange.read_body(1000)
+    path = scope["path"].encode()
+    if path == b"/slow":
+        await asyncio.sleep(0.01)
+    if path == b"/parts":
+        await exchange.start(200, ((b"content-length", b"6"),))
+        await exchange.send_part(b"/pa", more=True)
+        await exchange.send_part(b"rts", more=False)
+    else:
+        await exchange.respond(200, _MEDIA, path, ((b"x-extra", b"1"),))
+
+
+@contextlib.asynccontextmanager
+async def _server() -> AsyncIterator[tuple[HttpServer, int]]:
+    server = HttpServer(_echo, max_connections=10, max_idle_ms=60_000)
+    listener = bind("127.0.0.1", 0)
+    await server.start(listener)
+    try:
+        yield server, listener.getsockname()[1]
+    finally:
+        await server.stop()
+
+
+def _get(path: str, *headers: str, version: str = "1.1") -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/{version}", "host: x", *headers, "", ""]).encode()
+
+
+async def _answers(port: int, requests: bytes) -> bytes:
+    """All that comes until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(requests)
+    answers = await reader.read()
+    writer.close()
+    return answers
+
+
+def test_pipelined_requests_are_answered_in_their_order() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            paths = ["/slow", "/a", "/parts", "/slow", "/b"]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"".join(map(_get, paths)))
+            for path in paths:
+                await reader.readuntil(b"\r\n\r\n")
+                assert await reader.readexactly(len(path)) == path.encode()
+            writer.write(_get("/last", "connection: close"))
+            assert (await reader.read()).endswith(b"\r\n\r\n/last")
+            writer.close()
+
+    uvloop.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("request_", "is_kept"),
+    [
+        (_get("/a"), True),
+        (_get("/a", "connection: close"), False),
+        (_get("/a", version="1.0"), False),
+    ],
+)
+def test_connection_is_kept_or_closed_as_the_request_says(request_: bytes, is_kept: bool) -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            answers = await _answers(port, request_ + (_get("/b", "connection: close") * is_kept))
+            assert answers.startswith(_HEAD)
+            assert answers.count(b"connection: close\r\n") == 1
+            assert (b"/b" in answers) is is_kept
+
+    uvloop.run(scenario())
+
+
+def test_many_connections_get_their_own_answers() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            requests = [_get(f"/{n}") * 3 + _get("/", "connection: close") for n in range(8)]
+            answers = await asyncio.gather(*(_answers(port, request) for request in requests))
+            for number, answer in enumerate(answers):
+                assert answer.count(b"\r\n\r\n/%dHTTP" % number) == 3
+
+    uvloop.run(scenario())
+
+
+def test_request_in_work_is_answered_when_the_server_stops() -> None:
+    async def scenario() -> None:
+        async with _server() as (server, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(_get("/parts") + _get("/slow"))
+            first = await reader.readuntil(b"/parts")
+            await server.stop()
+            assert (first + await reader.read()).endswith(b"\r\n\r\n/slow")
+            writer.close()
+
+    uvloop.run(scenario())
+
+
+def test_client_that_went_away_harms_nobody() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            for _ in range(3):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(_get("/slow") + _get("/a"))
+                await writer.drain()
+                writer.transport.abort()
+            assert b"/b" in await _answers(port, _get("/b", "connection: close"))
+
+    uvloop.run(scenario())

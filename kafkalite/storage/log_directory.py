@@ -108,7 +108,10 @@ class LogDirectory:
             self.identity = identity
 
     def close(self) -> None:
-        """Close the logs and let go of the directory; marked clean if all is durable."""
+        """Close the logs and let go of the directory, marked clean if all is durable.
+
+        May be called again.
+        """
         logs = list(self.logs.values())
         is_clean = (
             self._in_use
@@ -129,6 +132,7 @@ class LogDirectory:
         except OSError as error:
             _log.error("%s could not be marked as cleanly closed: %s", self.path, error)
         self.logs.clear()
+        self._in_use = False
         self._lock.release()
 
     # -- logs -----------------------------------------------------------------------------------

@@ -97,22 +97,23 @@ class PartitionTable:
     async def find(self, topic: str, number: int) -> Partition:
         """As `get`, but a topic that does not exist is created where the settings allow it."""
         partition = self._partitions.get((topic, number))
-        if partition is not None:
+        if partition is not None and partition.leader_epoch >= 0:
             return partition
         if topic not in self._view.topics:
             await self._creator.ensure(topic)
         return await self.get_opened(topic, number)
 
     async def get_opened(self, topic: str, number: int) -> Partition:
-        """As `get`, but waits a while for a log that is being made: the topic may be brand-new."""
+        """As `get`, but waits a while for the leader, and the log, of a topic that is brand-new."""
         topic_partition = TopicPartition(topic, number)
         known = self._view.topics.get(topic)
-        if (
-            topic_partition not in self._partitions
-            and known is not None
-            and self._belongs(topic_partition, known)
-        ):
-            await self.wait_until_settled(_OPENING_S)
+        if known is not None and self._belongs(topic_partition, known):
+            if topic_partition not in self._view.states:
+                await self._view.wait_until(
+                    lambda: topic_partition in self._view.states, _OPENING_S
+                )
+            if topic_partition not in self._partitions:
+                await self.wait_until_settled(_OPENING_S)
         return self.get(topic, number)
 
     async def partition_count(self, topic: str) -> int:

@@ -5,8 +5,10 @@ wait for came, their deadline passed, or the partition went away.
 """
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 from kafkalite.model.errors import LogError, RequestTimedOutError, ThrottlingQuotaExceededError
@@ -18,7 +20,8 @@ MAX_ACK_WAITERS: Final = 10_000
 class AckWaiters:
     """Producers of one partition, waiting until the high watermark has passed their records.
 
-    Owned by the partition. Appends arrive in offset order, so the queue is sorted by construction.
+    Owned by the partition. The queue is in the order of offsets, which is nearly always the order
+    in which producers come.
     """
 
     __slots__ = ("_alarm", "_loop", "_queue")
@@ -49,7 +52,14 @@ class AckWaiters:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         deadline = loop.time() + timeout_ms / 1000
-        self._queue.append((end_offset, deadline, future))
+        entry = (end_offset, deadline, future)
+        queue = self._queue
+        if queue and queue[-1][0] > end_offset:
+            # Others appended, and came to wait, while this one still had work to do.
+            place = bisect_right(queue, end_offset, key=itemgetter(0))
+            queue.insert(place, entry)
+        else:
+            queue.append(entry)
         if self._alarm is None or deadline < self._alarm.when():
             self._set_alarm(deadline)
         return future

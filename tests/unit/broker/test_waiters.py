@@ -29,6 +29,22 @@ def test_ack_waits_until_high_watermark_has_passed_its_records() -> None:
     asyncio.run(scenario())
 
 
+def test_ack_that_comes_late_is_not_held_up_by_those_behind_it() -> None:
+    async def scenario() -> None:
+        waiters = AckWaiters()
+        behind = waiters.wait(20, 1000)
+        late = waiters.wait(10, 1000)
+        between = waiters.wait(15, 1000)
+        waiters.release(15)
+        assert late.done()
+        assert between.done()
+        assert not behind.done()
+        waiters.release(20)
+        assert behind.done()
+
+    asyncio.run(scenario())
+
+
 def test_ack_fails_when_its_deadline_passes() -> None:
     async def scenario() -> None:
         with pytest.raises(RequestTimedOutError):

@@ -152,12 +152,17 @@ class LogDirectories:
     ) -> Log:
         """Make an empty log in the directory with the fewest.
 
+        Where the log is on disk already, because it could not be opened before, that one is opened;
+        where it is another topic's, it is discarded.
+
         Raises:
             KafkaStorageError: every directory has failed.
             OSError: the disk is full or failed.
         """
         for directory in self:
             if topic_partition in directory.unopened:
+                if directory.unopened[topic_partition] == topic_id:
+                    return directory.open_log(topic_partition, options)
                 directory.discard(topic_partition)
         emptiest = min(self, key=lambda each: len(each.logs) + len(each.unopened), default=None)
         if emptiest is None:

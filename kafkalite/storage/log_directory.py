@@ -8,6 +8,7 @@
     replication-offset-checkpoint       /
     <topic>-<partition>/                a log: segment.py, partition_metadata.py, checkpoint.py
     <topic>-<partition>.<id>-delete/    a log on its way out
+    <topic>-<partition>.<id>-stray/     a log that does not say which topic it is of; let be
 """
 
 import logging
@@ -33,6 +34,7 @@ from kafkalite.storage.recovery import KnownOffsets
 
 CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 _DELETE_SUFFIX: Final = "-delete"
+_STRAY_SUFFIX: Final = "-stray"
 
 _log = logging.getLogger(__name__)
 
@@ -190,10 +192,27 @@ class LogDirectory:
         self._delete_directory(log.topic_partition)
 
     def discard(self, topic_partition: TopicPartition) -> None:
-        """Delete one of `unopened`, which is another topic's. Raises OSError."""
-        _log.warning("%s/%s is the leftover of another topic and goes", self.path, topic_partition)
+        """Delete one of `unopened`, which is another topic's; set aside what may be anyone's.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        directory = self.path / str(topic_partition)
+        is_known = self.unopened[topic_partition] is not None
+        if is_known or not self._holds_records(directory):
+            _log.warning("%s is the leftover of another topic and goes", directory)
+            self._delete_directory(topic_partition)
+        else:
+            aside = self._rename(topic_partition, _STRAY_SUFFIX)
+            _log.error("%s does not say which topic it is of, and is kept as %s", directory, aside)
         del self.unopened[topic_partition]
-        self._delete_directory(topic_partition)
+
+    def _holds_records(self, directory: Path) -> bool:
+        return any(
+            entry.size
+            for entry in self._disk.list_directory(directory)
+            if entry.name.endswith(".log")
+        )
 
     def _add(self, log: Log) -> None:
         self.unopened.pop(log.topic_partition, None)
@@ -212,13 +231,17 @@ class LogDirectory:
             self._in_use = True
 
     def _delete_directory(self, topic_partition: TopicPartition) -> None:
+        self._delete_files(self._rename(topic_partition, _DELETE_SUFFIX))
+
+    def _rename(self, topic_partition: TopicPartition, suffix: str) -> Path:
+        """Take a log's directory out of the way, durably, and out of the checkpoints."""
         directory = self.path / str(topic_partition)
-        doomed = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}{_DELETE_SUFFIX}")
-        self._disk.rename(directory, doomed)
+        target = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}{suffix}")
+        self._disk.rename(directory, target)
         self._disk.sync_directory(self.path)
         with self._mutex:
             self._forget(topic_partition)
-        self._delete_files(doomed)
+        return target
 
     def _delete_files(self, directory: Path) -> None:
         for entry in self._disk.list_directory(directory):

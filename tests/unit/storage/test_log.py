@@ -302,6 +302,14 @@ def test_a_read_stops_below_the_end_that_is_asked_for() -> None:
         log.read(9, MAX_BYTES, 100)
 
 
+def test_a_read_takes_no_batch_that_passes_the_end() -> None:
+    _, log = open_log(FaultyDisk())
+    append(log, b"a")
+    append(log, b"b", b"c")
+    append(log, b"d")
+    assert log.read(0, MAX_BYTES, 2).next_offset == 1
+
+
 def test_a_read_outlives_its_segment() -> None:
     disk = FaultyDisk()
     _, log = open_log(disk, dataclasses.replace(OPTIONS, file_delete_delay_ms=0))
@@ -428,6 +436,15 @@ def test_retention_rolls_the_active_segment_when_all_of_it_has_expired() -> None
     _, log = open_log(disk)
     assert (log.start_offset, log.end_offset) == (5, 5)
     assert append(log, b"a") == 5
+
+
+def test_a_timestamp_that_was_truncated_keeps_nothing() -> None:
+    _, log = open_log(FaultyDisk(), dataclasses.replace(OPTIONS, retention_ms=100))
+    fill(log, 3)
+    append(log, b"x" * 300, timestamp=10**6)
+    fill(log, 3)
+    log.truncate_to(3)
+    assert log.apply_retention(5000, 3) == 1
 
 
 def test_retention_by_size_keeps_at_least_so_many_bytes() -> None:

@@ -253,3 +253,38 @@ def test_other_things_in_a_log_directory_are_let_be() -> None:
     directories.open()
     assert [str(topic_partition) for _, topic_partition, _ in directories.unopened()] == ["t-0"]
     assert "lost+found" in [entry.name for entry in disk.list_directory(LOGS)]
+
+
+def test_a_log_that_could_not_be_opened_is_opened_later_and_not_made_anew() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk)
+    kept = fill(log, 3)
+    flush(log)
+    disk = disk.after_kill()
+    directories = LogDirectories([LOGS], disk)
+    directories.open()
+    directories.assign(0, "cluster")
+    ((directory, topic_partition, _),) = directories.unopened()
+    disk.fail_next("sync", errno.EIO)
+    with pytest.raises(OSError, match="Input/output"):
+        directory.open_log(topic_partition, LogOptions())
+    log = directories.create_log(topic_partition, TOPIC_ID, LogOptions())
+    assert values(log)[:3] == kept[:3]
+
+
+def test_a_log_that_does_not_say_which_topic_it_is_of_is_set_aside() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk)
+    fill(log, 3)
+    flush(log)
+    disk = disk.after_kill()
+    disk.replace(LOGS / "t-0" / "partition.metadata", b"version: 0\n")
+    directories = LogDirectories([LOGS], disk)
+    directories.open()
+    directories.assign(0, "cluster")
+    ((_, topic_partition, topic_id),) = directories.unopened()
+    assert topic_id is None
+    log = directories.create_log(topic_partition, TOPIC_ID, LogOptions())
+    assert log.end_offset == 0
+    (stray,) = [each.name for each in disk.list_directory(LOGS) if each.name.endswith("-stray")]
+    assert disk.content(LOGS / stray / f"{0:020d}.log")

@@ -1,0 +1,101 @@
+"""Partitions with real logs on disk, a clock that stands still, and flushes at command."""
+
+from pathlib import Path
+
+from kafkalite.broker.partition import Partition
+from kafkalite.config.keys import BrokerSettings
+from kafkalite.config.topic_config import topic_settings
+from kafkalite.config.views import FlushPolicy
+from kafkalite.model.cluster import PartitionState
+from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
+from kafkalite.model.record import Record
+from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.wire.batch import BatchHeader
+from kafkalite.wire.records import decode_batches, encode_batch_with_header
+from tests.support.fake_clock import FakeClock
+
+OWN_ID = BrokerId(0)
+OTHER_ID = BrokerId(1)
+NOW_MS = 1_700_000_000_000
+TOPIC_ID = TopicId("AAAAAAAAAAAAAAAAAAAAAA")
+
+
+def broker_settings(directory: Path, **settings: str) -> BrokerSettings:
+    """A broker's settings; keys with underscores for dots."""
+    given = {"broker_id": "0", "log_dirs": str(directory), "zookeeper_connect": "nowhere:2181"}
+    return BrokerSettings.model_validate({**given, **settings})
+
+
+def led_by(leader: int, *, epoch: int = 0, isr: tuple[int, ...] = (0,)) -> PartitionState:
+    """A state of a partition."""
+    return PartitionState(
+        BrokerId(leader),
+        LeaderEpoch(epoch),
+        tuple(BrokerId(each) for each in isr),
+        ControllerEpoch(1),
+    )
+
+
+def batch_of(*values: bytes, timestamp: int = NOW_MS) -> tuple[bytes, BatchHeader]:
+    """One batch and its header."""
+    records = [Record(value, timestamp=timestamp) for value in values]
+    return encode_batch_with_header(records, now_ms=NOW_MS)
+
+
+class Logs:
+    """Makes partitions of topic `t`, each with a log in `directory`; closed by the test's end."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = FakeClock(NOW_MS)
+        self.settings = broker_settings(directory)
+        self.appended: list[Partition] = []
+        """Partitions that asked for a flush, in order."""
+        self.directories = LogDirectories([directory])
+        self.directories.open()
+        self.directories.assign(OWN_ID, "cluster")
+
+    def partition(
+        self,
+        number: int = 0,
+        *,
+        policy: FlushPolicy = FlushPolicy.COMMIT,
+        config: dict[str, str] | None = None,
+        high_watermark: int = 0,
+    ) -> Partition:
+        """A new one, which nobody leads yet."""
+        settings = topic_settings(self.settings, config or {})
+        log = self.directories.create_log(
+            TopicPartition("t", number), TOPIC_ID, settings.log_options
+        )
+        return Partition(
+            log,
+            settings,
+            policy,
+            OWN_ID,
+            self.clock,
+            initial_high_watermark=high_watermark,
+            on_append=self.appended.append,
+        )
+
+    def led(self, number: int = 0, *, config: dict[str, str] | None = None) -> Partition:
+        """A new one that this broker leads, under the policy `commit`."""
+        partition = self.partition(number, config=config)
+        partition.apply(led_by(OWN_ID))
+        return partition
+
+
+def flush(partition: Partition) -> None:
+    """What the flusher does, at once."""
+    job = partition.log.flush_job()
+    assert job is not None, "nothing to flush"
+    job.run()
+    partition.log.flushed(job, None)
+    partition.on_flushed()
+
+
+def values_of(partition: Partition, offset: int = 0) -> list[bytes | None]:
+    """The values that a reader gets from `offset` on, in one read."""
+    read = partition.read(offset, 1 << 20)
+    if read is None:
+        return []
+    return [record.value for record in decode_batches(read.read(), max_bytes=1 << 20)]

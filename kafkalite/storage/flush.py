@@ -2,12 +2,12 @@
 
 import os
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from kafkalite.storage.files import Disk, OpenFile
 from kafkalite.storage.segment import Segment
+from kafkalite.storage.segments import Segments
 
 
 class Mark(NamedTuple):
@@ -18,6 +18,16 @@ class Mark(NamedTuple):
     position: int
 
 
+class Extent(NamedTuple):
+    """What there was of a log at a moment."""
+
+    mark: Mark
+    """Its end."""
+    appended_bytes: int
+    rolls: int
+    truncations: int
+
+
 class FlushJob:
     """The files to sync so that everything below `mark` is durable.
 
@@ -26,25 +36,13 @@ class FlushJob:
     wait: a file that its segment let go of meanwhile is opened again.
     """
 
-    __slots__ = ("_directory", "_disk", "_files", "appended_bytes", "generation", "mark", "rolls")
+    __slots__ = ("_directory", "_disk", "_files", "covers")
 
     def __init__(
-        self,
-        disk: Disk,
-        segments: Sequence[Segment],
-        directory: Path | None,
-        *,
-        mark: Mark,
-        generation: int,
-        rolls: int,
-        appended_bytes: int,
+        self, disk: Disk, segments: list[Segment], directory: Path | None, covers: "Extent"
     ) -> None:
-        self.mark = mark
+        self.covers = covers
         """What is durable once the job has run."""
-        self.generation = generation
-        """The log's count of truncations when the job was made."""
-        self.rolls = rolls
-        self.appended_bytes = appended_bytes
         self._disk = disk
         self._directory = directory
         """Where files were made since the last flush; their names must last too."""
@@ -65,3 +63,59 @@ class FlushJob:
             self._disk.sync(file.descriptor)
         if self._directory is not None:
             self._disk.sync_directory(self._directory)
+
+
+class FlushProgress:
+    """How much of a log is durable; shares the log's owner and thread."""
+
+    __slots__ = (
+        "_flushed_bytes",
+        "_synced_rolls",
+        "appended_bytes",
+        "durable",
+        "rolls",
+        "truncations",
+    )
+
+    def __init__(self, durable: Mark) -> None:
+        self.durable = durable
+        """Everything below survives a crash of the machine."""
+        self.appended_bytes = 0
+        """Since the log was opened, as are the following."""
+        self.rolls = 0
+        self.truncations = 0
+        self._flushed_bytes = 0
+        self._synced_rolls = 0
+
+    @property
+    def unflushed_bytes(self) -> int:
+        return self.appended_bytes - self._flushed_bytes
+
+    def job(
+        self, disk: Disk, directory: Path, segments: Segments, end_offset: int
+    ) -> FlushJob | None:
+        """What makes all of the log durable, up to `end_offset`, its end; None when it is."""
+        has_new_files = self.rolls > self._synced_rolls
+        if self.durable.offset == end_offset and not has_new_files:
+            return None
+        dirty = []
+        for segment in reversed(segments):
+            if segment.end_offset <= self.durable.offset:
+                break
+            dirty.append(segment)
+        mark = Mark(end_offset, segments.active, segments.active.size)
+        covers = Extent(mark, self.appended_bytes, self.rolls, self.truncations)
+        return FlushJob(disk, dirty, directory if has_new_files else None, covers)
+
+    def done(self, covers: Extent) -> None:
+        """Take in that a job has run. One that a truncation overtook proves nothing of records."""
+        self._synced_rolls = max(self._synced_rolls, covers.rolls)
+        if covers.truncations == self.truncations and covers.mark.offset > self.durable.offset:
+            self.durable = covers.mark
+            self._flushed_bytes = max(self._flushed_bytes, covers.appended_bytes)
+
+    def truncated(self, end: Mark) -> None:
+        """The log was cut to `end`, durably."""
+        self.truncations += 1
+        if self.durable.offset >= end.offset:
+            self.durable = end

@@ -18,13 +18,13 @@ from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage import disk_errors, timestamps
 from kafkalite.storage.damage import DamagedRanges
 from kafkalite.storage.deleted_files import DeletedFiles
-from kafkalite.storage.flush import FlushJob, Mark
+from kafkalite.storage.flush import FlushJob, FlushProgress, Mark
 from kafkalite.storage.leader_epochs import LeaderEpochs
 from kafkalite.storage.log_home import LogHome
 from kafkalite.storage.log_read import LogRead, LogReader
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.recovery import KnownOffsets, Recovery
-from kafkalite.storage.retention import SegmentAge, expired_segments
+from kafkalite.storage.retention import expired_segments
 from kafkalite.storage.scan import BrokenBatchError
 from kafkalite.storage.segment import Segment
 from kafkalite.storage.segments import Segments
@@ -48,9 +48,8 @@ class Log:
     """
 
     __slots__ = (
-        "_appended_bytes", "_damage", "_deleted", "_disk", "_durable", "_epochs", "_failure",
-        "_flushed_bytes", "_generation", "_home", "_open_files", "_options", "_reader", "_rolls",
-        "_segments", "_synced_rolls", "directory", "durable_end_offset", "end_offset",
+        "_damage", "_deleted", "_disk", "_epochs", "_flushing", "_home", "_open_files", "_options",
+        "_reader", "_segments", "directory", "durable_end_offset", "end_offset", "failure",
         "leader_epoch", "start_offset", "topic_id", "topic_partition",
     )  # fmt: skip
 
@@ -82,10 +81,8 @@ class Log:
         self._damage = DamagedRanges(self._disk, directory)
         self._segments = Segments()
         self._reader = LogReader(self._disk, topic_partition, self._segments)
-        self._failure: KafkaStorageError | None = None
-        self._generation = 0
-        self._rolls = self._synced_rolls = 0
-        self._appended_bytes = self._flushed_bytes = 0
+        self.failure: KafkaStorageError | None = None
+        """Why the log refuses appends, if it does."""
         self._deleted = DeletedFiles(self._disk)
 
     # -- life -----------------------------------------------------------------------------------
@@ -111,7 +108,7 @@ class Log:
         active = self._segments.active
         self.start_offset = found.start_offset
         self.end_offset = self.durable_end_offset = found.end_offset
-        self._durable = Mark(found.end_offset, active, active.size)
+        self._flushing = FlushProgress(Mark(found.end_offset, active, active.size))
         self.leader_epoch = self._epochs.latest
 
     def persist(self) -> None:
@@ -130,20 +127,15 @@ class Log:
     def close(self) -> None:
         """Let go of the files; what is not flushed is not durable."""
         for segment in self._segments:
-            if self._failure is None:
+            if self.failure is None:
                 segment.save_indexes()
             segment.close()
         self._reader.forget()
 
     def fail(self, error: KafkaStorageError) -> None:
         """Refuse appends from now on; reads go on."""
-        if self._failure is None:
-            self._failure = error
-
-    @property
-    def failure(self) -> KafkaStorageError | None:
-        """Why the log refuses appends, if it does."""
-        return self._failure
+        if self.failure is None:
+            self.failure = error
 
     @property
     def size_bytes(self) -> int:
@@ -191,8 +183,8 @@ class Log:
             FencedLeaderEpochError: the log has records of a later epoch.
             KafkaStorageError: the disk is full or failed; nothing was appended.
         """
-        if self._failure is not None:
-            raise KafkaStorageError(self._failure.detail)
+        if self.failure is not None:
+            raise KafkaStorageError(self.failure.detail)
         if leader_epoch != self.leader_epoch:
             self._check_epoch(leader_epoch)
         size = len(batches)
@@ -209,36 +201,8 @@ class Log:
             segment.note(offset, next_offset, size_of_batch, header.max_timestamp)
             offset = next_offset
         self.end_offset = offset
-        self._appended_bytes += size
+        self._flushing.appended_bytes += size
         return base_offset
-
-    def append_replica(self, batches: Buffer, headers: Sequence[BatchHeader]) -> None:
-        """Write batches as their leader stamped them; the first continues this log.
-
-        Raises:
-            OffsetOutOfRangeError: it does not.
-            RecordListTooLargeError, KafkaStorageError: as `append`.
-        """
-        if self._failure is not None:
-            raise KafkaStorageError(self._failure.detail)
-        end = self.end_offset
-        if headers[0].base_offset != end:
-            raise OffsetOutOfRangeError(
-                f"{self.topic_partition} ends at {end}, "
-                f"the batch begins at {headers[0].base_offset}"
-            )
-        size = len(batches)
-        segment = self._segments.active
-        last = headers[-1]
-        if segment.is_full(size, last.next_offset, last.max_timestamp, self._options):
-            segment = self._roll(size)
-        self._write(segment, [batches], size)
-        for header in headers:
-            self._epochs.assign(header.leader_epoch, header.base_offset)
-            segment.note(header.base_offset, header.next_offset, header.size, header.max_timestamp)
-        self.leader_epoch = self._epochs.latest
-        self.end_offset = last.next_offset
-        self._appended_bytes += size
 
     def _check_epoch(self, leader_epoch: int) -> None:
         if leader_epoch < self.leader_epoch:
@@ -267,9 +231,9 @@ class Log:
         if not is_final and disk_errors.passes(error):
             return disk_errors.passing(error, self.topic_partition, self.directory.parent)
         self.fail(disk_errors.final(error, self.directory.parent))
-        assert self._failure is not None
+        assert self.failure is not None
         self._home.disk_failed(error)
-        return self._failure
+        return self.failure
 
     # -- rolling --------------------------------------------------------------------------------
 
@@ -290,7 +254,7 @@ class Log:
             raise self._failed(error) from error
         closed.seal()
         self._segments.add(segment)
-        self._rolls += 1
+        self._flushing.rolls += 1
         return segment
 
     def roll_if_due(self, now_ms: int) -> bool:
@@ -309,7 +273,7 @@ class Log:
 
     @property
     def bytes_since_flush(self) -> int:
-        return self._appended_bytes - self._flushed_bytes
+        return self._flushing.unflushed_bytes
 
     @property
     def records_since_flush(self) -> int:
@@ -317,26 +281,9 @@ class Log:
 
     def flush_job(self) -> FlushJob | None:
         """What makes everything appended so far durable; None when it is, or no longer can be."""
-        if self._failure is not None:
+        if self.failure is not None:
             return None
-        has_new_files = self._rolls > self._synced_rolls
-        if self.durable_end_offset == self.end_offset and not has_new_files:
-            return None
-        active = self._segments.active
-        dirty = []
-        for segment in reversed(self._segments):
-            if segment.end_offset <= self.durable_end_offset:
-                break
-            dirty.append(segment)
-        return FlushJob(
-            self._disk,
-            dirty,
-            self.directory if has_new_files else None,
-            mark=Mark(self.end_offset, active, active.size),
-            generation=self._generation,
-            rolls=self._rolls,
-            appended_bytes=self._appended_bytes,
-        )
+        return self._flushing.job(self._disk, self.directory, self._segments, self.end_offset)
 
     def flushed(self, job: FlushJob, error: Exception | None) -> None:
         """Take in the outcome of a job: the durable end advances, or the log fails.
@@ -348,11 +295,8 @@ class Log:
             as_os_error = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))
             self._failed(as_os_error, is_final=True)
             return
-        self._synced_rolls = max(self._synced_rolls, job.rolls)
-        if job.generation == self._generation and job.mark.offset > self.durable_end_offset:
-            self.durable_end_offset = job.mark.offset
-            self._durable = job.mark
-            self._flushed_bytes = max(self._flushed_bytes, job.appended_bytes)
+        self._flushing.done(job.covers)
+        self.durable_end_offset = self._flushing.durable.offset
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -386,7 +330,11 @@ class Log:
 
     def _find(self, offset: int, max_bytes: int, end_offset: int) -> LogRead:
         return self._reader.find(
-            offset, max_bytes, end_offset, damaged=self._damage.ranges, durable=self._durable
+            offset,
+            max_bytes,
+            end_offset,
+            damaged=self._damage.ranges,
+            durable=self._flushing.durable,
         )
 
     def _unreadable(self, error: OSError) -> KafkaStorageError:
@@ -475,15 +423,17 @@ class Log:
         Raises:
             KafkaStorageError: the disk is full or failed.
         """
-        ages = (self._age(segment) for segment in self._segments)
-        count = expired_segments(
-            ages,
-            self._options,
-            total_bytes=self.size_bytes,
-            now_ms=now_ms,
-            start_offset=self.start_offset,
-            high_watermark=high_watermark,
-        )
+        try:
+            count = expired_segments(
+                (segment.age() for segment in self._segments),
+                self._options,
+                total_bytes=self.size_bytes,
+                now_ms=now_ms,
+                start_offset=self.start_offset,
+                high_watermark=high_watermark,
+            )
+        except OSError as error:
+            raise self._unreadable(error) from error
         if not count:
             return 0
         if count == len(self._segments):
@@ -497,13 +447,6 @@ class Log:
             except OSError as error:
                 raise self._failed(error) from error
         return count
-
-    def _age(self, segment: Segment) -> SegmentAge:
-        try:
-            segment.load_timestamps()
-        except OSError as error:
-            raise self._unreadable(error) from error
-        return SegmentAge(segment.end_offset, segment.size, segment.max_timestamp)
 
     def delete_expired_files(self, now_ms: int) -> None:
         """Remove the files of deleted segments whose delay is over. Raises OSError."""
@@ -530,7 +473,6 @@ class Log:
             raise self._failed(error, is_final=True) from error
 
     def _truncate(self, segment: Segment, position: int, offset: int) -> None:
-        self._generation += 1
         self._reader.forget()
         if offset < self.start_offset:
             # The batch that holds the start offset goes; nothing is left, and it begins there.
@@ -541,9 +483,8 @@ class Log:
             segment.cut(position, offset)
         self._disk.sync_directory(self.directory)
         self.end_offset = offset
-        self.durable_end_offset = min(self.durable_end_offset, offset)
-        if self._durable.offset >= offset:
-            self._durable = Mark(offset, segment, position)
+        self._flushing.truncated(Mark(offset, segment, position))
+        self.durable_end_offset = self._flushing.durable.offset
         self._epochs.truncate_to(offset)
         self.leader_epoch = self._epochs.latest
         self._damage.clip(self.start_offset, offset)

@@ -31,6 +31,7 @@ from kafkalite.storage.meta_properties import Identity, read_identity, write_ide
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.partition_metadata import read_topic_id, write_topic_id
 from kafkalite.storage.recovery import KnownOffsets
+from kafkalite.storage.segment import LOG_SUFFIX
 
 CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 _DELETE_SUFFIX: Final = "-delete"
@@ -211,7 +212,7 @@ class LogDirectory:
         return any(
             entry.size
             for entry in self._disk.list_directory(directory)
-            if entry.name.endswith(".log")
+            if entry.name.endswith(LOG_SUFFIX)
         )
 
     def _add(self, log: Log) -> None:
@@ -264,7 +265,8 @@ class LogDirectory:
             OSError: the disk is full or failed.
         """
         logs = list(self.logs.values())
-        # The epochs below a recovery point must be durable before it is.
+        # The epochs below a recovery point must be durable before it is: so it is taken first.
+        points = {log.topic_partition: log.durable_end_offset for log in logs}
         for log in logs:
             if log.failure is None:
                 log.persist()
@@ -274,7 +276,7 @@ class LogDirectory:
                 if offset is not None and log.topic_partition in self.logs:
                     # A log that was truncated meanwhile has no such offset any more.
                     self._high_watermarks[log.topic_partition] = min(offset, log.end_offset)
-            self._write(checkpoint.RECOVERY_POINTS, self._recovery_points())
+            self._write(checkpoint.RECOVERY_POINTS, self._recovery_points(points))
             self._write(checkpoint.START_OFFSETS, self._start_offsets())
             self._write(checkpoint.HIGH_WATERMARKS, dict(self._high_watermarks))
 
@@ -290,16 +292,21 @@ class LogDirectory:
             log.durable_end_offset = min(log.durable_end_offset, offset)
             if self._high_watermarks.get(key, 0) > offset:
                 self._high_watermarks[key] = offset
-            if self._known[checkpoint.RECOVERY_POINTS].get(key, 0) > offset:
-                self._write(checkpoint.RECOVERY_POINTS, self._recovery_points())
-            if self._known[checkpoint.HIGH_WATERMARKS].get(key, 0) > offset:
-                self._write(checkpoint.HIGH_WATERMARKS, dict(self._high_watermarks))
+            for name in (checkpoint.RECOVERY_POINTS, checkpoint.HIGH_WATERMARKS):
+                if self._known[name].get(key, 0) > offset:
+                    self._write(name, self._known[name] | {key: offset})
 
-    def _recovery_points(self) -> dict[TopicPartition, int]:
+    def _recovery_points(self, points: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         known = self._known[checkpoint.RECOVERY_POINTS]
-        points = {key: known[key] for key in list(self.unopened) if key in known}
-        points.update({key: log.durable_end_offset for key, log in list(self.logs.items())})
-        return points
+        kept = {
+            key: offset for key, offset in known.items() if key in self.unopened or key in self.logs
+        }
+        # A log may have been removed, or truncated, since its point was taken.
+        return kept | {
+            key: min(points[key], log.durable_end_offset)
+            for key, log in list(self.logs.items())
+            if key in points
+        }
 
     def _start_offsets(self) -> dict[TopicPartition, int]:
         known = self._known[checkpoint.START_OFFSETS]

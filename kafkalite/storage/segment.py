@@ -19,6 +19,7 @@ from kafkalite.storage import index_file, offset_index, time_index
 from kafkalite.storage.files import OpenFile, write_all
 from kafkalite.storage.offset_index import Entry, OffsetIndex
 from kafkalite.storage.open_files import OpenFiles
+from kafkalite.storage.retention import SegmentAge
 from kafkalite.storage.scan import Batch, BrokenBatchError, Damage, Scanner, walk
 from kafkalite.storage.time_index import TimeIndex
 from kafkalite.wire.batch import HEADER_SIZE, Buffer, read_header
@@ -485,6 +486,11 @@ class Segment:
         """The bytes of one batch. Raises OSError."""
         size = batch.header.size
         return self._open_files.disk.pread(self.file.descriptor, size, batch.position)
+
+    def age(self) -> SegmentAge:
+        """What retention looks at. Raises OSError."""
+        self.load_timestamps()
+        return SegmentAge(self.end_offset, self.size, self.max_timestamp)
 
     def load_timestamps(self) -> None:
         """See that `max_timestamp` is known of a segment that was closed before this start."""

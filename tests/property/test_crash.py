@@ -1,4 +1,6 @@
-"""Crash at every write and every fsync, and see what comes back (INV-1 to INV-4 of storage-format).
+"""Crash at every write and every fsync, and see what comes back.
+
+INV-1 to INV-4 of docs/design/storage-format.md.
 
 A workload of appends, rolls, flushes, truncations, retention and checkpoints runs on a disk that
 crashes at its n-th operation, for every n. What the disk then holds of unsynced data is drawn by

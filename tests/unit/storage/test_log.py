@@ -13,7 +13,7 @@ from kafkalite.model.errors import (
     OffsetOutOfRangeError,
     RecordListTooLargeError,
 )
-from kafkalite.wire.batch import read_header, read_headers
+from kafkalite.wire.batch import read_header
 from kafkalite.wire.records import decode_batches
 from tests.support.faulty_disk import FaultyDisk
 from tests.support.logs import (
@@ -57,18 +57,6 @@ def test_more_batches_than_one_system_call_takes() -> None:
     data, header = batch(b"v")
     log.append(data * 1500, [header] * 1500, 0)
     assert len(values(log)) == log.end_offset == 1500
-
-
-def test_a_replica_writes_what_the_leader_stamped() -> None:
-    _, leader = open_log(FaultyDisk())
-    fill(leader, 5, epoch=3)
-    data = leader.read(0, MAX_BYTES, 5).read()
-    _, follower = open_log(FaultyDisk())
-    follower.append_replica(data, read_headers(data))
-    assert follower.read(0, MAX_BYTES, 5).read() == data
-    assert follower.leader_epoch == 3
-    with pytest.raises(OffsetOutOfRangeError, match="ends at 5"):
-        follower.append_replica(data, read_headers(data))
 
 
 def test_an_older_epoch_may_not_append() -> None:

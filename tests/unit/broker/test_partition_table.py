@@ -1,0 +1,279 @@
+"""Partitions follow the cluster's picture: opened, led, reconfigured and removed as it says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from kafkalite.broker.metadata_view import StateAt, TopicAt
+from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.config.topic_config import TopicSettings, topic_settings
+from kafkalite.config.views import FlushPolicy
+from kafkalite.model.cluster import Topic
+from kafkalite.model.errors import (
+    KafkaStorageError,
+    LeaderNotAvailableError,
+    NotLeaderOrFollowerError,
+    UnknownTopicOrPartitionError,
+)
+from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
+from kafkalite.storage.log import Log
+from tests.support.fake_metadata import FakeMetadata, fake_brokers
+from tests.support.partitions import OTHER_ID, OWN_ID, Logs, batch_of, led_by
+
+_ID = TopicId("AAAAAAAAAAAAAAAAAAAAAA")
+_NEXT_ID = TopicId("BBBBBBBBBBBBBBBBBBBBBA")
+
+
+class _Cluster:
+    """A table that follows a cluster in memory, and what the test does to that cluster."""
+
+    def __init__(self, logs: Logs) -> None:
+        self.logs = logs
+        self.metadata = FakeMetadata()
+        self.view = self.metadata.member().view
+        for broker in fake_brokers([OWN_ID, OTHER_ID]):
+            self.metadata.register(broker)
+        self.retired: list[Partition] = []
+        self.asked_for: list[str] = []
+        self.on_ask: Callable[[str], None] = lambda _: None
+        self.table = PartitionTable(
+            self.view,
+            logs.directories,
+            self,
+            make_partition=self._make,
+            retire=self._retire,
+            settings_of=self._settings_of,
+        )
+        self.table.own_id = OWN_ID
+
+    # -- what the table asks of others ----------------------------------------------------------
+
+    async def ensure(self, name: str) -> None:
+        self.asked_for.append(name)
+        self.on_ask(name)
+
+    async def _retire(self, partition: Partition) -> None:
+        self.retired.append(partition)
+
+    def _settings_of(self, topic: Topic) -> TopicSettings:
+        return topic_settings(self.logs.settings, topic.config)
+
+    def _make(self, log: Log, settings: TopicSettings) -> Partition:
+        return Partition(
+            log,
+            settings,
+            FlushPolicy.OS,
+            OWN_ID,
+            self.logs.clock,
+            initial_high_watermark=0,
+            on_append=lambda _partition, _is_awaited: None,
+        )
+
+    # -- what happens to the cluster ------------------------------------------------------------
+
+    def add_topic(
+        self, partitions: int = 1, *, topic_id: TopicId = _ID, replicas: tuple[int, ...] = (OWN_ID,)
+    ) -> None:
+        assignment = {n: tuple(BrokerId(each) for each in replicas) for n in range(partitions)}
+        topic = Topic("t", topic_id, assignment)
+        self.metadata.topics["t"] = TopicAt(topic, self.metadata.next_revision())
+        self.metadata.publish()
+
+    def configure(self, **config: str) -> None:
+        entry = self.metadata.topics["t"]
+        dotted = {name.replace("_", "."): text for name, text in config.items()}
+        topic = replace(entry.topic, config=dotted)
+        self.metadata.topics["t"] = TopicAt(topic, entry.created_revision)
+        self.metadata.publish()
+
+    def elect(self, leader: int, number: int = 0, *, epoch: int = 0) -> None:
+        state = StateAt(led_by(leader, epoch=epoch), self.metadata.next_revision())
+        self.metadata.states[TopicPartition("t", number)] = state
+        self.metadata.publish()
+
+    def delete_topic(self) -> None:
+        del self.metadata.topics["t"]
+        self.metadata.states.clear()
+        self.metadata.publish()
+
+    async def settled(self) -> None:
+        await self.table.wait_until_settled(30)
+        assert self.table.is_settled
+
+
+def _run(logs: Logs, scenario: Callable[[_Cluster], Awaitable[None]]) -> None:
+    async def run() -> None:
+        cluster = _Cluster(logs)
+        cluster.table.start()
+        await cluster.settled()
+        await scenario(cluster)
+        await cluster.table.stop()
+
+    asyncio.run(run())
+
+
+def test_partition_is_opened_and_led_as_the_picture_says(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic(3)
+        await cluster.settled()
+        assert len(cluster.table) == 3
+        with pytest.raises(LeaderNotAvailableError):
+            cluster.table.get("t", 0).check_leads()
+        cluster.elect(OWN_ID, 0)
+        cluster.elect(OTHER_ID, 1)
+        cluster.table.get("t", 0).check_leads()
+        with pytest.raises(NotLeaderOrFollowerError):
+            cluster.table.get("t", 1).check_leads()
+        assert cluster.table.led_partitions("t") == [0]
+        cluster.elect(OWN_ID, 1, epoch=1)
+        assert sorted(cluster.table.led_partitions("t")) == [0, 1]
+
+    _run(logs, scenario)
+
+
+def test_what_is_not_here_is_answered_with_where_it_is(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic(1, replicas=(OTHER_ID,))
+        cluster.elect(OTHER_ID)
+        await cluster.settled()
+        with pytest.raises(UnknownTopicOrPartitionError):
+            cluster.table.get("nowhere", 0)
+        with pytest.raises(UnknownTopicOrPartitionError, match="has 1 partitions"):
+            cluster.table.get("t", 1)
+        with pytest.raises(NotLeaderOrFollowerError) as elsewhere:
+            cluster.table.get("t", 0)
+        assert elsewhere.value.extra["leader_id"] == OTHER_ID
+        assert elsewhere.value.extra["leader_url"] == "http://host1:9092"
+        assert len(cluster.table) == 0
+
+    _run(logs, scenario)
+
+
+def test_log_goes_with_its_topic_once_nothing_works_on_it(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        cluster.elect(OWN_ID)
+        await cluster.settled()
+        partition = cluster.table.get("t", 0)
+        cluster.delete_topic()
+        await cluster.settled()
+        assert cluster.retired == [partition]
+        assert not partition.log.directory.exists()
+        with pytest.raises(UnknownTopicOrPartitionError):
+            cluster.table.get("t", 0)
+
+    _run(logs, scenario)
+
+
+def test_log_of_a_namesake_is_replaced(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        cluster.elect(OWN_ID)
+        await cluster.settled()
+        old = cluster.table.get("t", 0)
+        batch, header = batch_of(b"old")
+        old.append(batch, [header], acks_all=False)
+        del cluster.metadata.states[TopicPartition("t", 0)]
+        cluster.add_topic(topic_id=_NEXT_ID)
+        await cluster.settled()
+        new = cluster.table.get("t", 0)
+        assert new is not old
+        assert (new.log.topic_id, new.log.end_offset) == (_NEXT_ID, 0)
+
+    _run(logs, scenario)
+
+
+def test_settings_reach_partitions_that_are_open(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await cluster.settled()
+        cluster.configure(max_message_bytes="4321")
+        assert cluster.table.get("t", 0).settings.max_message_bytes == 4321
+
+    _run(logs, scenario)
+
+
+def test_nothing_is_led_after_the_session_is_lost_until_the_broker_registers(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        cluster.elect(OWN_ID)
+        await cluster.settled()
+        partition = cluster.table.get("t", 0)
+        cluster.table.step_down()
+        assert not partition.is_leader
+        # Registered anew: a state of its earlier life does not count, its successor does.
+        (own, _) = fake_brokers([OWN_ID, OTHER_ID])
+        cluster.metadata.register(own)
+        cluster.table.refresh()
+        assert not partition.is_leader
+        cluster.elect(OWN_ID, epoch=1)
+        assert partition.is_leader
+
+    _run(logs, scenario)
+
+
+def test_missing_topic_is_asked_for_by_who_produces_to_it_only(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        def create(_name: str) -> None:
+            cluster.add_topic(2)
+            cluster.elect(OWN_ID, 0)
+            cluster.elect(OWN_ID, 1)
+
+        cluster.on_ask = create
+        with pytest.raises(UnknownTopicOrPartitionError):
+            await cluster.table.get_opened("t", 0)
+        assert cluster.asked_for == []
+        # The log is made meanwhile: the first record finds it.
+        partition = await cluster.table.find("t", 1)
+        assert partition.is_leader
+        assert await cluster.table.partition_count("t") == 2
+        with pytest.raises(UnknownTopicOrPartitionError):
+            await cluster.table.find("t", 2)
+        assert cluster.asked_for == ["t"]
+
+    _run(logs, scenario)
+
+
+def test_who_asks_for_a_brand_new_partition_waits_for_its_leader(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await cluster.settled()
+        asking = asyncio.create_task(cluster.table.find("t", 0))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not asking.done()
+        cluster.elect(OWN_ID)
+        assert (await asking).is_leader
+
+    _run(logs, scenario)
+
+
+def test_partition_whose_log_cannot_be_made_says_so_and_spares_the_others(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = logs.directories.create_log
+
+    def fail_on_first(topic_partition: TopicPartition, *rest: object) -> Log:
+        if topic_partition.partition == 0:
+            raise OSError(28, "No space left on device")
+        return create(topic_partition, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(logs.directories, "create_log", fail_on_first)
+
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic(2)
+        cluster.elect(OWN_ID, 0)
+        cluster.elect(OWN_ID, 1)
+        await cluster.settled()
+        with pytest.raises(KafkaStorageError, match="No space left"):
+            cluster.table.get("t", 0)
+        assert cluster.table.get("t", 1).is_leader
+        monkeypatch.setattr(logs.directories, "create_log", create)
+        cluster.table.refresh()
+        await cluster.settled()
+        assert cluster.table.get("t", 0).is_leader
+
+    _run(logs, scenario)

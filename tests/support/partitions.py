@@ -1,12 +1,15 @@
 """Partitions with real logs on disk, a clock that stands still, and flushes at command."""
 
 from pathlib import Path
+from typing import cast
 
 from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.topic_config import topic_settings
 from kafkalite.config.views import FlushPolicy
 from kafkalite.model.cluster import PartitionState
+from kafkalite.model.errors import UnknownTopicOrPartitionError
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.storage.log_directories import LogDirectories
@@ -74,7 +77,7 @@ class Logs:
             OWN_ID,
             self.clock,
             initial_high_watermark=high_watermark,
-            on_append=self.appended.append,
+            on_append=lambda partition, *_: self.appended.append(partition),
         )
 
     def led(self, number: int = 0, *, config: dict[str, str] | None = None) -> Partition:
@@ -99,3 +102,34 @@ def values_of(partition: Partition, offset: int = 0) -> list[bytes | None]:
     if read is None:
         return []
     return [record.value for record in decode_batches(read.read(), max_bytes=1 << 20)]
+
+
+class OpenPartitions:
+    """Stands for a partition table whose partitions are all open."""
+
+    def __init__(self, *partitions: Partition) -> None:
+        self._partitions = {each.topic_partition.partition: each for each in partitions}
+
+    def table(self) -> PartitionTable:
+        return cast("PartitionTable", self)
+
+    def get(self, topic: str, number: int) -> Partition:
+        partition = self._partitions.get(number)
+        if topic != "t" or partition is None:
+            raise UnknownTopicOrPartitionError(f"there is no {topic}-{number}")
+        return partition
+
+    async def find(self, topic: str, number: int) -> Partition:
+        return self.get(topic, number)
+
+    async def partition_count(self, topic: str) -> int:
+        if topic != "t":
+            raise UnknownTopicOrPartitionError(f"there is no {topic}")
+        return len(self._partitions)
+
+    def led_partitions(self, _topic: str) -> list[int]:
+        return [number for number, each in self._partitions.items() if each.is_leader]
+
+    def wake_readers(self) -> None:
+        for partition in self._partitions.values():
+            partition.readers.wake()

@@ -90,6 +90,7 @@ def test_log_that_cannot_be_cleaned_is_reported_and_passed_by(
     assert "the disk is full" in caplog.text
 
 
+@pytest.mark.slow
 def test_log_that_goes_while_others_are_cleaned_is_left_alone(
     logs: Logs, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,184 @@
+"""The produce path of any language: partitions are chosen, batches made, each record answered."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+import pytest
+
+from kafkalite.broker.partition import Partition
+from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.record_append import RecordAppendPath
+from kafkalite.broker.record_place import RecordPlace
+from kafkalite.config.topic_config import topic_settings
+from kafkalite.model.errors import UnknownTopicOrPartitionError
+from kafkalite.model.partitioning import partition_for_key
+from kafkalite.model.record import Record
+from kafkalite.wire.batch import read_headers
+from kafkalite.wire.record_bodies import IncomingRecord
+from tests.support.partitions import NOW_MS, Logs, OpenPartitions, flush, led_by, values_of
+
+
+class _Producing:
+    """A record append path over three partitions, all led here."""
+
+    def __init__(self, logs: Logs, runner: asyncio.Runner) -> None:
+        self.logs = logs
+        self.partitions = [logs.led(number) for number in range(3)]
+        self.path = RecordAppendPath(
+            OpenPartitions(*self.partitions).table(), logs.clock, DataProbe()
+        )
+        self._runner = runner
+
+    def append(self, *incoming: IncomingRecord) -> list[RecordPlace]:
+        return self._runner.run(self.path.append("t", incoming, acks=1, timeout_ms=1_000))
+
+    def run(self, scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+        self._runner.run(scenario())
+
+
+@pytest.fixture
+def producing(logs: Logs) -> Iterator[_Producing]:
+    with asyncio.Runner() as runner:  # all requests of a broker are on one loop
+        yield _Producing(logs, runner)
+
+
+def _record(
+    value: bytes = b"x", *, key: bytes | None = None, partition: int | None = None
+) -> IncomingRecord:
+    return IncomingRecord(Record(value, key), partition)
+
+
+def _batches(partition: Partition) -> list[int]:
+    """Record counts of the batches."""
+    flush(partition)
+    read = partition.read(0, 1 << 24)
+    assert read is not None
+    return [header.record_count for header in read_headers(read.read())]
+
+
+def _offsets(places: Sequence[RecordPlace]) -> list[tuple[int, int]]:
+    return [(place.partition, place.offset) for place in places]
+
+
+def test_named_partitions_and_keys_decide_and_order_is_kept(producing: _Producing) -> None:
+    keyed = partition_for_key(b"key", 3)
+    others = [number for number in range(3) if number != keyed]
+    places = producing.append(
+        _record(b"1", partition=others[0]),
+        _record(b"2", key=b"key"),
+        _record(b"3", partition=others[0]),
+        _record(b"4", key=b"key", partition=others[1]),
+        _record(b"5", key=b"key"),
+    )
+    assert _offsets(places) == [
+        (others[0], 0),
+        (keyed, 0),
+        (others[0], 1),
+        (others[1], 0),
+        (keyed, 1),
+    ]
+    assert _batches(producing.partitions[keyed]) == [2]
+    assert values_of(producing.partitions[keyed]) == [b"2", b"5"]
+
+
+def test_records_without_a_key_go_to_one_partition_that_is_led_here(producing: _Producing) -> None:
+    for number in (0, 2):
+        producing.partitions[number].apply(led_by(1, epoch=1))
+    for _ in range(5):
+        places = producing.append(*(_record() for _ in range(4)))
+        assert {place.partition for place in places} == {1}
+        assert all(place.error is None for place in places)
+
+
+def test_single_record_takes_the_short_way_to_the_same_place(producing: _Producing) -> None:
+    keyed = partition_for_key(b"key", 3)
+    assert _offsets(producing.append(_record(b"1", key=b"key"))) == [(keyed, 0)]
+    assert _offsets(producing.append(_record(b"2", key=b"key"))) == [(keyed, 1)]
+    (refused,) = producing.append(_record(partition=7))
+    assert isinstance(refused.error, UnknownTopicOrPartitionError)
+    assert refused.offset == -1
+
+
+def test_record_that_is_too_large_is_refused_alone(producing: _Producing) -> None:
+    small = topic_settings(producing.logs.settings, {"max.message.bytes": "2000"})
+    producing.partitions[0].reconfigure(small)
+    sizes = [10, 3_000, 900, 900, 900, 10]
+    places = producing.append(*(_record(b"x" * size, partition=0) for size in sizes))
+    assert [place.error.name if place.error else "" for place in places] == [
+        "", "MESSAGE_TOO_LARGE", "", "", "", "",
+    ]  # fmt: skip
+    assert [place.offset for place in places] == [0, -1, 1, 2, 3, 4]
+    assert [len(value or b"") for value in values_of_all(producing.partitions[0])] == [
+        10, 900, 900, 900, 10,
+    ]  # fmt: skip
+
+
+def values_of_all(partition: Partition) -> list[bytes | None]:
+    flush(partition)
+    found: list[bytes | None] = []
+    while len(found) < partition.offsets.high_watermark:
+        found += values_of(partition, len(found))
+    return found
+
+
+def test_many_records_make_batches_of_bounded_size(producing: _Producing) -> None:
+    places = producing.append(*(_record(b"x" * 10_000, partition=0) for _ in range(200)))
+    assert [place.offset for place in places] == list(range(200))
+    counts = _batches(producing.partitions[0])
+    assert sum(counts) == 200
+    assert len(counts) > 1
+    assert max(counts) * 10_000 < 1 << 20
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_records_are_answered_when_they_are_durable(producing: _Producing, count: int) -> None:
+    async def scenario() -> None:
+        incoming = [_record(partition=0) for _ in range(count)]
+        waiting = asyncio.create_task(
+            producing.path.append("t", incoming, acks=-1, timeout_ms=60_000)
+        )
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        flush(producing.partitions[0])
+        assert _offsets(await waiting) == [(0, offset) for offset in range(count)]
+
+    producing.run(scenario)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_records_that_are_not_confirmed_in_time_are_in_the_log_and_say_so(
+    producing: _Producing, count: int
+) -> None:
+    async def scenario() -> None:
+        incoming = [_record(partition=0) for _ in range(count)]
+        places = await producing.path.append("t", incoming, acks=-1, timeout_ms=0)
+        assert {place.error.name for place in places if place.error} == {"REQUEST_TIMED_OUT"}
+        assert [place.offset for place in places] == list(range(count))
+
+    producing.run(scenario)
+
+
+def test_requests_of_one_turn_keep_their_own_answers(producing: _Producing) -> None:
+    async def scenario() -> None:
+        requests = [
+            producing.path.append("t", [_record(b"%d" % n, partition=0)], acks=1, timeout_ms=1_000)
+            for n in range(50)
+        ]
+        answers = await asyncio.gather(*requests)
+        offsets = [places[0].offset for places in answers]
+        assert sorted(offsets) == list(range(50))
+        values = values_of_all(producing.partitions[0])
+        assert [values[offset] for offset in offsets] == [b"%d" % n for n in range(50)]
+
+    producing.run(scenario)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_records_keep_their_time_or_get_the_clocks(producing: _Producing, count: int) -> None:
+    producing.append(*[_record(partition=0)] * count)
+    producing.append(*[IncomingRecord(Record(b"x", timestamp=5), 0)] * count)
+    flush(producing.partitions[0])
+    read = producing.partitions[0].read(0, 10_000)
+    assert read is not None
+    assert [header.max_timestamp for header in read_headers(read.read())] == [NOW_MS, 5]

@@ -1,12 +1,17 @@
 """The least that a server can do: read a body, answer a fixed one. Run as a process of its own.
 
-It runs on the same uvicorn as the broker, so what a broker adds is the difference.
+With the argument `plain` it runs on uvicorn as it comes; with `corked` on the broker's HttpServer,
+which adds a transport that joins small writes. So what a broker adds is the difference.
 """
 
 import asyncio
+import contextlib
 import signal
+import sys
+from collections.abc import Iterator
 from typing import Final
 
+import uvicorn
 import uvloop
 
 from kafkalite.api.exchange import Receive, Scope, Send
@@ -28,16 +33,45 @@ async def answer(_scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": ANSWER})
 
 
-async def _serve() -> None:
+class _Plain(uvicorn.Server):
+    """uvicorn without its signal handlers: `_serve` has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(kind: str) -> None:
     listener = bind("127.0.0.1", 0)
-    server = HttpServer(answer, max_connections=10_000, max_idle_ms=600_000)
-    await server.start(listener)
     asked_to_stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked_to_stop.set)
     print(listener.getsockname()[1], flush=True)
+    if kind == "corked":
+        corked = HttpServer(answer, max_connections=10_000, max_idle_ms=600_000)
+        await corked.start(listener)
+        await asked_to_stop.wait()
+        await corked.stop()
+        return
+    plain = _Plain(
+        uvicorn.Config(
+            answer,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            proxy_headers=False,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=600,
+        )
+    )
+    serving = asyncio.create_task(plain.serve([listener]))
     await asked_to_stop.wait()
-    await server.stop()
+    plain.should_exit = True
+    await serving
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_serve(sys.argv[1]))

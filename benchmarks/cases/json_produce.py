@@ -1,6 +1,7 @@
 """Single-record JSON produces with acks=1, against a server that does nothing with a POST."""
 
 import functools
+from collections.abc import Callable
 from typing import Final
 
 from benchmarks.case import Case
@@ -24,35 +25,40 @@ _NOOP_SERVER: Final = "benchmarks.noop_server"
 
 
 def run(testbed: Testbed) -> list[Row]:
-    """Rates of the no-op server, and of brokers with either flush policy."""
+    """Rates of the no-op server on two transports, and of brokers with either flush policy."""
     with (
         testbed.running_broker({"log.flush.policy": "commit"}) as commit,
         testbed.running_broker({"log.flush.policy": "os"}) as os_,
-        testbed.running_module(testbed.cores.server, _NOOP_SERVER) as noop,
+        testbed.running_module(testbed.cores.server, _NOOP_SERVER, "plain") as plain,
+        testbed.running_module(testbed.cores.server, _NOOP_SERVER, "corked") as corked,
     ):
-        assert noop.stdout is not None
-        port = int(noop.stdout.readline())
         prepare(commit)
         prepare(os_)
         measure = functools.partial(measure_broker, testbed, acks="1", connections=_CONNECTIONS)
-        served = take_turns(
-            {
-                _NOOP: functools.partial(_measure_noop, testbed, noop, port),
-                "commit": functools.partial(measure, commit),
-                "os": functools.partial(measure, os_),
-            },
-            testbed.effort.rounds,
-        )
+        measures: dict[str, Callable[[], Served]] = {
+            _NOOP: _noop(testbed, plain),
+            "corked": _noop(testbed, corked),
+            "commit": functools.partial(measure, commit),
+            "os": functools.partial(measure, os_),
+        }
+        served = take_turns(measures, testbed.effort.rounds)
     noop_server = Against(_NOOP, served[_NOOP], _GOAL)
     return [
         row(_NAME, "POST that does nothing", served[_NOOP]),
+        row(_NAME, "the same on the broker's transport", served["corked"]),
         row(_NAME, "acks=1, commit", served["commit"], noop_server),
         row(_NAME, "acks=1, os", served["os"], noop_server),
     ]
 
 
-def _measure_noop(testbed: Testbed, process: Process, port: int) -> Served:
-    return measure_server(testbed, port, process.pid, "/", _CONNECTIONS)[0]
+def _noop(testbed: Testbed, process: Process) -> Callable[[], Served]:
+    assert process.stdout is not None
+    port = int(process.stdout.readline())
+
+    def measure() -> Served:
+        return measure_server(testbed, port, process.pid, "/", _CONNECTIONS)[0]
+
+    return measure
 
 
 CASE: Final = Case(_NAME, run, needs_wrk=True)

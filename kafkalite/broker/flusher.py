@@ -5,11 +5,15 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.probes import FlushProbe
 from kafkalite.model.errors import KafkaStorageError
 from kafkalite.storage.flush import FlushJob
+
+_PAUSE_S: Final = 0.01
+"""A round costs as much as dozens of requests: where nobody waits, fewer are made."""
 
 _log = logging.getLogger(__name__)
 _Batch = list[tuple[Partition, FlushJob]]
@@ -29,6 +33,10 @@ class Flusher:
         self._probe = probe
         self._dirty: set[Partition] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"flush-{name}")
+        self._is_awaited = False
+        """Whether anyone waits for what is dirty."""
+        self._pause: asyncio.TimerHandle | None = None
+        """Between two rounds for which nobody waits."""
         self._busy = False
         """A round is scheduled or running."""
         self._round: asyncio.Future[_Outcome] | None = None
@@ -36,13 +44,24 @@ class Flusher:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def request(self, partition: Partition) -> None:
-        """Flush `partition` soon; cheap, and idempotent until then."""
+    def request(self, partition: Partition, *, is_awaited: bool = True) -> None:
+        """Flush `partition` soon; cheap, and idempotent until then.
+
+        Args:
+            partition: has records that are not durable.
+            is_awaited: whether anyone waits for them; else the next round may begin a little later.
+        """
         self._dirty.add(partition)
+        if is_awaited:
+            self._is_awaited = True
         if not self._busy:
             self._busy = True
             self._idle.clear()
             # Not at once: all appends of this turn of the loop share the flush.
+            asyncio.get_running_loop().call_soon(self._start_round)
+        elif is_awaited and self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
             asyncio.get_running_loop().call_soon(self._start_round)
 
     async def forget(self, partition: Partition) -> None:
@@ -63,6 +82,8 @@ class Flusher:
         self._thread.shutdown()
 
     def _start_round(self) -> None:
+        self._pause = None
+        self._is_awaited = False
         batch: _Batch = []
         for partition in self._dirty:
             job = partition.log.flush_job()
@@ -90,8 +111,11 @@ class Flusher:
                 partition.on_flush_failed(
                     KafkaStorageError(f"Flushing {partition.topic_partition} failed: {error}")
                 )
-        if self._dirty:
+        if self._dirty and self._is_awaited:
             self._start_round()
+        elif self._dirty:
+            loop = asyncio.get_running_loop()
+            self._pause = loop.call_later(_PAUSE_S, self._start_round)
         else:
             self._busy = False
             self._idle.set()

@@ -109,13 +109,13 @@ class LogKeeping:
 
     # -- flushing -------------------------------------------------------------------------------
 
-    def appended(self, partition: Partition) -> None:
+    def appended(self, partition: Partition, is_awaited: bool) -> None:
         """Records were appended: flush them when the policy says."""
         if self._policy is FlushPolicy.COMMIT:
             flusher = self._flusher_by_partition.get(partition)
             if flusher is None:
                 flusher = self._flusher_by_partition[partition] = self._flusher_of(partition.log)
-            flusher.request(partition)
+            flusher.request(partition, is_awaited=is_awaited)
         elif self._policy is FlushPolicy.INTERVAL:
             options = partition.settings.log_options
             if partition.log.records_since_flush >= options.flush_messages:

@@ -65,7 +65,7 @@ class Partition:
         clock: Clock,
         *,
         initial_high_watermark: int,
-        on_append: Callable[["Partition"], None],
+        on_append: Callable[["Partition", bool], None],
     ) -> None:
         self.topic_partition: TopicPartition = log.topic_partition
         self.log = log
@@ -108,7 +108,7 @@ class Partition:
             self.log.begin_epoch(state.leader_epoch)
             self._advance()
             # What the log holds may not be durable yet, and nobody else would flush it.
-            self._on_append(self)
+            self._on_append(self, True)
         else:
             self._stand_back()
 
@@ -177,7 +177,7 @@ class Partition:
         if settings.rewrites_batches:
             batches, headers, log_append_time = self._rewrite(batches, headers)
         base_offset = self.log.append(batches, headers, self.leader_epoch)
-        self._on_append(self)
+        self._on_append(self, acks_all or self.readers.are_waiting)
         if not self._waits_for_flush:
             self._advance()
         return Appended(base_offset, self.log.end_offset, log_append_time)

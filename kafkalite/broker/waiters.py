@@ -118,6 +118,10 @@ class ReadWaiters:
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
 
+    @property
+    def are_waiting(self) -> bool:
+        return bool(self._waiting)
+
     def add(self, wakeup: asyncio.Future[None]) -> None:
         self._waiting.add(wakeup)
 

@@ -68,6 +68,8 @@ class Broker:
                 `on_connected`.
         """
         self.state: State = "starting"
+        self._has_settled = False
+        """Whether it once led all that it is elected for, or has waited long enough for it."""
         self.id = BrokerId(settings.broker_id)
         """Given, or known once `open()` has returned."""
         self.view = view
@@ -118,6 +120,8 @@ class Broker:
             reasons.append("there is no connection to ZooKeeper")
         elif not self.partitions.is_settled:
             reasons.append("partitions are still being opened")
+        elif not self._has_settled:
+            reasons.append("partitions are still waiting for their leaders")
         return reasons
 
     # -- life -----------------------------------------------------------------------------------
@@ -164,6 +168,7 @@ class Broker:
     async def wait_until_settled(self, timeout_s: float) -> None:
         """Wait a while until there is a controller, and a leader for each partition of ours."""
         await self.view.wait_until(self._is_settled, timeout_s)
+        self._has_settled = True
 
     def stop_waiting(self) -> None:
         """Say that it is about to go, and answer those who wait for records with what there is."""

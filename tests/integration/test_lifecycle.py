@@ -288,6 +288,7 @@ def test_three_hundred_partitions_work_within_few_descriptors(tmp_path: Path, co
         limited.kill()
         limited.start()
         results = client.produce([(topic.name, number, batch) for number in range(300)])
+        assert [each.message for each in results if each.error] == []
         assert {each.base_offset for each in results} == {3}
     assert "Traceback" not in limited.output
 

@@ -1,0 +1,160 @@
+"""The raw data plane: paths, methods, the bound on work at a time, and unforeseen errors."""
+
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import pytest
+
+from kafkalite.api.asgi import Dispatcher, RecordsPath, parse_records_path
+from kafkalite.api.exchange import Exchange
+from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.produce import ProduceEndpoint
+from kafkalite.api.records import RecordsEndpoint
+
+
+class _Endpoint:
+    """Stands for each endpoint: notes what it is asked, then does what the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.error: Exception | None = None
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def post(self, exchange: Exchange, *place: object) -> None:
+        self.asked.append(("post", *place))
+        await self.may_answer.wait()
+        if self.error is not None:
+            raise self.error
+        await exchange.respond(200, b"text/plain", b"")
+
+    async def get(self, exchange: Exchange, *place: object) -> None:
+        self.asked.append(("get", *place))
+        await exchange.respond(200, b"text/plain", b"")
+
+
+class _Server:
+    def __init__(self, *, max_produce_requests: int = 10) -> None:
+        self.endpoint = _Endpoint()
+        self.passed_on: list[str] = []
+        self.app = Dispatcher(
+            cast("ProduceEndpoint", self.endpoint),
+            cast("FetchEndpoint", self.endpoint),
+            cast("RecordsEndpoint", self.endpoint),
+            self._control,
+            max_produce_requests=max_produce_requests,
+        )
+
+    async def _control(self, scope: MutableMapping[str, Any], *_: object) -> None:
+        self.passed_on.append(scope["path"])
+
+    async def ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
+        """Status and JSON body of the answer; status 0 when there is none."""
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            "query_string": b"",
+        }
+        await self.app(scope, receive, send)
+        if not sent:
+            return 0, {}
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return sent[0]["status"], json.loads(body) if body else {}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/topics/t/records", RecordsPath("t", None)),
+        ("/v1/topics/t/partitions/12/records", RecordsPath("t", 12)),
+        ("/v1/topics//records", None),
+        ("/v1/topics/t/records/", None),
+        ("/v1/topics/t/partitions/-1/records", None),
+        ("/v1/topics/t/partitions/٣/records", None),
+        ("/v1/topics/t/partitions/12345678901/records", None),
+        ("/v1/topics/t/partitions//records", None),
+        ("/v2/topics/t/records", None),
+        ("/v1/topics/t", None),
+    ],
+)
+def test_paths_of_records_are_told_from_others(path: str, expected: RecordsPath | None) -> None:
+    assert parse_records_path(path) == expected
+
+
+def test_requests_go_to_their_endpoints() -> None:
+    async def scenario() -> None:
+        server = _Server()
+        for method, path in (
+            ("POST", "/v1/produce"),
+            ("POST", "/v1/fetch"),
+            ("POST", "/v1/topics/t/records"),
+            ("POST", "/v1/topics/t/partitions/1/records"),
+            ("GET", "/v1/topics/t/partitions/1/records"),
+        ):
+            assert (await server.ask(method, path))[0] == 200
+        assert server.endpoint.asked == [
+            ("post",), ("post",), ("post", "t", None), ("post", "t", 1), ("get", "t", 1),
+        ]  # fmt: skip
+        await server.ask("GET", "/v1/topics")
+        assert server.passed_on == ["/v1/topics"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/produce", "POST"),
+        ("GET", "/v1/topics/t/records", "POST"),
+        ("DELETE", "/v1/topics/t/partitions/0/records", "GET, POST"),
+    ],
+)
+def test_other_methods_are_refused_with_those_there_are(
+    method: str, path: str, allowed: str
+) -> None:
+    status, problem = asyncio.run(_Server().ask(method, path))
+    assert (status, problem["allow"]) == (405, allowed)
+
+
+def test_error_that_nobody_foresaw_is_a_problem_document_and_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> tuple[int, dict[str, Any]]:
+        server = _Server()
+        server.endpoint.error = RuntimeError("a bug")
+        return await server.ask("POST", "/v1/produce")
+
+    status, problem = asyncio.run(scenario())
+    assert (status, problem["error"]) == (500, "UNKNOWN_SERVER_ERROR")
+    assert "a bug" not in problem["detail"]
+    assert "a bug" in caplog.text
+
+
+def test_one_produce_request_too_many_is_told_to_come_back() -> None:
+    async def scenario() -> None:
+        server = _Server(max_produce_requests=1)
+        server.endpoint.may_answer.clear()
+        first = asyncio.create_task(server.ask("POST", "/v1/produce"))
+        await asyncio.sleep(0)
+        status, problem = await server.ask("POST", "/v1/topics/t/records")
+        assert (status, problem["error"]) == (429, "THROTTLING_QUOTA_EXCEEDED")
+        assert (await server.ask("GET", "/v1/topics/t/partitions/0/records"))[0] == 200
+        server.endpoint.error = RuntimeError("a bug gives its place back, too")
+        server.endpoint.may_answer.set()
+        assert (await first)[0] == 500
+        server.endpoint.error = None
+        assert (await server.ask("POST", "/v1/produce"))[0] == 200
+
+    asyncio.run(scenario())

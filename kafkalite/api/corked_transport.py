@@ -57,8 +57,11 @@ class CorkedTransport(asyncio.Transport):
     def uncork(self) -> None:
         """Write what has been held back."""
         corked = self._corked
-        if corked:
-            self._corked = []
+        if not corked:
+            return
+        self._corked = []
+        # One that its client has reset raises when it is written to, and others come after it.
+        if not self._transport.is_closing():
             self._transport.write(corked[0] if len(corked) == 1 else b"".join(corked))
 
     def close(self) -> None:

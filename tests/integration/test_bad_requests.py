@@ -79,7 +79,7 @@ _BAD_JSON = {
     "array": b"[]",
     "no records": b'{"records":[]}',
     "records of a wrong type": b'{"records":{"value":1}}',
-    "unknown member": b'{"records":[{"value":1,"vlaue":2}]}',
+    "unknown member": b'{"records":[{"value":1,"vaule":2}]}',
     "deep nesting": b'{"records":[{"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
     "unclosed nesting": b'{"records":[{"value":' + b'{"a":' * 100_000,
     "deep records": b'{"records":' + b"[" * 100_000,

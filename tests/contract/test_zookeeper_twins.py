@@ -162,10 +162,12 @@ def test_answers_and_events_agree_when_requests_are_random(
     embedded_zookeeper: EmbeddedZooKeeper, real_zookeeper: RealZooKeeper, seed: int
 ) -> None:
     rng = random.Random(seed)
-    root = f"/{uuid.uuid4().hex}"
+    parent = f"/{uuid.uuid4().hex[:30]}"
+    root = f"{parent}/r"  # sequence numbers come from the parent: nobody else's
     with WireClient(embedded_zookeeper.port) as embedded, WireClient(real_zookeeper.port) as real:
         for client in (embedded, real):
             client.connect(timeout_ms=60_000)
+            client.ask(_CREATE, pack_create(parent))
             client.ask(_CREATE, pack_create(root))
         for number in range(_REQUESTS):
             request = _random_request(rng)

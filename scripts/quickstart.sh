@@ -48,6 +48,7 @@ while [ $# -gt 0 ]; do
             exit 0
             ;;
         *)
+            echo "There is no option $1." >&2
             usage >&2
             exit 1
             ;;
@@ -222,8 +223,10 @@ echo "$sent departures went in, $read_back records came out$([ "$held" -eq 0 ] |
 if [ "$sent" -ne "$expected" ] || [ "$read_back" -ne "$((held + sent))" ]; then
     fail "That is not right: $expected should have gone in, and $((held + expected)) should have come out."
 fi
-echo "The HTTP API is at http://localhost:$port (its documentation: http://localhost:$port/docs)."
-if [ "$ephemeral" = false ]; then
+if [ "$ephemeral" = true ]; then
+    echo "The HTTP API was at http://localhost:$port."
+else
+    echo "The HTTP API is at http://localhost:$port (its documentation: http://localhost:$port/docs)."
     stop_command="./scripts/quickstart.sh stop"
     [ "$data" = "$ROOT/data/quickstart" ] || stop_command+=" --data $data"
     echo "The cluster is left running; end it with $stop_command"

@@ -1,6 +1,7 @@
 """Finds the brokers through ZooKeeper, for commands that are given `--zookeeper`."""
 
 import logging
+import socket
 import threading
 import time
 from typing import Any, Final
@@ -37,6 +38,7 @@ def find_brokers(connect: str, timeout_s: float) -> list[Broker]:
     """
     where = parse_connect(connect)
     deadline = time.monotonic() + timeout_s
+    _check_someone_listens(where, timeout_s)
     client = make_client(where.hosts, timeout_s)
     try:
         if not client.start_async().wait(timeout_s):
@@ -55,6 +57,25 @@ def find_brokers(connect: str, timeout_s: float) -> list[Broker]:
             "Is one running, with this zookeeper.connect?"
         )
     return brokers
+
+
+def _check_someone_listens(where: ConnectString, timeout_s: float) -> None:
+    """Raise CoordinationError at once where every server refuses: kazoo would try on and on."""
+    refusals = []
+    for server in where.hosts.split(","):
+        host, _, port = server.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+        except (ConnectionRefusedError, socket.gaierror) as error:
+            refusals.append(error.strerror or "refused")
+        except OSError:
+            return  # it may answer yet
+        else:
+            return
+    raise CoordinationError(
+        f"Cannot reach ZooKeeper at {where}: {', '.join(dict.fromkeys(refusals))}. Is it running, "
+        "and is the address right?"
+    )
 
 
 def _read_brokers(client: Any, where: ConnectString, deadline: float) -> list[Broker]:  # noqa: ANN401 - kazoo has no types

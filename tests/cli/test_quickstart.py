@@ -149,7 +149,7 @@ def test_python_that_is_too_old_is_named(tmp_path: Path) -> None:
         (["--zookeeper-port"], "--zookeeper-port needs a number from 1 to 65535."),
         (["--data"], "--data needs a directory."),
         (["stop", "--ephemeral"], "--ephemeral stops by itself."),
-        (["begin"], "Usage: quickstart.sh"),
+        (["begin"], "There is no option begin.\nUsage: quickstart.sh"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str], reason: str) -> None:

@@ -67,6 +67,7 @@ class LogKeeping:
         A log that cannot be opened is left to the partition table, which tries it again.
         """
         by_directory: dict[LogDirectory, list[tuple[TopicPartition, Topic]]] = {}
+        self._directories.on_failure(lambda failed: _tell_of_failure(failed, partitions))
         for directory, topic_partition, topic_id in self._directories.unopened():
             topic = view.topics.get(topic_partition.topic)
             if topic is None or not _belongs(topic_partition, topic_id, topic, own_id):
@@ -161,7 +162,14 @@ class LogKeeping:
         async def delete_files() -> None:
             now = self._clock.wall_ms()
             for partition in list(partitions):
-                partition.log.delete_expired_files(now)
+                try:
+                    partition.log.delete_expired_files(now)
+                except OSError as error:
+                    _log.error(
+                        "Files of %s cannot be removed, will be tried again: %s",
+                        partition.topic_partition,
+                        error,
+                    )
 
         chores = [
             Chore("retention", settings.log_retention_check_interval_ms, clean),
@@ -189,7 +197,10 @@ class LogKeeping:
             partition.topic_partition: partition.offsets.high_watermark for partition in partitions
         }
         for directory in list(self._directories):
-            await asyncio.to_thread(directory.write_checkpoints, high_watermarks)
+            try:
+                await asyncio.to_thread(directory.write_checkpoints, high_watermarks)
+            except OSError as error:
+                _log.error("The checkpoints in %s cannot be written: %s", directory.path, error)
 
     # -- closing --------------------------------------------------------------------------------
 
@@ -199,10 +210,15 @@ class LogKeeping:
             self._flusher_of(partition.log).request(partition)
         for flusher in self._flushers.values():
             await flusher.close()
-        try:
-            await self.write_checkpoints(partitions)
-        except OSError as error:
-            _log.error("The last checkpoints could not be written: %s", error)
+        await self.write_checkpoints(partitions)
+
+
+def _tell_of_failure(directory: LogDirectory, partitions: Iterable[Partition]) -> None:
+    """Let nobody wait for what the logs of a directory that failed can no longer promise."""
+    for partition in partitions:
+        failure = partition.log.failure
+        if failure is not None and partition.log.directory.parent == directory.path:
+            partition.on_flush_failed(failure)
 
 
 def _belongs(

@@ -339,12 +339,22 @@ class PartitionTable:
                 topic_partition,
                 topic.topic_id,
                 self._settings_of(topic).log_options,
+                is_new=self._is_new(topic_partition),
             )
             partition = self.adopt(log, topic)
             self._failures.pop(topic_partition, None)
         state = self._view.states.get(topic_partition)
         if state is not None:
             self._apply(partition, state)
+
+    def _is_new(self, topic_partition: TopicPartition) -> bool:
+        """Whether nobody led it before we registered: we surely never had a log of it."""
+        state = self._view.states.get(topic_partition)
+        if state is None:
+            return True
+        own = self._view.brokers.get(self.own_id)
+        written = self._view.state_revisions.get(topic_partition, -1)
+        return state.leader_epoch == 0 and own is not None and written > own.epoch
 
     def _apply(self, partition: Partition, state: PartitionState) -> None:
         """Let the partition follow a state, unless it was written for an earlier life of ours.

@@ -20,11 +20,24 @@ class DeletedFiles:
         self._due += [(due_ms, path) for path in paths]
 
     def remove_due(self, now_ms: int) -> None:
-        """Remove the files whose time has come. Raises OSError."""
+        """Remove the files whose time has come; some may be gone already.
+
+        Raises:
+            OSError: some could not be removed, and wait for the next time.
+        """
         waiting = []
+        failure: OSError | None = None
         for due_ms, path in self._due:
             if due_ms > now_ms:
                 waiting.append((due_ms, path))
-            else:
+                continue
+            try:
                 self._disk.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                waiting.append((due_ms, path))
+                failure = failure or error
         self._due = waiting
+        if failure is not None:
+            raise failure

@@ -13,6 +13,11 @@ _NO_RESOURCES: Final = frozenset(
 )
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there was no space."""
+    return error.errno in _NO_SPACE
+
+
 def passes(error: OSError) -> bool:
     """Whether the disk may take the next write all the same."""
     return error.errno in _NO_SPACE or error.errno in _NO_RESOURCES

@@ -191,6 +191,7 @@ class Log:
         base_offset = offset = self.end_offset
         buffers, next_offset = stamped(batches, headers, base_offset, leader_epoch)
         segment = self._segments.active
+        self._load_indexes(segment)
         if segment.is_full(size, next_offset, headers[-1].max_timestamp, self._options):
             segment = self._roll(size)
         self._write(segment, buffers, size)
@@ -211,6 +212,16 @@ class Log:
                 f"later than {leader_epoch}"
             )
         self.begin_epoch(leader_epoch)
+
+    def _load_indexes(self, segment: Segment) -> None:
+        """See that nothing has to be read any more once bytes were written.
+
+        A batch that stands in the file and could not be counted would be in the way of the next.
+        """
+        try:
+            _ = segment.indexes
+        except OSError as error:
+            raise self._failed(error) from error
 
     def _write(self, segment: Segment, buffers: Sequence[Buffer], size: int) -> None:
         try:
@@ -247,6 +258,7 @@ class Log:
         closed = self._segments.active
         if not closed.size:
             return closed
+        self._load_indexes(closed)
         segment = self._new_segment(self.end_offset)
         try:
             segment.create()

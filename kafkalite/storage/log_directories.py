@@ -1,7 +1,7 @@
 """All of `log.dirs`: one broker's, each of which may fail by itself."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kafkalite.config.views import LogOptions
@@ -83,6 +83,14 @@ class LogDirectories:
                         "Move one of them out of log.dirs."
                     )
 
+    def on_failure(self, told: Callable[[LogDirectory], None]) -> None:
+        """Call `told` once for each directory that fails from now on, after its logs have failed.
+
+        In the thread that met the error: that of the logs' owner, once there are any.
+        """
+        for directory in self._all:
+            directory.on_failure = told
+
     # -- whose they are -------------------------------------------------------------------------
 
     @property
@@ -148,15 +156,27 @@ class LogDirectories:
         ]
 
     def create_log(
-        self, topic_partition: TopicPartition, topic_id: TopicId, options: LogOptions
+        self,
+        topic_partition: TopicPartition,
+        topic_id: TopicId,
+        options: LogOptions,
+        *,
+        is_new: bool,
     ) -> Log:
         """Make an empty log in the directory with the fewest.
 
         Where the log is on disk already, because it could not be opened before, that one is opened;
         where it is another topic's, it is discarded.
 
+        Args:
+            topic_partition: whose log it is.
+            topic_id: of the topic as it is now.
+            options: of the log.
+            is_new: whether this broker surely never had this log. If it may have had, the log may
+                be in a directory that failed: begun anew it would give its offsets again.
+
         Raises:
-            KafkaStorageError: every directory has failed.
+            KafkaStorageError: every directory has failed, or the one where the log may be.
             OSError: the disk is full or failed.
         """
         for directory in self:
@@ -164,6 +184,13 @@ class LogDirectories:
                 if directory.unopened[topic_partition] == topic_id:
                     return directory.open_log(topic_partition, options)
                 directory.discard(topic_partition)
+        failed = [str(each.path) for each in self._all if each.failed is not None]
+        if failed and not is_new:
+            raise KafkaStorageError(
+                f"The log of {topic_partition} may be in {', '.join(failed)}, which cannot be "
+                "used, and is not begun anew elsewhere. Repair the disk, or take it out of "
+                "log.dirs if its records are to be given up, and start the broker again."
+            )
         emptiest = min(self, key=lambda each: len(each.logs) + len(each.unopened), default=None)
         if emptiest is None:
             raise KafkaStorageError("Every log directory of this broker has failed.")

@@ -2,6 +2,7 @@
 
     .lock                               held while a broker has the directory open
     meta.properties                     meta_properties.py
+    .reserve                            reserve.py
     .kafka_cleanshutdown                empty; there only after everything was closed durable
     recovery-point-offset-checkpoint    \\
     log-start-offset-checkpoint          > checkpoint.py
@@ -15,7 +16,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,11 +32,14 @@ from kafkalite.storage.meta_properties import Identity, read_identity, write_ide
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.partition_metadata import read_topic_id, write_topic_id
 from kafkalite.storage.recovery import KnownOffsets
+from kafkalite.storage.reserve import RESERVE, Reserve
 from kafkalite.storage.segment import LOG_SUFFIX
 
 CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 _DELETE_SUFFIX: Final = "-delete"
 _STRAY_SUFFIX: Final = "-stray"
+_LINE_BYTES: Final = 32
+"""Of a checkpoint, besides the topic's name."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +60,8 @@ class LogDirectory:
         """Logs that are on disk and not opened, with the id of their topic where it is known."""
         self.failed: OSError | None = None
         """Why the directory cannot be used; its logs then refuse appends, others' do not."""
+        self.on_failure: Callable[[LogDirectory], None] = lambda _: None
+        """Called once, after the directory and all of its logs have failed."""
         self._open_files = open_files
         self._disk = open_files.disk
         self._lock = DirectoryLock(self._disk, path)
@@ -64,6 +70,7 @@ class LogDirectory:
         self._known: dict[str, dict[TopicPartition, int]] = {}
         """What each checkpoint file holds."""
         self._high_watermarks: dict[TopicPartition, int] = {}
+        self._reserve = Reserve(self._disk, path)
         self._was_clean = False
         self._in_use = False
 
@@ -94,6 +101,8 @@ class LogDirectory:
         for entry in self._disk.list_directory(self.path):
             if entry.name == CLEAN_SHUTDOWN:
                 self._was_clean = True
+            elif entry.name == RESERVE:
+                self._reserve.found(entry.size)
             elif not entry.is_directory:
                 continue
             elif entry.name.endswith(_DELETE_SUFFIX):
@@ -109,6 +118,8 @@ class LogDirectory:
         if self.identity != identity:
             write_identity(self._disk, self.path, identity)
             self.identity = identity
+        with self._mutex:
+            self._fill_reserve()
 
     def close(self) -> None:
         """Close the logs and let go of the directory, marked clean if all is durable.
@@ -175,8 +186,7 @@ class LogDirectory:
         self._begin_use()
         if topic_partition in self.unopened:
             self.discard(topic_partition)
-        with self._mutex:
-            self._forget(topic_partition)
+        self._forget(topic_partition)
         directory = self.path / str(topic_partition)
         self._disk.make_directory(directory)
         write_topic_id(self._disk, directory, topic_id)
@@ -205,6 +215,7 @@ class LogDirectory:
             self._delete_directory(topic_partition)
         else:
             aside = self._rename(topic_partition, _STRAY_SUFFIX)
+            self._forget(topic_partition)
             _log.error("%s does not say which topic it is of, and is kept as %s", directory, aside)
         del self.unopened[topic_partition]
 
@@ -218,6 +229,8 @@ class LogDirectory:
     def _add(self, log: Log) -> None:
         self.unopened.pop(log.topic_partition, None)
         self.logs[log.topic_partition] = log
+        if self.failed is not None:
+            log.fail(disk_errors.final(self.failed, self.path))
 
     def _begin_use(self) -> None:
         """From now on the directory is not clean."""
@@ -232,16 +245,16 @@ class LogDirectory:
             self._in_use = True
 
     def _delete_directory(self, topic_partition: TopicPartition) -> None:
+        # The files first: on a full disk nothing can be written before they are gone.
         self._delete_files(self._rename(topic_partition, _DELETE_SUFFIX))
+        self._forget(topic_partition)
 
     def _rename(self, topic_partition: TopicPartition, suffix: str) -> Path:
-        """Take a log's directory out of the way, durably, and out of the checkpoints."""
+        """Take a log's directory out of the way, durably."""
         directory = self.path / str(topic_partition)
         target = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}{suffix}")
         self._disk.rename(directory, target)
         self._disk.sync_directory(self.path)
-        with self._mutex:
-            self._forget(topic_partition)
         return target
 
     def _delete_files(self, directory: Path) -> None:
@@ -279,11 +292,12 @@ class LogDirectory:
             self._write(checkpoint.RECOVERY_POINTS, self._recovery_points(points))
             self._write(checkpoint.START_OFFSETS, self._start_offsets())
             self._write(checkpoint.HIGH_WATERMARKS, dict(self._high_watermarks))
+            self._fill_reserve()
 
     def start_offset_moved(self) -> None:
         """Make the new start offset of a log durable. Raises OSError."""
         with self._mutex:
-            self._write(checkpoint.START_OFFSETS, self._start_offsets())
+            self._write_though_full(checkpoint.START_OFFSETS, self._start_offsets())
 
     def lower_checkpoints(self, log: OffsetsOfLog, offset: int) -> None:
         """See that no durable checkpoint names an offset above `offset`. Raises OSError."""
@@ -294,7 +308,7 @@ class LogDirectory:
                 self._high_watermarks[key] = offset
             for name in (checkpoint.RECOVERY_POINTS, checkpoint.HIGH_WATERMARKS):
                 if self._known[name].get(key, 0) > offset:
-                    self._write(name, self._known[name] | {key: offset})
+                    self._write_though_full(name, self._known[name] | {key: offset})
 
     def _recovery_points(self, points: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         known = self._known[checkpoint.RECOVERY_POINTS]
@@ -317,16 +331,34 @@ class LogDirectory:
         return offsets
 
     def _forget(self, topic_partition: TopicPartition) -> None:
-        """Take a log out of the checkpoints: a new one of its name begins at 0."""
-        self._high_watermarks.pop(topic_partition, None)
-        for name, known in list(self._known.items()):
-            if topic_partition in known:
-                self._write(name, {k: v for k, v in known.items() if k != topic_partition})
+        """Take a log out of the checkpoints: a new one of its name begins at 0. Raises OSError."""
+        with self._mutex:
+            self._high_watermarks.pop(topic_partition, None)
+            for name, known in list(self._known.items()):
+                if topic_partition in known:
+                    kept = {key: known[key] for key in known if key != topic_partition}
+                    self._write_though_full(name, kept)
 
     def _write(self, name: str, offsets: dict[TopicPartition, int]) -> None:
         if self._known[name] != offsets:
             checkpoint.write_offsets(self._disk, self.path / name, offsets)
             self._known[name] = offsets
+
+    def _write_though_full(self, name: str, offsets: dict[TopicPartition, int]) -> None:
+        """As `_write`, of what leads to more space: on a full disk it may use the reserve."""
+        try:
+            self._write(name, offsets)
+        except OSError as error:
+            if not disk_errors.is_full(error) or not self._reserve.release():
+                raise
+            self._write(name, offsets)
+            self._fill_reserve()
+
+    def _fill_reserve(self) -> None:
+        """Reserve as much as the longest checkpoint may take."""
+        self._reserve.fill(
+            sum(len(key.topic) + _LINE_BYTES for keys in (self.logs, self.unopened) for key in keys)
+        )
 
     # -- failing --------------------------------------------------------------------------------
 
@@ -337,3 +369,4 @@ class LogDirectory:
             _log.error("Log directory %s failed: %s", self.path, error)
             for log in list(self.logs.values()):
                 log.fail(disk_errors.final(error, self.path))
+            self.on_failure(self)

@@ -38,6 +38,12 @@ _OPEN_FLAGS: Final = os.O_RDWR | os.O_APPEND
 _KEPT_ENTRIES: Final = 1024
 """An index up to this long stays in memory when its segment's file is closed."""
 
+_COUNTED: Final = (
+    "_indexed_size", "_indexes", "_saved_entries", "end_offset", "first_timestamp",
+    "max_timestamp", "max_timestamp_offset", "size",
+)  # fmt: skip
+"""What is counted from the batches."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -307,13 +313,23 @@ class Segment:
         self.seal()
 
     def inspect(self) -> list[OffsetRange]:
-        """Check and index every batch anew; gives the damaged offsets. Raises OSError."""
+        """Check and index every batch anew; gives the damaged offsets.
+
+        Raises:
+            OSError: the disk failed; everything is as it was.
+        """
         size, end_offset = self.size, self.end_offset
+        before = {name: getattr(self, name) for name in _COUNTED}
         damaged = []
-        for found in self.rescan(self.file, size, self.base_offset, offset_limit=end_offset):
-            if isinstance(found, Damage):
-                resumes = end_offset if found.next_offset is None else found.next_offset
-                damaged.append(OffsetRange(self.end_offset, resumes))
+        try:
+            for found in self.rescan(self.file, size, self.base_offset, offset_limit=end_offset):
+                if isinstance(found, Damage):
+                    resumes = end_offset if found.next_offset is None else found.next_offset
+                    damaged.append(OffsetRange(self.end_offset, resumes))
+        except OSError:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
         if self.end_offset < end_offset:
             damaged.append(OffsetRange(self.end_offset, end_offset))
         self.size, self.end_offset = size, end_offset

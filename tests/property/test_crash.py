@@ -39,7 +39,7 @@ def _open(disk: FaultyDisk) -> tuple[LogDirectories, Log]:
     for directory, topic_partition, topic_id in unopened:
         if topic_partition == _PARTITION and topic_id == _TOPIC_ID:
             return directories, directory.open_log(topic_partition, _OPTIONS)
-    return directories, directories.create_log(_PARTITION, _TOPIC_ID, _OPTIONS)
+    return directories, directories.create_log(_PARTITION, _TOPIC_ID, _OPTIONS, is_new=True)
 
 
 def _records(log: Log) -> dict[int, bytes]:

@@ -210,12 +210,14 @@ class FaultyDisk:
         if source.name not in directory.names:
             raise FileNotFoundError(errno.ENOENT, "No such file", str(source))
         self._step()
+        self._give_back(directory.names.get(target.name))
         directory.names[target.name] = directory.names.pop(source.name)
 
     def unlink(self, path: Path, /) -> None:
         self._check("unlink")
-        self._file(path)
+        file = self._file(path)
         self._step()
+        self._give_back(file)
         del self._directory(path.parent).names[path.name]
 
     def make_directory(self, path: Path, /) -> None:
@@ -263,6 +265,11 @@ class FaultyDisk:
             self._crashed = True
             raise Crashed
         self.operations += 1
+
+    def _give_back(self, node: "_File | _Directory | None") -> None:
+        """What a file took is room again."""
+        if self.room is not None and isinstance(node, _File):
+            self.room += len(node.data)
 
     def _directory(self, path: Path) -> _Directory:
         directory = self._root

@@ -27,7 +27,7 @@ def open_log(disk: FaultyDisk, options: LogOptions = OPTIONS) -> tuple[LogDirect
     directories.assign(0, "cluster")
     for directory, topic_partition, _ in directories.unopened():
         return directories, directory.open_log(topic_partition, options)
-    return directories, directories.create_log(PARTITION, TOPIC_ID, options)
+    return directories, directories.create_log(PARTITION, TOPIC_ID, options, is_new=True)
 
 
 def batch(*values: bytes, timestamp: int = 1000) -> tuple[bytes, BatchHeader]:

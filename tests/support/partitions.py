@@ -68,7 +68,7 @@ class Logs:
         """A new one, which nobody leads yet."""
         settings = topic_settings(self.settings, config or {})
         log = self.directories.create_log(
-            TopicPartition("t", number), TOPIC_ID, settings.log_options
+            TopicPartition("t", number), TOPIC_ID, settings.log_options, is_new=True
         )
         return Partition(
             log,

@@ -256,10 +256,10 @@ def test_partition_whose_log_cannot_be_made_says_so_and_spares_the_others(
 ) -> None:
     create = logs.directories.create_log
 
-    def fail_on_first(topic_partition: TopicPartition, *rest: object) -> Log:
+    def fail_on_first(topic_partition: TopicPartition, *rest: object, is_new: bool) -> Log:
         if topic_partition.partition == 0:
             raise OSError(28, "No space left on device")
-        return create(topic_partition, *rest)  # type: ignore[arg-type]
+        return create(topic_partition, *rest, is_new=is_new)  # type: ignore[arg-type]
 
     monkeypatch.setattr(logs.directories, "create_log", fail_on_first)
 
@@ -275,5 +275,30 @@ def test_partition_whose_log_cannot_be_made_says_so_and_spares_the_others(
         cluster.table.refresh()
         await cluster.settled()
         assert cluster.table.get("t", 0).is_leader
+
+    _run(logs, scenario)
+
+
+def test_only_what_nobody_led_before_is_told_to_be_new(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = logs.directories.create_log
+    told: dict[int, bool] = {}
+
+    def note(topic_partition: TopicPartition, *rest: object, is_new: bool) -> Log:
+        told[topic_partition.partition] = is_new
+        return create(topic_partition, *rest, is_new=is_new)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(logs.directories, "create_log", note)
+
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic(4)
+        cluster.elect(OWN_ID, 1)
+        for broker in fake_brokers([OWN_ID]):
+            cluster.metadata.register(broker)  # a later life of ours
+        cluster.elect(OWN_ID, 2)
+        cluster.elect(OWN_ID, 3, epoch=1)
+        await cluster.settled()
+        assert told == {0: True, 1: False, 2: True, 3: False}
 
     _run(logs, scenario)

@@ -13,6 +13,7 @@ from kafkalite.model.errors import (
     OffsetOutOfRangeError,
     RecordListTooLargeError,
 )
+from kafkalite.storage.log import Log
 from kafkalite.wire.batch import read_header
 from kafkalite.wire.records import decode_batches
 from tests.support.faulty_disk import FaultyDisk
@@ -29,6 +30,18 @@ from tests.support.logs import (
     segment_names,
     values,
 )
+
+_LARGE = LogOptions(segment_bytes=1 << 20, segment_ms=10**6, index_interval_bytes=1)
+
+
+def _let_go_of_large_indexes(log: Log) -> list[bytes]:
+    """What the bound on open files does to a log that is idle for a while; gives its values."""
+    kept = fill(log, 1100, size=1)
+    active = log._segments.active
+    active.release()
+    assert active._indexes is None, "they are not large enough"
+    return kept
+
 
 # -- appending -------------------------------------------------------------------------------------
 
@@ -108,6 +121,54 @@ def test_too_many_open_files_pass_too() -> None:
     with pytest.raises(KafkaStorageError, match="limits"):
         append(log, b"a")
     assert append(log, b"a") == 0
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EIO])
+@pytest.mark.parametrize("operation", ["open", "pread"])
+def test_an_index_that_cannot_be_read_refuses_the_append_before_it_is_written(
+    operation: str, error: int
+) -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk, _LARGE)
+    kept = _let_go_of_large_indexes(log)
+    size = len(disk.content(log_file(0)))
+    disk.fail_next(operation, error)
+    with pytest.raises(KafkaStorageError):
+        append(log, b"refused")
+    assert len(disk.content(log_file(0))) == size == log.size_bytes
+    assert values(log) == kept
+    if error == errno.EMFILE:
+        assert append(log, b"taken") == len(kept)
+        assert values(log) == [*kept, b"taken"]
+
+
+def test_indexes_that_could_not_be_made_anew_leave_the_segment_as_it_was() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk, _LARGE)
+    kept = _let_go_of_large_indexes(log)
+    for suffix in (".index", ".timeindex"):
+        disk.unlink(log_file(0).with_suffix(suffix))
+    size = log.size_bytes
+    newest = log._segments.active.max_timestamp
+    disk.fail_next("pread", errno.EMFILE)
+    with pytest.raises(KafkaStorageError, match="limits"):
+        append(log, b"refused")
+    assert (log.size_bytes, log._segments.active.max_timestamp) == (size, newest)
+    assert append(log, b"taken") == len(kept)
+    assert values(log) == [*kept, b"taken"]
+
+
+def test_a_roll_that_cannot_read_the_indexes_rolls_nothing() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk, _LARGE)
+    kept = _let_go_of_large_indexes(log)
+    disk.fail_next("pread", errno.EMFILE)
+    with pytest.raises(KafkaStorageError, match="limits"):
+        log.roll_if_due(10**9)
+    assert (log.segment_count, segment_names(disk)) == (1, [log_file(0).name])
+    assert log.roll_if_due(10**9)
+    assert append(log, b"taken") == len(kept)
+    assert values(log) == [*kept, b"taken"]
 
 
 def test_a_short_write_without_an_error_is_completed() -> None:
@@ -462,7 +523,51 @@ def test_a_start_offset_that_cannot_be_made_durable_does_not_move() -> None:
     disk = FaultyDisk()
     _, log = open_log(disk)
     fill(log, 5)
+    disk.unlink(LOG_PATH.parent / ".reserve")
     disk.fail_next("rename", errno.ENOSPC)
     with pytest.raises(KafkaStorageError, match="is full"):
         log.advance_start_offset(3)
     assert log.start_offset == 0
+
+
+def test_retention_goes_on_while_the_disk_is_full() -> None:
+    disk = FaultyDisk()
+    options = dataclasses.replace(OPTIONS, retention_ms=100, file_delete_delay_ms=50)
+    directories, log = open_log(disk, options)
+    kept = fill(log, 30)
+    disk.room = 0
+    with pytest.raises(KafkaStorageError, match="is full"):
+        append(log, b"x")
+    assert log.apply_retention(1115, 30) == 1
+    assert log.apply_retention(10**9, 22) == 1
+    log.delete_expired_files(10**9 + 50)
+    assert not segment_names(disk, ".deleted")
+    append(log, b"x")
+    assert values(log) == [*kept[22:], b"x"]
+    _, log = open_log(disk.after_crash(0, "nothing"))
+    assert log.start_offset == 22
+    directories.close()
+
+
+def test_a_file_that_is_gone_already_keeps_no_other_from_being_removed() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk, dataclasses.replace(OPTIONS, retention_ms=100, file_delete_delay_ms=50))
+    fill(log, 30)
+    log.apply_retention(1115, 30)
+    gone, *_ = segment_names(disk, ".deleted")
+    disk.unlink(LOG_PATH / gone)
+    log.delete_expired_files(1165)
+    assert not segment_names(disk, ".deleted")
+
+
+def test_a_file_that_cannot_be_removed_is_tried_again_and_holds_up_no_other() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk, dataclasses.replace(OPTIONS, retention_ms=100, file_delete_delay_ms=50))
+    fill(log, 30)
+    log.apply_retention(1115, 30)
+    disk.fail_next("unlink", errno.EPERM)
+    with pytest.raises(PermissionError):
+        log.delete_expired_files(1165)
+    assert len(segment_names(disk, ".deleted")) == 1
+    log.delete_expired_files(1165)
+    assert not segment_names(disk, ".deleted")

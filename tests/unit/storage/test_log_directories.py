@@ -29,7 +29,7 @@ def _opened(disk: FaultyDisk, paths: list[Path] = _TWO) -> LogDirectories:
 
 def _create(directories: LogDirectories, count: int) -> list[Log]:
     return [
-        directories.create_log(TopicPartition("t", number), TOPIC_ID, LogOptions())
+        directories.create_log(TopicPartition("t", number), TOPIC_ID, LogOptions(), is_new=True)
         for number in range(count)
     ]
 
@@ -40,9 +40,9 @@ def test_new_logs_go_where_the_fewest_are() -> None:
     assert [log.directory.parent.name for log in logs] == ["one", "two", "one", "two", "one"]
     directories.remove_log(logs[0])
     directories.remove_log(logs[2])
-    assert directories.create_log(TopicPartition("u", 0), TOPIC_ID, LogOptions()).directory == Path(
-        "/one/u-0"
-    )
+    assert directories.create_log(
+        TopicPartition("u", 0), TOPIC_ID, LogOptions(), is_new=True
+    ).directory == Path("/one/u-0")
     assert directories.directory_of(logs[1]).path == Path("/two")
 
 
@@ -153,7 +153,7 @@ def test_a_failing_disk_takes_only_its_own_logs() -> None:
         append(third, b"b")
     append(second, b"b")
     assert values(first) == [b"a"]
-    new = directories.create_log(TopicPartition("u", 0), TOPIC_ID, LogOptions())
+    new = directories.create_log(TopicPartition("u", 0), TOPIC_ID, LogOptions(), is_new=True)
     assert new.directory.parent == Path("/two")
     with pytest.raises(KafkaStorageError, match="/one failed"):
         directories.directory_of(first).create_log(TopicPartition("u", 1), TOPIC_ID, LogOptions())
@@ -221,7 +221,7 @@ def test_a_leftover_of_another_topic_is_told_apart_and_discarded() -> None:
     ((_, topic_partition, topic_id),) = directories.unopened()
     assert topic_id == TOPIC_ID
     other = TopicId("BBBBBBBBBBBBBBBBBBBBBB")
-    log = directories.create_log(topic_partition, other, LogOptions())
+    log = directories.create_log(topic_partition, other, LogOptions(), is_new=True)
     assert (log.topic_id, log.end_offset) == (other, 0)
     assert directories.unopened() == []
     names = [entry.name for entry in disk.list_directory(LOGS)]
@@ -268,7 +268,7 @@ def test_a_log_that_could_not_be_opened_is_opened_later_and_not_made_anew() -> N
     disk.fail_next("sync", errno.EIO)
     with pytest.raises(OSError, match="Input/output"):
         directory.open_log(topic_partition, LogOptions())
-    log = directories.create_log(topic_partition, TOPIC_ID, LogOptions())
+    log = directories.create_log(topic_partition, TOPIC_ID, LogOptions(), is_new=True)
     assert values(log)[:3] == kept[:3]
 
 
@@ -284,7 +284,92 @@ def test_a_log_that_does_not_say_which_topic_it_is_of_is_set_aside() -> None:
     directories.assign(0, "cluster")
     ((_, topic_partition, topic_id),) = directories.unopened()
     assert topic_id is None
-    log = directories.create_log(topic_partition, TOPIC_ID, LogOptions())
+    log = directories.create_log(topic_partition, TOPIC_ID, LogOptions(), is_new=True)
     assert log.end_offset == 0
     (stray,) = [each.name for each in disk.list_directory(LOGS) if each.name.endswith("-stray")]
     assert disk.content(LOGS / stray / f"{0:020d}.log")
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_log_can_be_removed_while_the_disk_is_full(written: bool) -> None:
+    disk = FaultyDisk()
+    directories, log = open_log(disk)
+    fill(log, 30)
+    flush(log)
+    (directory,) = directories
+    directory.write_checkpoints({log.topic_partition: 30})
+    disk.room = 0
+    if not written:
+        disk.unlink(LOGS / ".reserve")
+        disk.room = 0
+    directories.remove_log(log)
+    assert not [entry for entry in disk.list_directory(LOGS) if entry.is_directory]
+    log = directories.create_log(log.topic_partition, TOPIC_ID, LogOptions(), is_new=True)
+    assert (log.end_offset, directories.high_watermark(log)) == (0, 0)
+    _, log = open_log(disk.after_crash(0))
+    assert (log.start_offset, log.end_offset, log.damaged) == (0, 0, ())
+
+
+def test_the_reserve_is_there_again_once_there_is_space() -> None:
+    disk = FaultyDisk()
+    directories, log = open_log(disk)
+    fill(log, 30)
+    (directory,) = directories
+    size = len(disk.content(LOGS / ".reserve"))
+    assert size >= 65536
+    disk.room = 0
+    log.advance_start_offset(5)
+    disk.room = None
+    directory.write_checkpoints({})
+    assert len(disk.content(LOGS / ".reserve")) == size
+    disk.room = 0
+    log.advance_start_offset(6)
+    assert log.start_offset == 6
+
+
+def test_a_directory_without_space_for_its_reserve_is_used_all_the_same() -> None:
+    disk = FaultyDisk()
+    disk.room = 1000
+    directories, log = open_log(disk)
+    assert ".reserve" not in {entry.name for entry in disk.list_directory(LOGS)}
+    append(log, b"a")
+    disk.room = None
+    (directory,) = directories
+    directory.write_checkpoints({})
+    assert disk.content(LOGS / ".reserve")
+
+
+def test_a_log_that_may_be_in_a_failed_directory_is_not_begun_anew() -> None:
+    disk = FaultyDisk()
+    log, _ = _create(_opened(disk), 2)
+    fill(log, 3)
+    flush(log)
+    disk = disk.after_kill()
+    disk.fail_next("sync_directory", errno.EIO)
+    directories = LogDirectories(_TWO, disk)
+    directories.open()
+    directories.assign(3, "cluster-a")
+    with pytest.raises(KafkaStorageError, match="t-0 may be in /one, which cannot be used"):
+        directories.create_log(log.topic_partition, TOPIC_ID, LogOptions(), is_new=False)
+    new = directories.create_log(TopicPartition("u", 0), TOPIC_ID, LogOptions(), is_new=True)
+    assert new.directory == Path("/two/u-0")
+    # What the sound directory holds is known to be there.
+    kept = directories.create_log(TopicPartition("t", 1), TOPIC_ID, LogOptions(), is_new=False)
+    assert kept.directory == Path("/two/t-1")
+
+
+def test_a_failing_directory_is_told_of_once_after_its_logs_failed() -> None:
+    disk = FaultyDisk()
+    directories = _opened(disk)
+    first, second, third = _create(directories, 3)
+    told: list[tuple[Path, list[bool]]] = []
+    directories.on_failure(
+        lambda directory: told.append(
+            (directory.path, [log.failure is not None for log in (first, second, third)])
+        )
+    )
+    for _ in range(2):
+        disk.fail_next("writev", errno.EIO)
+        with pytest.raises(KafkaStorageError):
+            append(first, b"b")
+    assert told == [(Path("/one"), [True, False, True])]

@@ -51,7 +51,7 @@ def test_any_number_of_logs_works_with_few_open_files() -> None:
     directories.assign(0, "cluster")
     options = LogOptions(index_interval_bytes=1)
     logs = [
-        directories.create_log(TopicPartition("t", number), TOPIC_ID, options)
+        directories.create_log(TopicPartition("t", number), TOPIC_ID, options, is_new=True)
         for number in range(20)
     ]
     jobs = []

@@ -303,7 +303,8 @@ def test_a_new_log_begins_at_zero_whatever_its_namesake_had() -> None:
     _checkpoint(directories, high_watermark=10)
     log.advance_start_offset(5)
     directories.remove_log(log)
-    assert directories.create_log(PARTITION, log.topic_id, open_log(FaultyDisk())[1]._options)
+    options = open_log(FaultyDisk())[1]._options
+    assert directories.create_log(PARTITION, log.topic_id, options, is_new=True)
     _, log = open_log(disk.after_crash(1))
     assert (log.start_offset, log.end_offset, log.damaged) == (0, 0, ())
 
@@ -311,7 +312,7 @@ def test_a_new_log_begins_at_zero_whatever_its_namesake_had() -> None:
 def test_other_logs_checkpoints_stay_when_one_is_removed() -> None:
     disk = FaultyDisk()
     directories, log, _ = _filled(10, disk)
-    other = directories.create_log(TopicPartition("u", 1), log.topic_id, log._options)
+    other = directories.create_log(TopicPartition("u", 1), log.topic_id, log._options, is_new=True)
     fill(other, 4)
     flush(other)
     _checkpoint(directories)

@@ -4,15 +4,18 @@ To let go of records their new start offset is written down first, which takes s
 there is none but this: a file of zeros, removed for that one write and made again after it.
 """
 
+import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import Final
 
-from kafkalite.storage import disk_errors
 from kafkalite.storage.files import Disk, OpenFile, write_all
 
 RESERVE: Final = ".reserve"
 _STEP_BYTES: Final = 1 << 16
+
+_log = logging.getLogger(__name__)
 
 
 class Reserve:
@@ -31,20 +34,20 @@ class Reserve:
         self._size = size
 
     def fill(self, least_bytes: int) -> None:
-        """See that it holds that much, where there is space. Raises OSError."""
+        """See that it holds that much; where that fails there is none, which harms nothing yet."""
         if 0 < self._size >= least_bytes:
             return
         size = -(-max(least_bytes, 1) // _STEP_BYTES) * _STEP_BYTES
-        file = OpenFile(self._disk, self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self._size = 0
         try:
+            file = OpenFile(self._disk, self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             write_all(self._disk, file.descriptor, bytes(size))
             # File systems that allocate late say only now whether there is space.
             self._disk.sync(file.descriptor)
         except OSError as error:
-            self._disk.unlink(self._path)
-            if not disk_errors.is_full(error):
-                raise
+            _log.debug("There is no reserve in %s: %s", self._path.parent, error)
+            with contextlib.suppress(OSError):
+                self._disk.unlink(self._path)
             return
         self._size = size
 

@@ -50,6 +50,7 @@ class FaultyDisk:
         """Take only half of each write but the last byte."""
         self.syncs: list[str] = []
         self._fail: dict[str, int] = {}
+        self._fail_at: dict[Path, int] = {}
         self._root = root or _Directory()
         self._open: dict[int, tuple[_File, Path]] = {}
         self._next_descriptor = 1000
@@ -60,6 +61,10 @@ class FaultyDisk:
     def fail_next(self, operation: str, error: int) -> None:
         """Let the next call of `operation` fail with an errno, having done nothing."""
         self._fail[operation] = error
+
+    def fail_at(self, path: Path, error: int) -> None:
+        """Let the next opening of a file fail with an errno."""
+        self._fail_at[path] = error
 
     def flip_bit(self, path: Path, position: int, bit: int = 0) -> None:
         """Alter one bit of a file, in what is synced too."""
@@ -125,6 +130,9 @@ class FaultyDisk:
 
     def open(self, path: Path, flags: int, /) -> int:
         self._check("open")
+        if path in self._fail_at:
+            error = self._fail_at.pop(path)
+            raise OSError(error, os.strerror(error), str(path))
         directory, name = self._directory(path.parent), path.name
         file = directory.names.get(name)
         if isinstance(file, _Directory):

@@ -339,6 +339,26 @@ def test_a_directory_without_space_for_its_reserve_is_used_all_the_same() -> Non
     assert disk.content(LOGS / ".reserve")
 
 
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EMFILE])
+def test_a_reserve_that_cannot_be_made_again_undoes_nothing(
+    error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FaultyDisk()
+    directories, log = open_log(disk)
+    fill(log, 30)
+    disk.room = 0
+    unlink = disk.unlink
+
+    def let_the_next_reserve_fail(path: Path, /) -> None:
+        unlink(path)
+        disk.fail_at(path, error)
+
+    monkeypatch.setattr(disk, "unlink", let_the_next_reserve_fail)
+    log.advance_start_offset(5)
+    assert (log.start_offset, log.failure) == (5, None)
+    assert len(list(directories)) == 1
+
+
 def test_a_log_that_may_be_in_a_failed_directory_is_not_begun_anew() -> None:
     disk = FaultyDisk()
     log, _ = _create(_opened(disk), 2)

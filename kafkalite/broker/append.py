@@ -1,15 +1,14 @@
 """The produce path of native clients: find the partition, append, and wait as `acks` asks."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
-from kafkalite.config.topic_config import TopicSettings
-from kafkalite.model.clock import Clock
 from kafkalite.model.errors import InvalidRequiredAcksError, LogError, MessageTooLargeError
-from kafkalite.wire.batch import HEADER_SIZE, BatchHeader, header_at
+from kafkalite.wire.batch import HEADER_SIZE, BatchHeader, Buffer, header_at
 from kafkalite.wire.messages import (
     ACKS_ALL,
     ACKS_LEADER,
@@ -31,9 +30,8 @@ _MAX_ENTRY_BYTES: Final = 16 << 20
 class AppendPath:
     """Appends the batches that producers send to partitions of this broker. Lives on the loop."""
 
-    def __init__(self, partitions: PartitionTable, clock: Clock, probe: DataProbe) -> None:
+    def __init__(self, partitions: PartitionTable, probe: DataProbe) -> None:
         self._partitions = partitions
-        self._clock = clock
         self._probe = probe
 
     async def append(self, request: ProduceRequest) -> list[ProduceResult]:
@@ -46,27 +44,29 @@ class AppendPath:
         self._probe.produce_requests += 1
         acks_all = request.acks == ACKS_ALL
         results: list[ProduceResult] = []
-        waits: list[tuple[int, Partition, Appended]] = []
+        waits: list[tuple[int, asyncio.Future[None]]] = []
         worked = 0
         for entry in request.partitions:
             try:
                 partition = await self._partitions.find(entry.topic, entry.partition)
-                headers = await _validate(entry.batches, partition.settings)
-                appended = partition.append(entry.batches, headers, acks_all=acks_all)
+                batches, headers = await _take_in(entry.batches, partition)
+                appended = partition.append(batches, headers, acks_all=acks_all)
             except LogError as error:
                 results.append(self._refused(entry, error))
                 continue
             self._probe.appended(appended.end_offset - appended.base_offset, entry.batches.nbytes)
             if acks_all:
-                waits.append((len(results), partition, appended))
+                # Now, not when the others are appended: this broker may stop leading until then.
+                committed = partition.committed(appended.end_offset, request.timeout_ms)
+                if committed is not None:
+                    waits.append((len(results), committed))
             results.append(_accepted(partition, appended))
             worked += entry.batches.nbytes
             if worked >= _YIELD_BYTES:
                 worked = 0
                 await asyncio.sleep(0)
-        deadline = self._clock.monotonic_ms() + request.timeout_ms
-        for index, partition, appended in waits:
-            failure = await wait_until(partition, appended, deadline, self._clock)
+        failures = await failures_of([committed for _, committed in waits])
+        for (index, _), failure in zip(waits, failures, strict=True):
             if failure is not None:
                 results[index] = self._refused(request.partitions[index], failure)
         return results
@@ -85,35 +85,46 @@ class AppendPath:
         )
 
 
-async def _validate(batches: memoryview, settings: TopicSettings) -> list[BatchHeader]:
-    """Check batches that lie back to back, one at a time, letting others run between them.
+async def _take_in(batches: memoryview, partition: Partition) -> tuple[Buffer, list[BatchHeader]]:
+    """Check batches that lie back to back; gives them as the topic stores them.
 
-    What is little on the wire may be a thousand times as much to look through.
+    One at a time, letting others run between them: what is little on the wire may be a thousand
+    times as much to look through, and to compress anew.
 
     Raises:
         LogError: one of them is refused; or there are more bytes than one append may hold up
             others for.
     """
-    if len(batches) > _MAX_ENTRY_BYTES:
-        raise MessageTooLargeError(
-            f"{len(batches)} bytes for one partition are more than {_MAX_ENTRY_BYTES}; send less "
-            "at a time"
-        )
+    _check_entry_size(len(batches))
+    settings = partition.settings
     headers: list[BatchHeader] = []
+    stored = bytearray()
     position = 0
     while True:
         end = len(batches)
         if end - position > HEADER_SIZE:
             end = position + header_at(batches, position).size
-        headers += validate_batches(
+        (header,) = validate_batches(
             batches[position:end],
             max_batch_bytes=settings.max_message_bytes,
             max_decompressed_bytes=settings.max_decompressed_bytes,
         )
+        if settings.compression is not None:
+            batch, header = partition.as_stored(batches[position:end], header)
+            stored += batch
+            _check_entry_size(len(stored))
+        headers.append(header)
         position = end
         if position >= len(batches):
-            return headers
+            return batches if settings.compression is None else stored, headers
         await asyncio.sleep(0)
+
+
+def _check_entry_size(size: int) -> None:
+    if size > _MAX_ENTRY_BYTES:
+        raise MessageTooLargeError(
+            f"{size} bytes for one partition are more than {_MAX_ENTRY_BYTES}; send less at a time"
+        )
 
 
 def check_acks(acks: int) -> None:
@@ -122,16 +133,18 @@ def check_acks(acks: int) -> None:
         raise InvalidRequiredAcksError(f"acks must be 0, 1 or -1 (all), not {acks}")
 
 
-async def wait_until(
-    partition: Partition, appended: Appended, deadline_ms: int, clock: Clock
-) -> LogError | None:
-    """Wait until what was appended is on all in-sync replicas; gives why it is not."""
-    left_ms = max(deadline_ms - clock.monotonic_ms(), 0)
-    committed = partition.committed(appended.end_offset, left_ms)
-    if committed is None:
-        return None
+async def failures_of(waits: Sequence[asyncio.Future[None]]) -> list[LogError | None]:
+    """Wait for what `Partition.committed` gave; tells of each why it did not come to be."""
+    if len(waits) > 1:
+        # Together, so that all are given up when the request is.
+        await asyncio.gather(*waits, return_exceptions=True)
+    return [await failure_of(wait) for wait in waits]
+
+
+async def failure_of(wait: asyncio.Future[None]) -> LogError | None:
+    """As `failures_of`, for one."""
     try:
-        await committed
+        await wait
     except LogError as error:
         return error
     return None

@@ -99,7 +99,7 @@ class Broker:
             retire=self._logs.retire,
             settings_of=self._settings_of,
         )
-        self.append_path = AppendPath(self.partitions, clock, self.probe)
+        self.append_path = AppendPath(self.partitions, self.probe)
         self.record_append_path = RecordAppendPath(self.partitions, clock, self.probe)
         self.fetch_path = FetchPath(
             self.partitions,
@@ -144,6 +144,7 @@ class Broker:
     async def join(self, host: str, port: int) -> None:
         """Make the broker known as `host:port` and lead what it is elected for."""
         self.view.subscribe(self._on_change)
+        self._take_dynamic_settings()  # opening the logs took its time
         await self._membership.register(
             cluster.Broker(
                 self.id,
@@ -202,9 +203,11 @@ class Broker:
 
     def on_connected(self) -> None:
         """The session is there, and the view is up to date."""
+        if self.state == "stopping":
+            return
         if self._controller is not None:
             self._controller.resume()
-            self.partitions.refresh()
+        self.partitions.refresh()
 
     # -- settings -------------------------------------------------------------------------------
 

@@ -86,6 +86,10 @@ class Flusher:
         self._is_awaited = False
         batch: _Batch = []
         for partition in self._dirty:
+            failure = partition.log.failure
+            if failure is not None:  # for another reason, or another log's of the directory
+                partition.on_flush_failed(failure)
+                continue
             job = partition.log.flush_job()
             if job is not None:
                 batch.append((partition, job))
@@ -128,7 +132,7 @@ def _run(jobs: Sequence[FlushJob]) -> _Outcome:
     for job in jobs:
         try:
             job.run()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known to be durable
             errors.append(error)
         else:
             errors.append(None)

@@ -54,13 +54,16 @@ class Gathering:
             size < _LARGE_RECORD_BYTES
             and not record.headers
             and not settings.bounds_timestamps
-            and settings.max_message_bytes >= 2 * _MAX_BATCH_BYTES
+            and settings.batch_target_bytes >= 2 * _MAX_BATCH_BYTES
         )
 
     def append(
         self, record: Record, partition: Partition, *, acks_all: bool, timeout_ms: int
     ) -> _Future:
-        """Append a record that `takes` is true of; the future gives its place, and never fails."""
+        """Append a record that `takes` is true of; the future gives its place.
+
+        It fails with what nobody foresaw only.
+        """
         key = (partition, acks_all, timeout_ms)
         loop = self._loop
         if loop is None:
@@ -89,6 +92,11 @@ class Gathering:
             self._probe.produce_errors += len(batch.futures)
             place = RecordPlace(number, -1, error)
             _settle(batch.futures, [place] * len(batch.futures))
+            return
+        except Exception as error:  # noqa: BLE001 - it is for each request to answer
+            for future in batch.futures:
+                if not future.done():
+                    future.set_exception(error)
             return
         self._probe.appended(len(batch.records), len(data))
         places = [

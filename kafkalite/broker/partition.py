@@ -27,7 +27,7 @@ from kafkalite.model.offsets import LogOffsets
 from kafkalite.replication import high_watermark
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
-from kafkalite.wire.batch import BatchHeader, Buffer, read_headers
+from kafkalite.wire.batch import BatchHeader, Buffer, header_at, read_headers
 from kafkalite.wire.restamp import recompress, with_log_append_time
 
 ANY_EPOCH: Final = -1
@@ -160,7 +160,7 @@ class Partition:
     def append(
         self, batches: Buffer, headers: Sequence[BatchHeader], *, acks_all: bool
     ) -> Appended:
-        """Append a client's batches, which were validated, all or none of them.
+        """Append batches that were validated and are `as_stored`, all or none of them.
 
         Raises:
             LogError: the broker does not lead, too few replicas are in sync, a timestamp is out
@@ -174,8 +174,9 @@ class Partition:
         if settings.bounds_timestamps:
             self._check_timestamps(headers)
         log_append_time = -1
-        if settings.rewrites_batches:
-            batches, headers, log_append_time = self._rewrite(batches, headers)
+        if settings.stamps_log_append_time:
+            log_append_time = self._clock.wall_ms()
+            batches, headers = _stamped(batches, headers, log_append_time)
         base_offset = self.log.append(batches, headers, self.leader_epoch)
         self._on_append(self, acks_all or self.readers.are_waiting)
         if not self._waits_for_flush:
@@ -188,12 +189,30 @@ class Partition:
         Raises:
             LogError: as `append`; the batch is larger than the topic takes.
         """
+        self._check_size(batch)
+        if self._settings.compression is not None:
+            batch, header = self.as_stored(batch, header)
+        return self.append(batch, (header,), acks_all=acks_all)
+
+    def as_stored(self, batch: Buffer, header: BatchHeader) -> tuple[Buffer, BatchHeader]:
+        """One whole batch, compressed as the topic wants it.
+
+        Raises:
+            MessageTooLargeError: it is larger than the topic takes, once it is so.
+        """
+        codec = self._settings.compression
+        if codec is not None and header.compression != codec:
+            batch = recompress(batch, codec)
+            header = header_at(batch, 0)
+            self._check_size(batch)
+        return batch, header
+
+    def _check_size(self, batch: Buffer) -> None:
         if len(batch) > self._settings.max_message_bytes:
             raise MessageTooLargeError(
-                f"The record makes a batch of {len(batch)} bytes, {self.topic_partition} takes "
+                f"A batch of {len(batch)} bytes, as {self.topic_partition} stores it, is more than "
                 f"{self._settings.max_message_bytes} (max.message.bytes)"
             )
-        return self.append(batch, (header,), acks_all=acks_all)
 
     def committed(self, end_offset: int, timeout_ms: int) -> asyncio.Future[None] | None:
         """Done when every record below `end_offset` is on all in-sync replicas; None: it is so.
@@ -222,25 +241,6 @@ class Partition:
                     f"Timestamps {header.base_timestamp} to {header.max_timestamp} are outside "
                     f"of what {self.topic_partition} accepts, {earliest} to {latest}"
                 )
-
-    def _rewrite(
-        self, batches: Buffer, headers: Sequence[BatchHeader]
-    ) -> tuple[Buffer, list[BatchHeader], int]:
-        """Batches as the topic wants them: its compression type, its timestamp type."""
-        now = self._clock.wall_ms() if self._settings.stamps_log_append_time else -1
-        codec = self._settings.compression
-        view = memoryview(batches)
-        rewritten = bytearray()
-        position = 0
-        for header in headers:
-            batch: Buffer = view[position : position + header.size]
-            position += header.size
-            if codec is not None and header.compression != codec:
-                batch = recompress(batch, codec)
-            if now >= 0:
-                batch = with_log_append_time(batch, now)
-            rewritten += batch
-        return rewritten, read_headers(rewritten), now
 
     # -- flushing -------------------------------------------------------------------------------
 
@@ -308,3 +308,16 @@ class Partition:
             )
         self.log.advance_start_offset(max(target, self.log.start_offset))
         return self.log.start_offset
+
+
+def _stamped(
+    batches: Buffer, headers: Sequence[BatchHeader], now_ms: int
+) -> tuple[Buffer, list[BatchHeader]]:
+    """Batches back to back, with `now_ms` as the time of all their records."""
+    view = memoryview(batches)
+    stamped = bytearray()
+    position = 0
+    for header in headers:
+        stamped += with_log_append_time(view[position : position + header.size], now_ms)
+        position += header.size
+    return stamped, read_headers(stamped)

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
@@ -25,6 +26,8 @@ _RETRY_S: Final = 5.0
 """How long to wait before a log that could not be made or removed is tried again."""
 _OPENING_S: Final = 5.0
 """How long a request waits for a partition that is being opened."""
+
+_NONE: Final[Mapping[int, Partition]] = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +65,12 @@ class PartitionTable:
         self._make_partition = make_partition
         self._retire = retire
         self._settings_of = settings_of
-        self._partitions: dict[tuple[str, int], Partition] = {}
-        """By TopicPartition; a plain tuple equals one and costs less to make for a look-up."""
+        self._partitions: dict[str, dict[int, Partition]] = {}
+        """By topic and number."""
+        self._leaving: dict[TopicPartition, Partition] = {}
+        """Those that belong here no longer and whose files are not gone yet."""
+        self._may_lead = True
+        """Not from the loss of the session until there is another."""
         self._failures: dict[TopicPartition, KafkaStorageError] = {}
         self._pending: dict[TopicPartition, None] = {}
         """Partitions to look at, in the order in which they were noted."""
@@ -78,10 +85,11 @@ class PartitionTable:
     # -- looking --------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Partition]:
-        return iter(self._partitions.values())
+        for held in self._partitions.values():
+            yield from held.values()
 
     def __len__(self) -> int:
-        return len(self._partitions)
+        return sum(map(len, self._partitions.values()))
 
     def get(self, topic: str, number: int) -> Partition:
         """The partition, led by this broker or not.
@@ -89,14 +97,14 @@ class PartitionTable:
         Raises:
             LogError: it does not exist, lives elsewhere, or its log cannot be used.
         """
-        partition = self._partitions.get((topic, number))
+        partition = self._partitions.get(topic, _NONE).get(number)
         if partition is None:
             raise self._missing(TopicPartition(topic, number))
         return partition
 
     async def find(self, topic: str, number: int) -> Partition:
         """As `get`, but a topic that does not exist is created where the settings allow it."""
-        partition = self._partitions.get((topic, number))
+        partition = self._partitions.get(topic, _NONE).get(number)
         if partition is not None and partition.leader_epoch >= 0:
             return partition
         if topic not in self._view.topics:
@@ -112,7 +120,7 @@ class PartitionTable:
                 await self._view.wait_until(
                     lambda: topic_partition in self._view.states, _OPENING_S
                 )
-            if topic_partition not in self._partitions:
+            if self._held(topic_partition) is None:
                 await self.wait_until_settled(_OPENING_S)
         return self.get(topic, number)
 
@@ -135,15 +143,15 @@ class PartitionTable:
         led = self._led.get(topic)
         if led is None:
             led = self._led[topic] = [
-                partition.topic_partition.partition
-                for partition in self._partitions.values()
-                if partition.topic_partition.topic == topic and partition.is_leader
+                number
+                for number, partition in self._partitions.get(topic, _NONE).items()
+                if partition.is_leader
             ]
         return led
 
     def wake_readers(self) -> None:
         """Let everyone who waits for records look again."""
-        for partition in self._partitions.values():
+        for partition in self:
             partition.readers.wake()
 
     @property
@@ -193,18 +201,25 @@ class PartitionTable:
 
     def adopt(self, log: Log, topic: Topic) -> Partition:
         """Take in a log that was opened at the start."""
-        partition = self._make_partition(log, self._settings_of(topic))
-        self._partitions[log.topic_partition] = partition
+        settings = self._settings_of(topic)
+        partition = self._make_partition(log, settings)
+        partition.reconfigure(settings)  # the log may have been opened with what held before
+        name, number = log.topic_partition
+        self._partitions.setdefault(name, {})[number] = partition
         return partition
 
     def start(self) -> None:
         """Follow the view from now on, beginning with all that it holds."""
         self._view.subscribe(self._on_change)
-        self.refresh()
+        self._follow_all()
         self._task = asyncio.create_task(self._follow(), name="partition-table")
 
     def refresh(self) -> None:
-        """Follow all that the view holds, anew."""
+        """Follow all that the view holds, anew, and lead what it says: there is a session."""
+        self._may_lead = True
+        self._follow_all()
+
+    def _follow_all(self) -> None:
         self._on_change(
             MetadataChange(frozenset(self._view.topics), frozenset(self._view.states), brokers=True)
         )
@@ -219,18 +234,20 @@ class PartitionTable:
         self.step_down()
 
     def step_down(self) -> None:
-        """Stop leading anything until the view says so anew: the session is lost."""
+        """Stop leading anything until `refresh`: the session is lost."""
+        self._may_lead = False
         self._led.clear()
-        for partition in self._partitions.values():
+        for partition in self:
             partition.step_down()
 
     def reconfigure(self) -> None:
         """The broker's own settings changed: derive every partition's anew."""
-        for partition in self._partitions.values():
-            topic_partition = partition.topic_partition
-            topic = self._view.topics.get(topic_partition.topic)
+        for name, held in self._partitions.items():
+            topic = self._view.topics.get(name)
             if topic is not None:
-                partition.reconfigure(self._settings_of(topic))
+                settings = self._settings_of(topic)
+                for partition in held.values():
+                    partition.reconfigure(settings)
 
     def _on_change(self, change: MetadataChange) -> None:
         self._led.clear()
@@ -239,12 +256,12 @@ class PartitionTable:
             self._topic_changed(name)
         if change.brokers:
             # A state that came before our own registration did may count now.
-            for partition in self._partitions.values():
+            for partition in self:
                 known = self._view.states.get(partition.topic_partition)
                 if known is not None and not partition.follows(known):
                     self._apply(partition, known)
         for topic_partition in change.partitions:
-            held = self._partitions.get(topic_partition)
+            held = self._held(topic_partition)
             state = self._view.states.get(topic_partition)
             if held is None:
                 self._note(topic_partition)
@@ -253,29 +270,28 @@ class PartitionTable:
 
     def _topic_changed(self, name: str) -> None:
         topic = self._view.topics.get(name)
-        held = [
-            each.topic_partition
-            for each in self._partitions.values()
-            if each.topic_partition.topic == name
-        ]
+        held = self._partitions.get(name, _NONE)
         if topic is None:
-            for topic_partition in held:
-                self._note(topic_partition)
+            for partition in held.values():
+                self._note(partition.topic_partition)
             return
         settings = self._settings_of(topic)
-        for topic_partition in held:
-            if self._belongs(topic_partition, topic):
-                self._partitions[topic_partition].reconfigure(settings)
+        for partition in held.values():
+            if self._belongs(partition.topic_partition, topic):
+                partition.reconfigure(settings)
             else:
-                self._note(topic_partition)
+                self._note(partition.topic_partition)
         for number in topic.assignment:
             topic_partition = TopicPartition(name, number)
-            if topic_partition not in self._partitions and self._belongs(topic_partition, topic):
+            if number not in held and self._belongs(topic_partition, topic):
                 self._note(topic_partition)
+
+    def _held(self, topic_partition: TopicPartition) -> Partition | None:
+        return self._partitions.get(topic_partition.topic, _NONE).get(topic_partition.partition)
 
     def _belongs(self, topic_partition: TopicPartition, topic: Topic) -> bool:
         """Whether this broker is a replica, of this topic and not of a namesake before it."""
-        partition = self._partitions.get(topic_partition)
+        partition = self._held(topic_partition)
         if partition is not None and partition.log.topic_id != topic.topic_id:
             return False
         return self.own_id in topic.assignment.get(topic_partition.partition, ())
@@ -291,15 +307,13 @@ class PartitionTable:
             failed: list[TopicPartition] = []
             while self._pending:
                 topic_partition = next(iter(self._pending))
+                # Before the work begins: what is noted during it is news that it may have missed.
+                del self._pending[topic_partition]
                 try:
                     await self._settle(topic_partition)
-                except OSError as error:
+                except Exception as error:  # noqa: BLE001 - the others have to be looked at too
                     self._fail(topic_partition, error)
                     failed.append(topic_partition)
-                except KafkaStorageError as error:
-                    self._fail(topic_partition, error)
-                    failed.append(topic_partition)
-                self._pending.pop(topic_partition, None)
             self._settled.set()
             if failed:
                 asyncio.get_running_loop().call_later(_RETRY_S, self._note_all, failed)
@@ -311,7 +325,13 @@ class PartitionTable:
 
     def _fail(self, topic_partition: TopicPartition, error: Exception) -> None:
         if topic_partition not in self._failures:
-            _log.error("%s cannot be served: %s", topic_partition, error)
+            is_foreseen = isinstance(error, OSError | KafkaStorageError)
+            _log.error(
+                "%s cannot be served: %s",
+                topic_partition,
+                error,
+                exc_info=None if is_foreseen else error,
+            )
         self._failures[topic_partition] = (
             error
             if isinstance(error, KafkaStorageError)
@@ -320,16 +340,14 @@ class PartitionTable:
 
     async def _settle(self, topic_partition: TopicPartition) -> None:
         """Open or remove one partition, as the view says now."""
+        partition = self._held(topic_partition)
         topic = self._view.topics.get(topic_partition.topic)
-        partition = self._partitions.get(topic_partition)
         if partition is not None and (topic is None or not self._belongs(topic_partition, topic)):
-            del self._partitions[topic_partition]
-            partition.close(
-                UnknownTopicOrPartitionError(f"{topic_partition} is no longer on this broker")
-            )
-            await self._retire(partition)
-            await asyncio.to_thread(self._directories.remove_log, partition.log)
+            self._leaving[topic_partition] = self._drop(partition)
             partition = None
+        if topic_partition in self._leaving:
+            await self._remove(self._leaving[topic_partition])
+            topic = self._view.topics.get(topic_partition.topic)
         if topic is None or not self._belongs(topic_partition, topic):
             self._failures.pop(topic_partition, None)
             return
@@ -341,11 +359,35 @@ class PartitionTable:
                 self._settings_of(topic).log_options,
                 is_new=self._is_new(topic_partition),
             )
-            partition = self.adopt(log, topic)
+            current = self._view.topics.get(topic_partition.topic)
+            partition = self.adopt(log, current or topic)
             self._failures.pop(topic_partition, None)
+            if current is None or not self._belongs(topic_partition, current):
+                self._note(topic_partition)  # it went, or came anew, meanwhile
+                return
         state = self._view.states.get(topic_partition)
         if state is not None:
             self._apply(partition, state)
+
+    def _drop(self, partition: Partition) -> Partition:
+        """Serve a partition no longer."""
+        name, number = partition.topic_partition
+        held = self._partitions[name]
+        del held[number]
+        if not held:
+            del self._partitions[name]
+        partition.close(
+            UnknownTopicOrPartitionError(f"{name}-{number} is no longer on this broker")
+        )
+        return partition
+
+    async def _remove(self, partition: Partition) -> None:
+        """Delete the files of a partition that left; until then no namesake may take its place."""
+        await self._retire(partition)
+        # Not found: an earlier try came as far as to rename them, and the next start ends it.
+        with contextlib.suppress(FileNotFoundError):
+            await asyncio.to_thread(self._directories.remove_log, partition.log)
+        del self._leaving[partition.topic_partition]
 
     def _is_new(self, topic_partition: TopicPartition) -> bool:
         """Whether nobody led it before we registered: we surely never had a log of it."""
@@ -366,6 +408,6 @@ class PartitionTable:
         if state.leader == self.own_id:
             own = self._view.brokers.get(self.own_id)
             written = self._view.state_revisions.get(partition.topic_partition, -1)
-            if own is None or written <= own.epoch:
+            if not self._may_lead or own is None or written <= own.epoch:
                 return
         partition.apply(state)

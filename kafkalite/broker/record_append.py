@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from kafkalite.broker.append import check_acks, wait_until
+from kafkalite.broker.append import check_acks, failure_of, failures_of
 from kafkalite.broker.gathering import Gathering
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
@@ -20,9 +20,7 @@ from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.record_bodies import IncomingRecord
 from kafkalite.wire.records import encode_batch_with_header, encode_one
 
-_BATCH_TARGET_BYTES: Final = 512 << 10
-"""Records that come together share a batch until it is about this large."""
-_YIELD_BYTES: Final = _BATCH_TARGET_BYTES // 2
+_YIELD_BYTES: Final = 256 << 10
 """Let others run after a batch of this size."""
 _RECORD_OVERHEAD_BYTES: Final = 64
 """More than a record takes beside its key, value and headers."""
@@ -34,6 +32,8 @@ class _Run(NamedTuple):
     partition: Partition
     appended: Appended
     indexes: list[int]
+    committed: asyncio.Future[None] | None
+    """What `Partition.committed` gave; None where nobody waits."""
 
 
 class RecordAppendPath:
@@ -68,7 +68,7 @@ class RecordAppendPath:
             except LogError as error:
                 self._refuse(indexes, number, error, places)
                 continue
-            for chunk in _chunks(incoming, indexes, partition.settings.max_message_bytes):
+            for chunk in _chunks(incoming, indexes, partition.settings.batch_target_bytes):
                 batch, header = encode_batch_with_header(
                     [incoming[index].record for index in chunk], now_ms=self._clock.wall_ms()
                 )
@@ -78,12 +78,15 @@ class RecordAppendPath:
                     self._refuse(chunk, number, error, places)
                     continue
                 self._probe.appended(len(chunk), len(batch))
-                runs.append(_Run(partition, appended, chunk))
+                # Asked for now: this broker may stop leading while the rest is appended.
+                committed = (
+                    partition.committed(appended.end_offset, timeout_ms) if acks_all else None
+                )
+                runs.append(_Run(partition, appended, chunk, committed))
                 if len(batch) >= _YIELD_BYTES:
                     await asyncio.sleep(0)
         _note(runs, places)
-        if acks_all:
-            await self._wait(runs, self._clock.monotonic_ms() + timeout_ms, places)
+        await self._wait(runs, places)
         return places
 
     async def _append_one(
@@ -109,8 +112,8 @@ class RecordAppendPath:
             return RecordPlace(number, -1, error)
         self._probe.appended(1, len(batch))
         if acks_all:
-            deadline_ms = self._clock.monotonic_ms() + timeout_ms
-            failure = await wait_until(partition, appended, deadline_ms, self._clock)
+            committed = partition.committed(appended.end_offset, timeout_ms)
+            failure = await failure_of(committed) if committed is not None else None
             if failure is not None:
                 self._probe.produce_errors += 1
                 return RecordPlace(number, appended.base_offset, failure)
@@ -140,12 +143,13 @@ class RecordAppendPath:
         led = self._partitions.led_partitions(topic)
         return random.choice(led) if led else random.randrange(count)
 
-    async def _wait(self, runs: list[_Run], deadline_ms: int, places: list[RecordPlace]) -> None:
-        for run in runs:
-            failure = await wait_until(run.partition, run.appended, deadline_ms, self._clock)
+    async def _wait(self, runs: list[_Run], places: list[RecordPlace]) -> None:
+        waits = [(run.indexes, run.committed) for run in runs if run.committed is not None]
+        failures = await failures_of([committed for _, committed in waits])
+        for (indexes, _), failure in zip(waits, failures, strict=True):
             if failure is not None:
                 self._probe.produce_errors += 1
-                for index in run.indexes:
+                for index in indexes:
                     places[index] = places[index]._replace(error=failure)
 
     def _refuse(
@@ -167,13 +171,13 @@ def _note(runs: Sequence[_Run], places: list[RecordPlace]) -> None:
 
 
 def _chunks(
-    incoming: Sequence[IncomingRecord], indexes: list[int], max_batch_bytes: int
+    incoming: Sequence[IncomingRecord], indexes: list[int], target_bytes: int
 ) -> Iterator[list[int]]:
     """Indexes in parts that fit a batch each; a record that is too large is a part of its own."""
     if len(indexes) == 1:
         yield indexes
         return
-    target = min(_BATCH_TARGET_BYTES, max_batch_bytes - HEADER_SIZE)
+    target = target_bytes - HEADER_SIZE
     chunk: list[int] = []
     size = 0
     for index in indexes:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -21,6 +21,9 @@ from kafkalite.model.compression import Compression
 from kafkalite.model.errors import InvalidConfigError
 
 DYNAMIC_TOPIC = "DYNAMIC_TOPIC_CONFIG"
+
+_BATCH_TARGET_BYTES: Final = 512 << 10
+"""Where neither the largest batch nor the segment of a topic is smaller."""
 
 _SETTINGS = tuple(declared(TopicOverrides))
 _KEYS = tuple(setting.key for setting in _SETTINGS)
@@ -45,6 +48,8 @@ class TopicSettings:
     """The largest batch, in bytes as sent."""
     max_decompressed_bytes: int
     """The largest payload of a batch, in bytes once decompressed."""
+    batch_target_bytes: int
+    """Records that come together share a batch until it is about this large."""
     min_insync_replicas: int
     unclean_leader_election: bool
     compression: Compression | None
@@ -63,11 +68,6 @@ class TopicSettings:
         most = min(self.timestamp_before_max_ms, self.timestamp_after_max_ms)
         return most < MAX_LONG and not self.stamps_log_append_time
 
-    @property
-    def rewrites_batches(self) -> bool:
-        """Whether a batch is stored as other bytes than those that came."""
-        return self.compression is not None or self.stamps_log_append_time
-
 
 def topic_settings(defaults: BrokerSettings, overrides: Mapping[str, str]) -> TopicSettings:
     """The settings in force for a topic.
@@ -82,6 +82,9 @@ def topic_settings(defaults: BrokerSettings, overrides: Mapping[str, str]) -> To
     return TopicSettings(
         max_message_bytes=values["max_message_bytes"],
         max_decompressed_bytes=defaults.message_max_decompressed_bytes,
+        batch_target_bytes=min(
+            _BATCH_TARGET_BYTES, values["max_message_bytes"], values["segment_bytes"]
+        ),
         min_insync_replicas=values["min_insync_replicas"],
         unclean_leader_election=values["unclean_leader_election_enable"],
         compression=_CODECS[values["compression_type"]],

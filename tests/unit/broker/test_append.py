@@ -4,12 +4,28 @@ import asyncio
 
 import pytest
 
+from kafkalite.broker import partition as partition_module
 from kafkalite.broker.append import AppendPath
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.probes import DataProbe
+from kafkalite.model.compression import Compression
 from kafkalite.model.errors import InvalidRequiredAcksError
+from kafkalite.model.record import Record
+from kafkalite.wire.batch import Buffer, read_headers
 from kafkalite.wire.messages import PartitionBatches, ProduceRequest, ProduceResult
-from tests.support.partitions import OTHER_ID, Logs, OpenPartitions, batch_of, flush, led_by
+from kafkalite.wire.records import encode_batch
+from kafkalite.wire.restamp import recompress
+from tests.support.partitions import (
+    NOW_MS,
+    OTHER_ID,
+    OWN_ID,
+    Logs,
+    OpenPartitions,
+    batch_of,
+    flush,
+    led_by,
+    values_of,
+)
 
 
 def _entry(batch: bytes, number: int = 0, topic: str = "t") -> PartitionBatches:
@@ -23,7 +39,7 @@ async def _append(
 
 
 def _path(logs: Logs, *partitions: Partition) -> AppendPath:
-    return AppendPath(OpenPartitions(*partitions).table(), logs.clock, DataProbe())
+    return AppendPath(OpenPartitions(*partitions).table(), DataProbe())
 
 
 def test_each_entry_is_answered_for_itself(logs: Logs) -> None:
@@ -92,6 +108,79 @@ def test_producer_is_told_which_of_its_partitions_is_not_confirmed_in_time(logs:
         assert [each.error for each in await waiting] == ["", "REQUEST_TIMED_OUT"]
 
     asyncio.run(scenario())
+
+
+def test_producer_hears_that_a_later_partition_is_lost_while_it_waits_for_an_earlier_one(
+    logs: Logs,
+) -> None:
+    async def scenario() -> None:
+        first, second = logs.led(0), logs.led(1)
+        batch, _ = batch_of(b"a")
+        path = _path(logs, first, second)
+        waiting = asyncio.create_task(_append(path, _entry(batch), _entry(batch, 1), acks=-1))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        second.step_down()
+        # Led anew, and past those offsets with the records of others: they prove nothing.
+        second.apply(led_by(OWN_ID, epoch=2))
+        flush(second)
+        flush(first)
+        results = await waiting
+        assert [each.error for each in results] == ["", "NOT_LEADER_OR_FOLLOWER"]
+
+    asyncio.run(scenario())
+
+
+def test_batches_are_compressed_as_the_topic_wants_one_a_turn(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[int] = []
+    turn = 0
+
+    def watched(batch: Buffer, codec: Compression) -> bytes:
+        turns.append(turn)
+        return recompress(batch, codec)
+
+    monkeypatch.setattr(partition_module, "recompress", watched)
+
+    async def scenario() -> None:
+        nonlocal turn
+        partition = logs.led(config={"compression.type": "zstd"})
+        plain, _ = batch_of(b"a", b"b")
+        fitting = encode_batch([Record(b"c")], now_ms=NOW_MS, compression=Compression.ZSTD)
+        entry = _entry(plain + fitting + plain)
+        appending = asyncio.create_task(_append(_path(logs, partition), entry))
+        while not appending.done():
+            turn += 1
+            await asyncio.sleep(0)
+        assert [each.error for each in await appending] == [""]
+        flush(partition)
+        read = partition.read(0, 10_000)
+        assert read is not None
+        stored = read_headers(read.read())
+        assert [header.compression for header in stored] == [Compression.ZSTD] * 3
+        assert values_of(partition) == [b"a", b"b", b"c", b"a", b"b"]
+
+    asyncio.run(scenario())
+    assert len(turns) == len(set(turns)) == 2
+
+
+def test_batch_that_is_too_large_as_the_topic_stores_it_is_refused(logs: Logs) -> None:
+    partition = logs.led(config={"compression.type": "uncompressed", "max.message.bytes": "5000"})
+    records = [Record(b"x" * 10_000)]
+    batch = encode_batch(records, now_ms=NOW_MS, compression=Compression.GZIP)
+    (result,) = asyncio.run(_append(_path(logs, partition), _entry(batch)))
+    assert result.error == "MESSAGE_TOO_LARGE"
+    assert partition.log.end_offset == 0
+
+
+def test_batches_that_are_too_many_bytes_as_the_topic_stores_them_are_refused(logs: Logs) -> None:
+    partition = logs.led(config={"compression.type": "uncompressed"})
+    records = [Record(b"x" * 1_000_000)]
+    batch = encode_batch(records, now_ms=NOW_MS, compression=Compression.ZSTD)
+    (result,) = asyncio.run(_append(_path(logs, partition), _entry(batch * 17)))
+    assert result.error == "MESSAGE_TOO_LARGE"
+    assert partition.log.end_offset == 0
 
 
 @pytest.mark.parametrize("acks", [-2, 2])

@@ -22,7 +22,7 @@ class _Disk:
         self.may_run.set()
         self.began = threading.Event()
         self.runs = 0
-        self.error: OSError | None = None
+        self.error: Exception | None = None
 
 
 @pytest.fixture
@@ -116,6 +116,43 @@ def test_failed_flush_fails_those_who_wait_and_spares_the_other_partitions(
 
     asyncio.run(scenario())
     assert "Input/output error" in caplog.text
+
+
+def test_failed_log_that_was_to_be_flushed_tells_those_who_wait_at_once(
+    logs: Logs, disk: _Disk
+) -> None:
+    async def scenario() -> None:
+        flusher = Flusher("test", FlushProbe())
+        partition = logs.led()
+        waiting = partition.committed(_append(partition), 60_000)
+        assert waiting is not None
+        flusher.request(partition)
+        partition.log.fail(KafkaStorageError("the directory failed"))
+        await flusher.wait_idle()
+        assert waiting.done()
+        with pytest.raises(KafkaStorageError, match="the directory failed"):
+            await waiting
+        await flusher.close()
+
+    asyncio.run(scenario())
+    assert disk.runs == 0
+
+
+def test_unforeseen_error_of_a_flush_is_a_failed_flush(logs: Logs, disk: _Disk) -> None:
+    async def scenario() -> None:
+        flusher = Flusher("test", FlushProbe())
+        partition = logs.led()
+        waiting = partition.committed(_append(partition), 60_000)
+        assert waiting is not None
+        disk.error = ValueError("unforeseen")
+        flusher.request(partition)
+        async with asyncio.timeout(30):
+            with pytest.raises(KafkaStorageError, match="unforeseen"):
+                await waiting
+            await flusher.wait_idle()
+        await flusher.close()
+
+    asyncio.run(scenario())
 
 
 def test_partition_is_forgotten_only_when_no_flush_works_on_it(logs: Logs, disk: _Disk) -> None:

@@ -25,7 +25,7 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import NO_LEADER
-from kafkalite.wire.batch import read_headers
+from kafkalite.wire.batch import header_at, read_headers
 from tests.support.partitions import (
     NOW_MS,
     OTHER_ID,
@@ -287,10 +287,8 @@ def test_timestamps_are_refused_beyond_their_bounds(logs: Logs, offset_ms: int) 
     partition.append(batch, [header], acks_all=True)
 
 
-def test_batches_are_rewritten_as_the_topic_wants_them(logs: Logs) -> None:
-    partition = logs.led(
-        config={"compression.type": "zstd", "message.timestamp.type": "LogAppendTime"}
-    )
+def test_batches_get_the_brokers_time_where_the_topic_wants_it(logs: Logs) -> None:
+    partition = logs.led(config={"message.timestamp.type": "LogAppendTime"})
     first, first_header = batch_of(b"a", b"b", timestamp=5)
     second, second_header = batch_of(b"c", timestamp=6)
     logs.clock.now_ms = NOW_MS + 7
@@ -300,9 +298,22 @@ def test_batches_are_rewritten_as_the_topic_wants_them(logs: Logs) -> None:
     read = partition.read(0, 10_000)
     assert read is not None
     for header in read_headers(read.read()):
-        assert header.compression == Compression.ZSTD
         assert header.max_timestamp == NOW_MS + 7
     assert values_of(partition) == [b"a", b"b", b"c"]
+
+
+def test_batch_is_compressed_as_the_topic_stores_it_unless_it_is_too_large_then(
+    logs: Logs,
+) -> None:
+    partition = logs.led(config={"compression.type": "gzip", "max.message.bytes": "300"})
+    batch, header = batch_of(b"x" * 2000)
+    stored, stored_header = partition.as_stored(batch, header)
+    assert stored_header == header_at(stored, 0)
+    assert stored_header.compression == Compression.GZIP
+    assert partition.as_stored(stored, stored_header) == (stored, stored_header)
+    unpacked = logs.led(1, config={"compression.type": "uncompressed", "max.message.bytes": "300"})
+    with pytest.raises(MessageTooLargeError, match=r"max\.message\.bytes"):
+        unpacked.as_stored(stored, stored_header)
 
 
 # -- deleting records, damage ----------------------------------------------------------------------

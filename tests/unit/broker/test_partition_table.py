@@ -1,11 +1,15 @@
 """Partitions follow the cluster's picture: opened, led, reconfigured and removed as it says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from kafkalite.broker import partition_table
 from kafkalite.broker.metadata_view import StateAt, TopicAt
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
@@ -16,6 +20,7 @@ from kafkalite.model.errors import (
     KafkaStorageError,
     LeaderNotAvailableError,
     NotLeaderOrFollowerError,
+    RecordListTooLargeError,
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
@@ -300,5 +305,214 @@ def test_only_what_nobody_led_before_is_told_to_be_new(
         cluster.elect(OWN_ID, 3, epoch=1)
         await cluster.settled()
         assert told == {0: True, 1: False, 2: True, 3: False}
+
+    _run(logs, scenario)
+
+
+# -- what happens while a log is made or removed ---------------------------------------------------
+
+
+class _Creation:
+    """Holds up the making of the next log."""
+
+    def __init__(self) -> None:
+        self._began = threading.Event()
+        self._may_go_on = threading.Event()
+
+    async def began(self) -> None:
+        assert await asyncio.to_thread(self._began.wait, 30)
+
+    def go_on(self) -> None:
+        self._may_go_on.set()
+
+    @contextmanager
+    def held(self, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        create = logs.directories.create_log
+
+        def slow(*given: Any, **options: Any) -> Log:
+            self._began.set()
+            assert self._may_go_on.wait(30)
+            return create(*given, **options)
+
+        monkeypatch.setattr(logs.directories, "create_log", slow)
+        try:
+            yield
+        finally:
+            self.go_on()
+
+
+@pytest.fixture
+def creation(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Creation]:
+    made = _Creation()
+    with made.held(logs, monkeypatch):
+        yield made
+
+
+def test_log_of_a_topic_that_went_while_it_was_made_goes_too(
+    logs: Logs, creation: _Creation
+) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await creation.began()
+        cluster.delete_topic()
+        creation.go_on()
+        await cluster.settled()
+        assert len(cluster.table) == 0
+        assert list(logs.directories.logs) == []
+
+    _run(logs, scenario)
+
+
+def test_namesake_that_came_while_the_log_was_made_gets_its_own(
+    logs: Logs, creation: _Creation
+) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await creation.began()
+        cluster.add_topic(topic_id=_NEXT_ID)
+        cluster.elect(OWN_ID)
+        creation.go_on()
+        await cluster.settled()
+        partition = cluster.table.get("t", 0)
+        assert partition.log.topic_id == _NEXT_ID
+        assert partition.is_leader
+        assert [each.log.topic_id for each in cluster.retired] == [_ID]
+
+    _run(logs, scenario)
+
+
+def test_settings_that_came_while_the_log_was_made_count(logs: Logs, creation: _Creation) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await creation.began()
+        cluster.configure(max_message_bytes="4321", segment_bytes="1234")
+        creation.go_on()
+        await cluster.settled()
+        cluster.elect(OWN_ID)
+        partition = cluster.table.get("t", 0)
+        assert partition.settings.max_message_bytes == 4321
+        batch, header = batch_of(b"x" * 2000)
+        with pytest.raises(RecordListTooLargeError):
+            partition.append(batch, [header], acks_all=False)
+
+    _run(logs, scenario)
+
+
+def test_nothing_is_led_that_was_opened_after_the_session_was_lost(
+    logs: Logs, creation: _Creation
+) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        cluster.elect(OWN_ID)
+        await creation.began()
+        cluster.table.step_down()
+        creation.go_on()
+        await cluster.settled()
+        assert not cluster.table.get("t", 0).is_leader
+        cluster.elect(OWN_ID, epoch=1)  # what others still say of us
+        assert not cluster.table.get("t", 0).is_leader
+        cluster.table.refresh()
+        assert cluster.table.get("t", 0).is_leader
+
+    _run(logs, scenario)
+
+
+def test_nothing_is_led_from_the_start_when_the_session_was_lost_before(logs: Logs) -> None:
+    async def run() -> None:
+        cluster = _Cluster(logs)
+        cluster.add_topic()
+        cluster.elect(OWN_ID)
+        cluster.table.step_down()
+        cluster.table.start()
+        await cluster.settled()
+        assert not cluster.table.get("t", 0).is_leader
+        cluster.table.refresh()
+        assert cluster.table.get("t", 0).is_leader
+        await cluster.table.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("gets_as_far_as_the_rename", [False, True])
+def test_namesake_waits_until_the_old_log_is_away(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, gets_as_far_as_the_rename: bool
+) -> None:
+    remove = logs.directories.remove_log
+    monkeypatch.setattr(partition_table, "_RETRY_S", 0.01)
+    may_work = False
+
+    def fail_at_first(log: Log) -> None:
+        if not may_work and not gets_as_far_as_the_rename:
+            raise OSError(5, "Input/output error")
+        remove(log)
+        if not may_work:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(logs.directories, "remove_log", fail_at_first)
+
+    async def scenario(cluster: _Cluster) -> None:
+        nonlocal may_work
+        cluster.add_topic()
+        cluster.elect(OWN_ID)
+        await cluster.settled()
+        old = cluster.table.get("t", 0)
+        batch, header = batch_of(b"old")
+        old.append(batch, [header], acks_all=False)
+        cluster.delete_topic()
+        await cluster.settled()
+        may_work = True
+        cluster.add_topic(topic_id=_NEXT_ID)
+        cluster.elect(OWN_ID)
+        await cluster.settled()
+        new = cluster.table.get("t", 0)
+        assert (new.log.topic_id, new.log.end_offset) == (_NEXT_ID, 0)
+        assert new.is_leader
+        assert not cluster.table.failures
+
+    _run(logs, scenario)
+
+
+def test_unforeseen_error_ends_neither_the_following_nor_the_other_partitions(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    create = logs.directories.create_log
+
+    def fail_on_first(topic_partition: TopicPartition, *rest: Any, **options: Any) -> Log:
+        if topic_partition.partition == 0:
+            raise ValueError("unforeseen")
+        return create(topic_partition, *rest, **options)
+
+    monkeypatch.setattr(logs.directories, "create_log", fail_on_first)
+
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic(2)
+        await cluster.settled()
+        with pytest.raises(KafkaStorageError):
+            cluster.table.get("t", 0)
+        cluster.table.get("t", 1)
+        monkeypatch.setattr(logs.directories, "create_log", create)
+        cluster.table.refresh()
+        await cluster.settled()
+        cluster.table.get("t", 0)
+
+    _run(logs, scenario)
+    assert "Traceback" in caplog.text
+
+
+def test_change_of_one_topic_looks_at_no_partition_of_another(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic(3)
+        await cluster.settled()
+        other = Topic("other", _NEXT_ID, {0: (OWN_ID,)})
+        cluster.metadata.topics["other"] = TopicAt(other, cluster.metadata.next_revision())
+        cluster.metadata.publish()
+        await cluster.settled()
+        assert {str(each.topic_partition) for each in cluster.table} == {
+            "t-0", "t-1", "t-2", "other-0",
+        }  # fmt: skip
+        assert len(cluster.table) == 4
+        cluster.delete_topic()
+        await cluster.settled()
+        assert [str(each.topic_partition) for each in cluster.table] == ["other-0"]
 
     _run(logs, scenario)

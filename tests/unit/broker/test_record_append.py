@@ -10,9 +10,11 @@ from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
 from kafkalite.config.topic_config import topic_settings
+from kafkalite.model.compression import Compression
 from kafkalite.model.errors import UnknownTopicOrPartitionError
 from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
+from kafkalite.storage.log import Log
 from kafkalite.wire.batch import read_headers
 from kafkalite.wire.record_bodies import IncomingRecord
 from tests.support.partitions import NOW_MS, Logs, OpenPartitions, flush, led_by, values_of
@@ -182,3 +184,80 @@ def test_records_keep_their_time_or_get_the_clocks(producing: _Producing, count:
     read = producing.partitions[0].read(0, 10_000)
     assert read is not None
     assert [header.max_timestamp for header in read_headers(read.read())] == [NOW_MS, 5]
+
+
+def test_producer_hears_that_a_later_partition_is_lost_while_it_waits_for_an_earlier_one(
+    producing: _Producing,
+) -> None:
+    async def scenario() -> None:
+        first, second, _ = producing.partitions
+        incoming = [_record(partition=0), _record(partition=1)]
+        waiting = asyncio.create_task(
+            producing.path.append("t", incoming, acks=-1, timeout_ms=60_000)
+        )
+        for _ in range(5):
+            await asyncio.sleep(0)
+        second.step_down()
+        second.apply(led_by(0, epoch=2))
+        flush(second)
+        flush(first)
+        places = await waiting
+        assert [place.error.name if place.error else "" for place in places] == [
+            "",
+            "NOT_LEADER_OR_FOLLOWER",
+        ]
+
+    producing.run(scenario)
+
+
+@pytest.mark.parametrize("in_one_request", [True, False])
+def test_records_that_come_together_fit_a_small_segment(
+    producing: _Producing, in_one_request: bool
+) -> None:
+    small = topic_settings(producing.logs.settings, {"segment.bytes": "16384"})
+    producing.partitions[0].reconfigure(small)
+    records = [_record(b"x" * 1000, partition=0)] * 30
+    requests = [records] if in_one_request else [[record] for record in records]
+
+    async def scenario() -> None:
+        answers = await asyncio.gather(
+            *(producing.path.append("t", request, acks=1, timeout_ms=1_000) for request in requests)
+        )
+        places = [place for answer in answers for place in answer]
+        assert [place.error for place in places] == [None] * 30
+
+    producing.run(scenario)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_unforeseen_error_reaches_those_who_wait(
+    producing: _Producing, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    def broken(*_given: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Log, "append", broken)
+
+    async def scenario() -> None:
+        requests = [
+            producing.path.append("t", [_record(partition=0)], acks=1, timeout_ms=1_000)
+            for _ in range(count)
+        ]
+        async with asyncio.timeout(30):
+            outcomes = await asyncio.gather(*requests, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * count
+
+    producing.run(scenario)
+
+
+def test_records_are_compressed_as_the_topic_wants(producing: _Producing) -> None:
+    settings = topic_settings(producing.logs.settings, {"compression.type": "zstd"})
+    producing.partitions[0].reconfigure(settings)
+    producing.append(_record(b"1", partition=0))
+    producing.append(_record(b"2", partition=0), _record(b"3", partition=0))
+    flush(producing.partitions[0])
+    read = producing.partitions[0].read(0, 10_000)
+    assert read is not None
+    stored = read_headers(read.read())
+    assert [header.compression for header in stored] == [Compression.ZSTD] * 2
+    assert values_of(producing.partitions[0]) == [b"1", b"2", b"3"]

@@ -31,7 +31,7 @@ def test_broker_settings_count_when_the_topic_sets_nothing() -> None:
     assert settings.compression is None
     assert not settings.unclean_leader_election
     assert not settings.stamps_log_append_time
-    assert not settings.rewrites_batches
+    assert settings.batch_target_bytes == 512 << 10
 
 
 def test_every_override_arrives() -> None:
@@ -78,26 +78,24 @@ def test_every_override_arrives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "rewrites"),
+    ("name", "codec"),
     [
-        ("producer", None, False),
-        ("uncompressed", Compression.NONE, True),
-        ("gzip", Compression.GZIP, True),
-        ("snappy", Compression.SNAPPY, True),
-        ("lz4", Compression.LZ4, True),
-        ("zstd", Compression.ZSTD, True),
+        ("producer", None),
+        ("uncompressed", Compression.NONE),
+        ("gzip", Compression.GZIP),
+        ("snappy", Compression.SNAPPY),
+        ("lz4", Compression.LZ4),
+        ("zstd", Compression.ZSTD),
     ],
 )
-def test_batches_are_rewritten_unless_stored_as_they_come(
-    name: str, codec: Compression | None, rewrites: bool
-) -> None:
+def test_each_compression_type_has_its_codec(name: str, codec: Compression | None) -> None:
     settings = topic_settings(DEFAULTS, {"compression.type": name})
     assert settings.compression is codec
-    assert settings.rewrites_batches is rewrites
 
 
-def test_stamping_rewrites_batches() -> None:
-    assert topic_settings(DEFAULTS, {"message.timestamp.type": "LogAppendTime"}).rewrites_batches
+@pytest.mark.parametrize("bound", ["max.message.bytes", "segment.bytes"])
+def test_batches_are_made_no_larger_than_topic_and_segment_take(bound: str) -> None:
+    assert topic_settings(DEFAULTS, {bound: "20000"}).batch_target_bytes == 20_000
 
 
 def test_zero_retention_is_allowed_for_a_topic() -> None:

@@ -1,13 +1,14 @@
 """The composition root: puts one broker together and runs it until it is told to stop."""
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import logging
 import resource
 import signal
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Final
 
 import uvloop
@@ -99,21 +100,40 @@ async def _run(
         raise StartError(str(error)) from error
     http = _http_server(settings, broker)
     advertised = settings.advertised_listener(listener.getsockname()[1])
-    try:
-        await _starting(broker.open())
-        await http.start(listener)
-        await _starting(broker.join(advertised.host, advertised.port))
-        await broker.wait_until_settled(_SETTLE_S)
-        _freeze_what_stays()
-        _log.info("Broker %d is ready at %s", broker.id, advertised.url)
+    async with contextlib.AsyncExitStack() as stopping:
+        # In the opposite order, and each whatever becomes of the others.
+        stopping.push_async_callback(broker.close)
+        stopping.push_async_callback(broker.leave)
+        stopping.push_async_callback(http.stop)
+        stopping.callback(broker.stop_waiting)
+        await _unless(asked_to_stop, _start(broker, http, listener, advertised))
         await asked_to_stop.wait()
         _log.info("Stopping")
-    finally:
-        broker.stop_waiting()
-        await http.stop()
-        await broker.leave()
-        await broker.close()
     _log.info("Stopped")
+
+
+async def _start(
+    broker: Broker, http: HttpServer, listener: socket.socket, advertised: Listener
+) -> None:
+    await _starting(broker.open())
+    await http.start(listener)
+    await _starting(broker.join(advertised.host, advertised.port))
+    await broker.wait_until_settled(_SETTLE_S)
+    _freeze_what_stays()
+    _log.info("Broker %d is ready at %s", broker.id, advertised.url)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do `work`, but leave off when `stop` is set: a start may take minutes."""
+    doing = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if doing.done():
+        doing.result()
+    else:
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
 
 
 def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:

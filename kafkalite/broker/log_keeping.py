@@ -67,7 +67,13 @@ class LogKeeping:
         A log that cannot be opened is left to the partition table, which tries it again.
         """
         by_directory: dict[LogDirectory, list[tuple[TopicPartition, Topic]]] = {}
-        self._directories.on_failure(lambda failed: _tell_of_failure(failed, partitions))
+        # Checkpoints and new logs are written in threads: a disk may fail there, too.
+        loop = asyncio.get_running_loop()
+
+        def tell(failed: LogDirectory) -> None:
+            loop.call_soon_threadsafe(_tell_of_failure, failed, partitions)
+
+        self._directories.on_failure(tell)
         for directory, topic_partition, topic_id in self._directories.unopened():
             topic = view.topics.get(topic_partition.topic)
             if topic is None or not _belongs(topic_partition, topic_id, topic, own_id):
@@ -91,18 +97,22 @@ class LogKeeping:
         threads: int,
     ) -> None:
         loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(threads, thread_name_prefix="recover") as pool:
-            opening = [
-                loop.run_in_executor(
-                    pool, directory.open_log, topic_partition, settings_of(topic).log_options
-                )
-                for topic_partition, topic in wanted
-            ]
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="recover")
+        opening = [
+            loop.run_in_executor(
+                pool, directory.open_log, topic_partition, settings_of(topic).log_options
+            )
+            for topic_partition, topic in wanted
+        ]
+        try:
             for (topic_partition, topic), opened in zip(wanted, opening, strict=True):
                 try:
                     partitions.adopt(await opened, topic)
                 except OSError as error:
                     _log.error("The log of %s cannot be opened: %s", topic_partition, error)
+        finally:
+            # A broker that is stopped while it starts waits for the log in work, not for all.
+            pool.shutdown(cancel_futures=True)
 
     def high_watermark(self, log: Log) -> int:
         """The high watermark that was last written down for a log."""

@@ -16,7 +16,7 @@ from kafkalite.config.keys import BrokerSettings
 from kafkalite.storage.directory_lock import holder_of
 
 _OUTPUT_NAME: Final = "server.out"
-_START_TIMEOUT_S: Final = 60.0
+_SAY_SO_S: Final = 10.0
 _STOP_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.02
 
@@ -45,32 +45,42 @@ def start_in_background(file: Path, overrides: Sequence[str], settings: BrokerSe
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
         )
-    if _wait_until_ready(process, settings):
+    if _wait_until_ready(process, directory, settings):
         listener = settings.advertised_listener(settings.listeners.port)
         print(f"The broker answers at {listener.url} (pid {process.pid}, output in {output}).")
         return 0
-    if process.poll() is None:
-        process.terminate()
-        process.wait(_STOP_TIMEOUT_S)
     with output.open("rb") as written:
         written.seek(begin)
         sys.stderr.write(written.read().decode(errors="replace"))
     return 1
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], settings: BrokerSettings) -> bool:
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], directory: Path, settings: BrokerSettings
+) -> bool:
+    """Wait for as long as the process lives: after an unclean stop it may have much to verify.
+
+    Whoever answers must be this process, not another broker on the same port: it holds the lock.
+    """
     host = "127.0.0.1" if settings.listeners.is_everywhere else settings.listeners.host
     url = settings.listeners._replace(host=host).url
-    deadline = time.monotonic() + _START_TIMEOUT_S
+    say_so_at = time.monotonic() + _SAY_SO_S
     with httpx.Client(base_url=url, timeout=5, trust_env=False) as client:
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if client.get("/readyz").status_code == httpx.codes.OK:
-                    return True
-            except httpx.HTTPError:
-                pass
+        while process.poll() is None:
+            if holder_of(directory) == process.pid and _is_ready(client):
+                return True
+            if time.monotonic() >= say_so_at:
+                print("The broker is still starting; Ctrl-C leaves it to itself.", file=sys.stderr)
+                say_so_at += _SAY_SO_S
             time.sleep(_POLL_S)
     return False
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
 
 
 def stop(settings: BrokerSettings) -> int:

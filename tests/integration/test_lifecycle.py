@@ -13,6 +13,7 @@ import msgpack
 import pytest
 
 from kafkalite.model.record import Record
+from kafkalite.storage.directory_lock import holder_of
 from kafkalite.wire.records import encode_batch
 from tests.support.broker import BrokerProcess
 from tests.support.raw_http import RawConnection
@@ -305,3 +306,33 @@ def test_daemon_is_started_twice_only_once(tmp_path: Path, connect: str) -> None
         )
         assert again.returncode == 1
         assert str(broker.pid) in again.stderr
+
+
+@pytest.mark.slow
+def test_daemon_does_not_take_another_broker_for_itself(tmp_path: Path, connect: str) -> None:
+    with BrokerProcess(tmp_path / "first", connect) as first:
+        second = BrokerProcess(
+            tmp_path / "second",
+            connect,
+            broker_id=1,
+            settings={"listeners": f"HTTP://127.0.0.1:{first.port}"},
+        )
+        second.write_config()
+        started = subprocess.run(
+            [*second.command[:-1], "-daemon", second.command[-1]],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
+        )
+        assert started.returncode == 1
+        assert "Cannot listen" in started.stderr
+
+
+def test_broker_can_be_stopped_while_it_still_looks_for_zookeeper(tmp_path: Path) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    broker = BrokerProcess(tmp_path, nobody, settings={"zookeeper.connection.timeout.ms": "600000"})
+    broker.launch()
+    wait_until(lambda: holder_of(broker.log_dir) == broker.pid, "the broker has begun to start")
+    assert broker.stop() == 0
+    assert "Traceback" not in broker.output

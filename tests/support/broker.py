@@ -104,12 +104,16 @@ class BrokerProcess:
     def _output_file(self) -> Path:
         return self.directory / "broker.out"
 
+    def write_config(self) -> None:
+        """Write the file that `command` names."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.config_file.write_text("".join(f"{k}={v}\n" for k, v in self._settings.items()))
+
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the process without waiting for anything."""
         if self._process is not None:
             raise RuntimeError("already running")
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.config_file.write_text("".join(f"{k}={v}\n" for k, v in self._settings.items()))
+        self.write_config()
         command = self.command
         if self._max_open_files is not None:
             limit = f'ulimit -n {self._max_open_files} && exec "$@"'

@@ -2,10 +2,12 @@
 
 import asyncio
 import importlib
+import uuid
 from typing import cast
 
 from kafkalite.api.asgi import AsgiApp
-from kafkalite.api.exchange import Receive, Scope, Send
+from kafkalite.api.errors import problem_response, unexpected
+from kafkalite.api.exchange import Exchange, Receive, Scope, Send
 from kafkalite.broker.broker import Broker
 
 
@@ -13,7 +15,7 @@ class LazyControl:
     """ASGI application that becomes the control plane of `api/control.py`.
 
     The import runs in a thread, so that records flow meanwhile; requests to the control plane wait
-    for it.
+    for it. Where it fails (no descriptor is free, say) they are told, and the next one tries again.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -21,17 +23,22 @@ class LazyControl:
         self._app: AsgiApp | None = None
         self._making: asyncio.Task[AsgiApp] | None = None
 
-    def prepare(self) -> None:
-        """Begin to make it, without waiting."""
-        if self._making is None:
-            self._making = asyncio.create_task(self._make(), name="make-control-plane")
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
-            self.prepare()
-            assert self._making is not None
-            self._app = await asyncio.shield(self._making)
+            try:
+                self._app = await self._made()
+            except Exception as error:  # noqa: BLE001 - an import may raise whatever it likes
+                problem = problem_response(unexpected(error, uuid.uuid4().hex))
+                await Exchange(scope, receive, send).refuse(problem)
+                return
         await self._app(scope, receive, send)
+
+    async def _made(self) -> AsgiApp:
+        making = self._making
+        if making is None or (making.done() and making.exception() is not None):
+            making = asyncio.create_task(self._make(), name="make-control-plane")
+            self._making = making
+        return await asyncio.shield(making)
 
     async def _make(self) -> AsgiApp:
         module = await asyncio.to_thread(importlib.import_module, "kafkalite.api.control")

@@ -17,6 +17,8 @@ from kafkalite.wire.messages import NO_OFFSET, FetchPartition, FetchRequest
 PIECE_BYTES: Final = 256 << 10
 """Read and sent at once, so that a large fetch neither fills memory nor stalls the loop."""
 _COLD_READ_THREADS: Final = 4
+_ENTRIES_A_TURN: Final = 100
+"""Looked at before others have their turn."""
 
 
 class PartitionRead(NamedTuple):
@@ -66,20 +68,18 @@ class FetchPath:
     def try_fetch(
         self, request: FetchRequest, piece_bytes: int = PIECE_BYTES
     ) -> list[PartitionRead] | None:
-        """What there is for each entry, or None while it is less than `min_bytes`.
+        """What there is for each entry; None where that takes `fetch`.
 
-        An error of any partition is an answer: the client wants to know.
+        Which is while there is less than `min_bytes`, and for so many entries that looking at all
+        of them would keep others waiting. An error of any partition is an answer: the client wants
+        to know.
         """
         self._probe.fetch_requests += 1
-        return self._try(request, piece_bytes)
-
-    def _try(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead] | None:
-        reads = self._read_all(request, piece_bytes)
-        found = sum(read.size for read in reads)
-        if found < request.min_bytes and not any(read.error for read in reads):
+        if len(request.partitions) > _ENTRIES_A_TURN:
             return None
-        self._probe.fetch_bytes += found
-        return reads
+        budget = min(request.max_bytes, self._max_bytes)
+        reads = self._read_entries(request.partitions, budget, piece_bytes)
+        return self._counted(reads) if _is_enough(request, reads) else None
 
     async def fetch(
         self, request: FetchRequest, piece_bytes: int = PIECE_BYTES
@@ -87,16 +87,14 @@ class FetchPath:
         """After `try_fetch` gave None: waits up to `max_wait_ms`, then gives what there is."""
         started = self._clock.monotonic_ms()
         while True:
+            reads = await self._read_in_turns(request, piece_bytes)
             wait_ms = min(request.max_wait_ms, self._max_wait_ms)
             left_ms = started + wait_ms - self._clock.monotonic_ms()
-            if left_ms <= 0:
-                reads = self._read_all(request, piece_bytes)
-                self._probe.fetch_bytes += sum(read.size for read in reads)
-                return reads
-            found = self._try(request, piece_bytes)
-            if found is not None:
-                return found
-            partitions = [self._partitions.get(e.topic, e.partition) for e in request.partitions]
+            if left_ms <= 0 or _is_enough(request, reads):
+                return self._counted(reads)
+            partitions = self._unchanged(request, reads)
+            if partitions is None:
+                continue
             self._probe.waiting_fetches += 1
             try:
                 await wait_any([one.readers for one in partitions], left_ms / 1000)
@@ -119,13 +117,46 @@ class FetchPath:
             raise KafkaStorageError(f"Reading from the log failed: {error}") from error
         return data
 
-    def _read_all(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead]:
+    async def _read_in_turns(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead]:
         budget = min(request.max_bytes, self._max_bytes)
         reads: list[PartitionRead] = []
-        for entry in request.partitions:
+        for begin in range(0, len(request.partitions), _ENTRIES_A_TURN):
+            if begin:
+                await asyncio.sleep(0)
+            entries = request.partitions[begin : begin + _ENTRIES_A_TURN]
+            found = self._read_entries(entries, budget, piece_bytes)
+            budget -= sum(read.size for read in found)
+            reads += found
+        return reads
+
+    def _read_entries(
+        self, entries: Sequence[FetchPartition], budget: int, piece_bytes: int
+    ) -> list[PartitionRead]:
+        reads: list[PartitionRead] = []
+        for entry in entries:
             read = self._read(entry, budget, piece_bytes)
             budget -= read.size
             reads.append(read)
+        return reads
+
+    def _unchanged(
+        self, request: FetchRequest, reads: Sequence[PartitionRead]
+    ) -> list[Partition] | None:
+        """The partitions to wait for; None where one has moved on while others had their turn."""
+        partitions: list[Partition] = []
+        for entry, read in zip(request.partitions, reads, strict=True):
+            try:
+                partition = self._partitions.get(entry.topic, entry.partition)
+                partition.check_leads(entry.leader_epoch)
+            except LogError:
+                return None
+            if partition.offsets.high_watermark != read.high_watermark:
+                return None
+            partitions.append(partition)
+        return partitions
+
+    def _counted(self, reads: list[PartitionRead]) -> list[PartitionRead]:
+        self._probe.fetch_bytes += sum(read.size for read in reads)
         return reads
 
     def _read(self, entry: FetchPartition, budget: int, piece_bytes: int) -> PartitionRead:
@@ -137,6 +168,11 @@ class FetchPath:
             return PartitionRead(entry.topic, entry.partition, error=error)
         start, high_watermark, _ = partition.offsets
         return PartitionRead(entry.topic, entry.partition, pieces, high_watermark, start)
+
+
+def _is_enough(request: FetchRequest, reads: Sequence[PartitionRead]) -> bool:
+    found = sum(read.size for read in reads)
+    return found >= request.min_bytes or any(read.error for read in reads)
 
 
 def _pieces(

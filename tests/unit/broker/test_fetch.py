@@ -118,6 +118,39 @@ def test_fetch_waits_until_there_is_enough(reading: _Reading) -> None:
     asyncio.run(scenario())
 
 
+def test_fetch_of_many_entries_lets_others_run_between_them(reading: _Reading) -> None:
+    async def scenario() -> None:
+        request = FetchRequest([_from(0)] * 950, max_wait_ms=_FOR_EVER_MS)
+        assert reading.path.try_fetch(request) is None
+        fetching = asyncio.create_task(reading.path.fetch(request))
+        turns = 0
+        while not fetching.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 10
+        reads = fetching.result()
+        assert len(reads) == 950
+        # The budget is shared, as in one turn.
+        assert sum(read.size for read in reads) < (1 << 20) + _BATCH_BYTES
+        assert reading.probe.fetch_requests == 1
+
+    asyncio.run(scenario())
+
+
+def test_fetch_of_many_entries_hears_of_a_record_that_comes_while_it_looks(
+    reading: _Reading,
+) -> None:
+    async def scenario() -> None:
+        request = FetchRequest([_from(0, 1)] + [_from(10)] * 200, max_wait_ms=_FOR_EVER_MS)
+        fetching = asyncio.create_task(reading.path.fetch(request))
+        await asyncio.sleep(0)  # it has looked at the first hundred
+        _fill(reading.empty, 1)
+        reads = await asyncio.wait_for(fetching, 30)
+        assert reads[0].size == _BATCH_BYTES
+
+    asyncio.run(scenario())
+
+
 def test_fetch_gives_what_there_is_when_its_time_is_up(logs: Logs, reading: _Reading) -> None:
     async def scenario() -> None:
         request = FetchRequest([_from(0)], min_bytes=1 << 30, max_wait_ms=1_000)

@@ -18,6 +18,7 @@ from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.http_server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
 from kafkalite.api.produce import ProduceEndpoint
+from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.records import RecordsEndpoint
 from kafkalite.broker.broker import Broker, IdentityError
 from kafkalite.broker.metadata_view import MetadataView
@@ -137,17 +138,18 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> Non
 
 
 def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
+    slots = ProduceSlots(settings.queued_max_requests)
     dispatcher = Dispatcher(
-        ProduceEndpoint(broker.append_path, settings.socket_request_max_bytes),
+        ProduceEndpoint(broker.append_path, settings.socket_request_max_bytes, slots),
         FetchEndpoint(broker.fetch_path),
         RecordsEndpoint(
             broker.partitions,
             broker.record_append_path,
             broker.fetch_path,
             settings.socket_request_max_bytes,
+            slots,
         ),
         LazyControl(broker),
-        max_produce_requests=settings.queued_max_requests,
     )
 
     def count_connections(number: int) -> None:

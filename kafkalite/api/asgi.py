@@ -15,7 +15,6 @@ from kafkalite.model.errors import (
     LogError,
     MethodNotAllowedError,
     RequestTooLargeError,
-    ThrottlingQuotaExceededError,
 )
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -42,14 +41,11 @@ class Dispatcher:
         fetch: FetchEndpoint,
         records: RecordsEndpoint,
         control: AsgiApp,
-        *,
-        max_produce_requests: int,
     ) -> None:
         self._produce = produce
         self._fetch = fetch
         self._records = records
         self._control = control
-        self._free_produce_slots = max_produce_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,18 +84,10 @@ class Dispatcher:
         elif method != "POST":
             allowed = "POST" if records_path.partition is None else "GET, POST"
             raise _not_allowed(method, path, allowed)
-        if self._free_produce_slots <= 0:
-            raise ThrottlingQuotaExceededError(
-                "As many produce requests are in work as queued.max.requests allows; try again"
-            )
-        self._free_produce_slots -= 1
-        try:
-            if records_path is None:
-                await self._produce.post(exchange)
-            else:
-                await self._records.post(exchange, *records_path)
-        finally:
-            self._free_produce_slots += 1
+        if records_path is None:
+            await self._produce.post(exchange)
+        else:
+            await self._records.post(exchange, *records_path)
 
 
 @lru_cache(_CACHED_PATHS)

@@ -173,7 +173,7 @@ def parse_query(raw: bytes, allowed: frozenset[str]) -> Mapping[str, str]:
 
 def _too_large(limit: int) -> RequestTooLargeError:
     return RequestTooLargeError(
-        f"The body is larger than {limit} bytes (socket.request.max.bytes); send less at a time"
+        f"The body is larger than the {limit} bytes that this path takes; send less at a time"
     )
 
 

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final, cast
+from typing import Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kafkalite.api.asgi import AsgiApp
-from kafkalite.api.corked_transport import CorkedTransport, Outbox
+from kafkalite.api.bounded_protocol import bounded_protocol
 
 _BACKLOG: Final = 4096
 _REQUEST_GRACE_S: Final = 2.0
@@ -28,26 +28,6 @@ class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _counted(count: Callable[[int], None], max_connections: int) -> type[HttpToolsProtocol]:
-    """uvicorn's connection, corked, which says how many there are and closes one too many."""
-    outbox = Outbox()
-
-    class CountedProtocol(HttpToolsProtocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            corked = CorkedTransport(cast("asyncio.Transport", transport), outbox)
-            super().connection_made(corked)
-            if len(self.connections) > max_connections:
-                self.connections.discard(self)
-                self.transport.abort()
-            count(len(self.connections))
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            count(len(self.connections))
-
-    return CountedProtocol
 
 
 class HttpServer:
@@ -69,7 +49,9 @@ class HttpServer:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http=_counted(count, max_connections),
+                http=bounded_protocol(
+                    max_connections=max_connections, max_idle_s=max_idle_ms / 1000, count=count
+                ),
                 ws="none",
                 lifespan="off",
                 proxy_headers=False,

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from kafkalite.api.exchange import Exchange
+from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.broker.append import AppendPath
 from kafkalite.model.errors import InvalidRequestError
 from kafkalite.wire.media import Media, media_of_body
@@ -18,9 +19,10 @@ _encoder = msgspec.msgpack.Encoder()
 class ProduceEndpoint:
     """Decodes the request, has it appended, encodes the results."""
 
-    def __init__(self, path: AppendPath, max_body_bytes: int) -> None:
+    def __init__(self, path: AppendPath, max_body_bytes: int, slots: ProduceSlots) -> None:
         self._path = path
         self._max_body_bytes = max_body_bytes
+        self._slots = slots
 
     async def post(self, exchange: Exchange) -> None:
         check_msgpack(exchange)
@@ -29,7 +31,8 @@ class ProduceEndpoint:
             request = _decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequestError(f"The body is no ProduceRequest: {error}") from error
-        results = await self._path.append(request)
+        with self._slots:
+            results = await self._path.append(request)
         await exchange.respond(200, _MSGPACK, _encoder.encode(ProduceResponse(results)))
 
 

@@ -1,5 +1,6 @@
 """The records endpoints, for any language: records in, records out, in the media type asked for."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from kafkalite.api.exchange import (
     parse_query,
     timeout_parameter,
 )
+from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.broker.fetch import FetchPath, PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
@@ -40,6 +42,12 @@ _CACHED_CHARACTERS: Final = 256
 """A longer content type and query string are parsed anew each time: the cache stays small."""
 _PAGE_BYTES: Final = 1 << 20
 _MAX_PAGE_BYTES: Final = 16 << 20
+_MAX_BODY_BYTES: Final = 16 << 20
+"""Of records in JSON and the like, which are decoded at once; batches may be more."""
+_MAX_STORED_BYTES: Final = 256 << 20
+"""Of one stored batch once decompressed: more than the settings ever let in."""
+_RECORD_BYTES: Final = 64
+"""What a record adds to a page beside its key and value."""
 _PIECE_BYTES: Final = 64 << 10
 """Decoded at once; between pieces others run."""
 
@@ -63,11 +71,13 @@ class RecordsEndpoint:
         append_path: RecordAppendPath,
         fetch_path: FetchPath,
         max_body_bytes: int,
+        slots: ProduceSlots,
     ) -> None:
         self._partitions = partitions
         self._append_path = append_path
         self._fetch_path = fetch_path
-        self._max_body_bytes = max_body_bytes
+        self._slots = slots
+        self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
 
     async def post(self, exchange: Exchange, topic: str, partition: int | None) -> None:
         """Append the records of the body; answer where each went, or why it did not."""
@@ -77,12 +87,13 @@ class RecordsEndpoint:
                 raise InvalidRequestError("The path names the partition already")
             partition = wanted.partition
         body = await exchange.read_body(self._max_body_bytes)
-        incoming = decode_records(wanted.media, body, key=wanted.key)
-        if partition is not None:
-            incoming = [_placed(one, partition) for one in incoming]
-        places = await self._append_path.append(
-            topic, incoming, acks=wanted.acks, timeout_ms=wanted.timeout_ms
-        )
+        with self._slots:
+            incoming = decode_records(wanted.media, body, key=wanted.key)
+            if partition is not None:
+                incoming = [_placed(one, partition) for one in incoming]
+            places = await self._append_path.append(
+                topic, incoming, acks=wanted.acks, timeout_ms=wanted.timeout_ms
+            )
         if all(place.error is not None for place in places):
             await self._refuse(exchange, places)
         elif wanted.acks == ACKS_NONE:
@@ -109,7 +120,7 @@ class RecordsEndpoint:
         reads = self._fetch_path.try_fetch(request, _PIECE_BYTES)
         if reads is None:
             reads = await exchange.while_connected(self._fetch_path.fetch(request, _PIECE_BYTES))
-        page = await self._page(reads[0], offset)
+        page = await self._page(reads[0], offset, max_bytes)
         await exchange.respond(
             200,
             media.encode(),
@@ -124,26 +135,35 @@ class RecordsEndpoint:
         offsets = self._partitions.get(topic, partition).offsets
         return offsets.start if text == "earliest" else offsets.high_watermark
 
-    async def _page(self, read: PartitionRead, offset: int) -> RecordsPage:
+    async def _page(self, read: PartitionRead, offset: int, max_bytes: int) -> RecordsPage:
+        """Records until they come to `max_bytes`, however small they were while compressed."""
         if read.error is not None:
             raise read.error
         partition = self._partitions.get(read.topic, read.partition)
-        bound = partition.settings.max_decompressed_bytes
+        # What is stored was let in; the setting may have been lowered since.
+        bound = max(partition.settings.max_decompressed_bytes, _MAX_STORED_BYTES)
         records: list[Record] = []
+        left = max_bytes
         next_offset = offset
         for piece in read.pieces:
             batches = await self._fetch_path.read_piece(piece)
             try:
                 for record in decode_batches(batches, max_bytes=bound):
-                    next_offset = record.offset + 1
                     # A batch may begin before the offset that was asked for.
                     if record.offset >= offset:
+                        left -= len(record.value or b"") + len(record.key or b"") + _RECORD_BYTES
+                        if left < 0 and records:
+                            break
                         records.append(record)
+                    next_offset = record.offset + 1
             except CorruptMessageError as error:
                 if not records:
                     partition.inspect(max(next_offset, offset), error)
                 break  # what precedes the damage is good; the next read is told
+            if left < 0:
+                break
             next_offset = piece.next_offset
+            await asyncio.sleep(0)
         return RecordsPage(
             read.topic,
             read.partition,

@@ -422,6 +422,11 @@ class UnsupportedMediaTypeError(LogError):
     text = "The media type of the body is not one that this path takes."
 
 
+class RequestHeaderTooLargeError(LogError):
+    name, code, status = "REQUEST_HEADER_TOO_LARGE", -431, 431
+    text = "The request's line and headers are larger than this server takes."
+
+
 NO_ERROR_CODE = 0
 _ROWS: list[type[LogError]] = [LogError, *LogError.__subclasses__()]
 ERRORS_BY_NAME: dict[str, type[LogError]] = {row.name: row for row in _ROWS}

@@ -18,6 +18,9 @@ ANY_EPOCH: Final = -1
 MAX_WAIT_MS: Final = 3_600_000
 """The longest wait that a request may ask for."""
 
+MAX_ENTRIES: Final = 2_000
+"""Partitions in one request; more are asked for in another one."""
+
 ACKS_ALL: Final = -1
 ACKS_NONE: Final = 0
 ACKS_LEADER: Final = 1
@@ -39,7 +42,7 @@ class PartitionBatches(msgspec.Struct, frozen=True, gc=False):
 class ProduceRequest(msgspec.Struct, frozen=True, gc=False):
     """Batches for any number of partitions, appended in the order given."""
 
-    partitions: list[PartitionBatches]
+    partitions: Annotated[list[PartitionBatches], Meta(max_length=MAX_ENTRIES)]
     acks: int = ACKS_ALL
     timeout_ms: _Wait = 30_000
 
@@ -81,7 +84,7 @@ class FetchPartition(msgspec.Struct, frozen=True, gc=False):
 class FetchRequest(msgspec.Struct, frozen=True, gc=False):
     """Reads any number of partitions; waits while they hold less than `min_bytes` together."""
 
-    partitions: list[FetchPartition]
+    partitions: Annotated[list[FetchPartition], Meta(max_length=MAX_ENTRIES)]
     max_wait_ms: _Wait = 500
     min_bytes: _Count = 1
     max_bytes: _Count = 50 << 20

@@ -15,15 +15,18 @@ a line, any other body is one record.
 
 import binascii
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 import pybase64
+from msgspec import Meta
 
-from kafkalite.model.errors import InvalidRequestError
+from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
 from kafkalite.model.record import Header, Record
 from kafkalite.wire.media import Media
 
+MAX_RECORDS: Final = 50_000
+"""Records in one request: each takes far more memory, and time, than its few bytes show."""
 NO_TIMESTAMP: Final = -1
 TAKEN: Final = (Media.JSON, Media.NDJSON, Media.MSGPACK, Media.TEXT, Media.BYTES)
 """Media types of bodies that bring records."""
@@ -60,7 +63,7 @@ class _JsonRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
 
 
 class _JsonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    records: list[_JsonRecord]
+    records: Annotated[list[_JsonRecord], Meta(max_length=MAX_RECORDS)]
 
 
 class _MsgpackRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +75,7 @@ class _MsgpackRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _MsgpackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    records: list[_MsgpackRecord]
+    records: Annotated[list[_MsgpackRecord], Meta(max_length=MAX_RECORDS)]
 
 
 _json_body = msgspec.json.Decoder(_JsonBody)
@@ -90,7 +93,7 @@ def decode_records(media: Media, body: bytes, *, key: bytes | None = None) -> li
     try:
         records = _DECODERS[media](body, key)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequestError(f"The body is not valid {media}: {error}") from error
+        raise InvalidRequestError(f"The body does not fit {media}: {error}") from error
     if not records:
         raise InvalidRequestError("The body holds no record")
     return records
@@ -103,6 +106,7 @@ def _from_json(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
 
 def _from_ndjson(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
     _check_utf8(body)
+    _check_lines(body)
     return [_incoming(record) for record in _json_lines.decode_lines(body)]
 
 
@@ -122,6 +126,7 @@ def _from_msgpack(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
 
 
 def _from_text(body: bytes, key: bytes | None) -> list[IncomingRecord]:
+    _check_lines(body)
     lines = body.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -139,6 +144,13 @@ _DECODERS: Final[dict[Media, Callable[[bytes, bytes | None], list[IncomingRecord
     Media.TEXT: _from_text,
     Media.BYTES: _from_bytes,
 }
+
+
+def _check_lines(body: bytes) -> None:
+    if body.count(b"\n") > MAX_RECORDS:
+        raise RequestTooLargeError(
+            f"The body has more than {MAX_RECORDS} lines; send fewer records at a time"
+        )
 
 
 def _check_utf8(body: bytes) -> None:

@@ -124,3 +124,43 @@ def test_client_that_went_away_harms_nobody() -> None:
             assert b"/b" in await _answers(port, _get("/b", "connection: close"))
 
     uvloop.run(scenario())
+
+
+def test_head_that_never_ends_is_refused_before_it_fills_memory() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            # Little more than is taken: what a server leaves unread takes its answer away.
+            writer.write(b"GET / HTTP/1.1\r\n" + (b"x-filler: " + b"x" * 4000 + b"\r\n") * 17)
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 431 ")
+            assert b'"error":"REQUEST_HEADER_TOO_LARGE"' in answer
+            writer.close()
+
+    uvloop.run(scenario())
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+def test_connection_that_asks_nothing_whole_is_closed_when_its_time_is_up(sent: bytes) -> None:
+    async def scenario() -> None:
+        server = HttpServer(_echo, max_connections=10, max_idle_ms=50)
+        listener = bind("127.0.0.1", 0)
+        await server.start(listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(sent)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+        writer.close()
+        await server.stop()
+
+    uvloop.run(scenario())
+
+
+def test_request_that_is_not_http_is_answered_with_a_problem() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            answer = await _answers(port, b"\x16\x03\x01 hello\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert b"application/problem+json" in answer
+
+    uvloop.run(scenario())

@@ -7,7 +7,9 @@ from typing import Any
 import msgpack
 import pytest
 
+from kafkalite.model.compression import Compression
 from kafkalite.model.partitioning import partition_for_key
+from kafkalite.model.record import Record
 from tests.support.topic import BrokerClient, Topic
 
 pytestmark = pytest.mark.slow
@@ -267,4 +269,13 @@ def test_pages_are_bounded_and_lead_to_each_other(topic: Topic) -> None:
 def test_reading_goes_on_when_max_bytes_is_smaller_than_a_batch(topic: Topic) -> None:
     topic.send(*({"value": "x" * 1000} for _ in range(10)))
     page = topic.page(max_bytes=1)
-    assert page["next_offset"] == 10
+    assert (len(page["records"]), page["next_offset"]) == (1, 1)
+    page = topic.page(offset=1, max_bytes=2500)
+    assert [each["offset"] for each in page["records"]] == [1, 2]
+
+
+def test_page_is_bounded_by_what_comes_out_when_records_are_compressed(topic: Topic) -> None:
+    topic.append(*(Record(b"0" * 1000) for _ in range(5000)), codec=Compression.ZSTD)
+    page = topic.page(max_bytes=100_000)
+    assert 0 < len(page["records"]) < 100
+    assert page["next_offset"] == len(page["records"])

@@ -36,7 +36,7 @@ class _Endpoint:
 
 
 class _Server:
-    def __init__(self, *, max_produce_requests: int = 10) -> None:
+    def __init__(self) -> None:
         self.endpoint = _Endpoint()
         self.passed_on: list[str] = []
         self.app = Dispatcher(
@@ -44,7 +44,6 @@ class _Server:
             cast("FetchEndpoint", self.endpoint),
             cast("RecordsEndpoint", self.endpoint),
             self._control,
-            max_produce_requests=max_produce_requests,
         )
 
     async def _control(self, scope: MutableMapping[str, Any], *_: object) -> None:
@@ -140,21 +139,3 @@ def test_error_that_nobody_foresaw_is_a_problem_document_and_in_the_log(
     assert (status, problem["error"]) == (500, "UNKNOWN_SERVER_ERROR")
     assert "a bug" not in problem["detail"]
     assert "a bug" in caplog.text
-
-
-def test_one_produce_request_too_many_is_told_to_come_back() -> None:
-    async def scenario() -> None:
-        server = _Server(max_produce_requests=1)
-        server.endpoint.may_answer.clear()
-        first = asyncio.create_task(server.ask("POST", "/v1/produce"))
-        await asyncio.sleep(0)
-        status, problem = await server.ask("POST", "/v1/topics/t/records")
-        assert (status, problem["error"]) == (429, "THROTTLING_QUOTA_EXCEEDED")
-        assert (await server.ask("GET", "/v1/topics/t/partitions/0/records"))[0] == 200
-        server.endpoint.error = RuntimeError("a bug gives its place back, too")
-        server.endpoint.may_answer.set()
-        assert (await first)[0] == 500
-        server.endpoint.error = None
-        assert (await server.ask("POST", "/v1/produce"))[0] == 200
-
-    asyncio.run(scenario())

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from kafkalite.model.errors import InvalidRequestError
+from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media
-from kafkalite.wire.record_bodies import IncomingRecord, decode_records
+from kafkalite.wire.record_bodies import MAX_RECORDS, IncomingRecord, decode_records
 
 
 def _only(media: Media, body: bytes, key: bytes | None = None) -> IncomingRecord:
@@ -107,3 +107,15 @@ def test_body_is_refused_when_it_is_not_what_its_media_type_promises(
 ) -> None:
     with pytest.raises(InvalidRequestError):
         decode_records(media, body)
+
+
+@pytest.mark.parametrize("media", [Media.TEXT, Media.NDJSON])
+def test_more_lines_than_records_allowed_are_refused_before_they_are_decoded(media: Media) -> None:
+    with pytest.raises(RequestTooLargeError, match=str(MAX_RECORDS)):
+        decode_records(media, b"\n" * (MAX_RECORDS + 1))
+
+
+def test_more_records_than_allowed_are_refused_while_they_are_decoded() -> None:
+    body = b'{"records":[%b]}' % b",".join([b"{}"] * (MAX_RECORDS + 1))
+    with pytest.raises(InvalidRequestError, match=str(MAX_RECORDS)):
+        decode_records(Media.JSON, body)

@@ -90,7 +90,8 @@ function curl(method, path, operation, all) {
     words.push("-H 'Content-Type: application/json'",
       "-d '" + JSON.stringify(body === undefined ? {} : body) + "'");
   }
-  words.push("'" + location.origin + path + "'");
+  const sampled = path.replace(/{([a-z_]+)}/g, (_, name) => name === 'topic' ? 'firstTopic' : '0');
+  words.push("'" + location.origin + sampled + "'");
   return words.join(' ');
 }
 function operationNode(method, path, operation, all) {
@@ -116,7 +117,10 @@ function operationNode(method, path, operation, all) {
       make('span', '', ...Object.entries(reply.content || {}).flatMap(
         ([media, content]) => [make('code', media), ' ', schemaNode(content.schema),
           make('br')]))])));
-  body.append(make('h3', 'Try it'), make('pre', curl(method, path, operation, all)));
+  const bodies = operation.requestBody ? operation.requestBody.content : {'application/json': 0};
+  if ('application/json' in bodies) {  // a shell cannot write msgpack
+    body.append(make('h3', 'Try it'), make('pre', curl(method, path, operation, all)));
+  }
   const node = make('details', '', title, body);
   node.id = operation.operationId;
   node.dataset.words = (method + ' ' + path + ' ' + (operation.summary || '')).toLowerCase();

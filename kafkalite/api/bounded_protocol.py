@@ -1,6 +1,7 @@
 """uvicorn's connection with bounds on what a client may make it hold, and for how long."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import ClassVar, Final, NamedTuple, cast
 
@@ -11,11 +12,9 @@ from kafkalite.api.errors import problem_response
 from kafkalite.model.errors import InvalidRequestError, LogError, RequestHeaderTooLargeError
 
 MAX_HEAD_BYTES: Final = 64 << 10
-"""Of a request's line and headers."""
+"""Of a request's line and headers, and of what follows the last chunk of a body."""
 _BODY_SILENCE_S: Final = 30.0
 """How long a client may pause within a body."""
-_CHECKS: Final = 4
-"""A silent connection is noticed within a fourth of the time that it may be silent."""
 _PHRASES: Final = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 
 
@@ -40,65 +39,95 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         corked = CorkedTransport(cast("asyncio.Transport", transport), self.shared.outbox)
         super().connection_made(corked)
-        self._heard_at = self.loop.time()
         self._head_bytes = 0
-        self._in_head = True
-        self._has_ended = False
-        """Whether a request became whole in what was received last."""
-        self._check = self.loop.call_later(self._patience_s / _CHECKS, self._check_silence)
+        """Received of a head that is not whole."""
+        self._in_chunk = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._expect_within(self.shared.max_idle_s)
         if len(self.connections) > self.shared.max_connections:
             self.connections.discard(self)
             self.transport.abort()
         self.shared.tell_count(len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._check.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         super().connection_lost(exc)
         self.shared.tell_count(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self.loop.time()
-        was_in_head, self._has_ended = self._in_head, False
         super().data_received(data)
-        if was_in_head and self._in_head and not self._has_ended:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse(
-                    RequestHeaderTooLargeError(
-                        f"The request's line and headers take more than {MAX_HEAD_BYTES} bytes"
-                    )
-                )
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and not cycle.more_body:
+            # The usual: a request that is whole. From its answer on, uvicorn looks to idleness.
+            self._head_bytes = 0
+            self._due = math.inf
+        elif not self.transport.is_closing():
+            self._part_received(len(data))
 
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._in_head = self._has_ended = True
+    def on_chunk_header(self) -> None:
+        """The size of a chunk was received: its data follow, after the last one only trailers."""
+        self._in_chunk = True
         self._head_bytes = 0
-        super().on_message_complete()
+
+    def on_chunk_complete(self) -> None:
+        self._in_chunk = False
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequestError(msg))
 
-    @property
-    def _patience_s(self) -> float:
-        """How long the client may be silent as things stand."""
-        if self._in_head or self.cycle is None or self.cycle.response_complete:
-            return self.shared.max_idle_s
-        return _BODY_SILENCE_S
+    def _part_received(self, size: int) -> None:
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            if not self._head_bytes:
+                self._expect_within(self.shared.max_idle_s)
+            self._head_bytes += size
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+            return
+        self._expect_within(self._body_patience_s)
+        if self._in_chunk and not cycle.body:
+            self._head_bytes += size
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.transport.abort()
 
-    def _check_silence(self) -> None:
-        """Close a connection whose client owes us something and has been silent too long."""
-        # uvicorn itself closes one that is idle after an answer.
-        is_owed = self._in_head or not self.flow.read_paused
-        if self.cycle is not None and self._in_head and not self._head_bytes:
-            is_owed = False
-        patience_s = self._patience_s
-        if is_owed and self.loop.time() - self._heard_at > patience_s:
-            self.transport.abort()
+    @property
+    def _body_patience_s(self) -> float:
+        is_answered = self.cycle.response_complete
+        return self.shared.max_idle_s if is_answered else _BODY_SILENCE_S
+
+    def _expect_within(self, seconds: float) -> None:
+        """Close the connection unless a whole request, or more of its body, comes in time."""
+        self._due = self.loop.time() + seconds
+        if self._alarm is None or self._alarm.when() > self._due:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self.loop.call_at(self._due, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        # Set for what was due once; nothing may be due any more, or only later.
+        self._alarm = None
+        if self._due == math.inf:
+            return
+        if self._due > self.loop.time():
+            self._set_alarm()
+        elif self.flow.read_paused:
+            self._expect_within(_BODY_SILENCE_S)  # not the client is silent, we do not listen
         else:
-            self._check = self.loop.call_later(patience_s / _CHECKS, self._check_silence)
+            self.transport.close()
+
+    def _refuse_head(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an earlier request's answer may have begun
+            return
+        self._refuse(
+            RequestHeaderTooLargeError(
+                f"The request's line and headers take more than {MAX_HEAD_BYTES} bytes"
+            )
+        )
 
     def _refuse(self, error: LogError) -> None:
         status, headers, body = problem_response(error)

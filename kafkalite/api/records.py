@@ -44,10 +44,12 @@ _PAGE_BYTES: Final = 1 << 20
 _MAX_PAGE_BYTES: Final = 16 << 20
 _MAX_BODY_BYTES: Final = 16 << 20
 """Of records in JSON and the like, which are decoded at once; batches may be more."""
-_MAX_STORED_BYTES: Final = 256 << 20
-"""Of one stored batch once decompressed: more than the settings ever let in."""
+_MAX_STORED_BYTES: Final = 2**31 - 1
+"""Of one stored batch once decompressed: the most that any setting can have let in."""
 _RECORD_BYTES: Final = 64
-"""What a record adds to a page beside its key and value."""
+"""What a record adds to a page beside its key, value and headers."""
+_HEADER_BYTES: Final = 24
+"""What a header adds to a page beside its name and value."""
 _PIECE_BYTES: Final = 64 << 10
 """Decoded at once; between pieces others run."""
 
@@ -140,18 +142,17 @@ class RecordsEndpoint:
         if read.error is not None:
             raise read.error
         partition = self._partitions.get(read.topic, read.partition)
-        # What is stored was let in; the setting may have been lowered since.
-        bound = max(partition.settings.max_decompressed_bytes, _MAX_STORED_BYTES)
         records: list[Record] = []
         left = max_bytes
         next_offset = offset
         for piece in read.pieces:
             batches = await self._fetch_path.read_piece(piece)
             try:
-                for record in decode_batches(batches, max_bytes=bound):
+                # Not by the topic's setting, which may have been lowered since.
+                for record in decode_batches(batches, max_bytes=_MAX_STORED_BYTES):
                     # A batch may begin before the offset that was asked for.
                     if record.offset >= offset:
-                        left -= len(record.value or b"") + len(record.key or b"") + _RECORD_BYTES
+                        left -= _page_bytes(record)
                         if left < 0 and records:
                             break
                         records.append(record)
@@ -181,6 +182,14 @@ class RecordsEndpoint:
             first.detail, **first.extra, offsets=[_place_document(place) for place in places]
         )
         await exchange.refuse(problem_response(error))
+
+
+def _page_bytes(record: Record) -> int:
+    """About what a record adds to a page."""
+    size = _RECORD_BYTES + len(record.value or b"") + len(record.key or b"")
+    for name, data in record.headers:
+        size += _HEADER_BYTES + len(name) + len(data or b"")
+    return size
 
 
 def _read_request(exchange: Exchange) -> ProduceParameters:

@@ -24,9 +24,12 @@ from msgspec import Meta
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
 from kafkalite.model.record import Header, Record
 from kafkalite.wire.media import Media
+from kafkalite.wire.records import MAX_HEADERS
 
 MAX_RECORDS: Final = 50_000
 """Records in one request: each takes far more memory, and time, than its few bytes show."""
+MAX_OBJECTS: Final = 500_000
+"""`{` in a body of JSON, wherever they stand: an array's length is not known before its end."""
 NO_TIMESTAMP: Final = -1
 TAKEN: Final = (Media.JSON, Media.NDJSON, Media.MSGPACK, Media.TEXT, Media.BYTES)
 """Media types of bodies that bring records."""
@@ -49,7 +52,10 @@ class _HeaderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     value_encoding: Literal["text", "base64"] = "text"
 
 
-_Headers = list[_HeaderBody] | dict[str, str | None] | None
+_Bounded = Meta(max_length=MAX_HEADERS)
+_Headers = (
+    Annotated[list[_HeaderBody], _Bounded] | Annotated[dict[str, str | None], _Bounded] | None
+)
 
 
 class _JsonRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -71,7 +77,7 @@ class _MsgpackRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: Any = None
     partition: int | None = None
     timestamp: int | None = None
-    headers: list[tuple[str, bytes | None]] | None = None
+    headers: Annotated[list[tuple[str, bytes | None]], _Bounded] | None = None
 
 
 class _MsgpackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,12 +107,14 @@ def decode_records(media: Media, body: bytes, *, key: bytes | None = None) -> li
 
 def _from_json(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
     _check_utf8(body)
+    _check_objects(body)
     return [_incoming(record) for record in _json_body.decode(body).records]
 
 
 def _from_ndjson(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
     _check_utf8(body)
     _check_lines(body)
+    _check_objects(body)
     return [_incoming(record) for record in _json_lines.decode_lines(body)]
 
 
@@ -150,6 +158,13 @@ def _check_lines(body: bytes) -> None:
     if body.count(b"\n") > MAX_RECORDS:
         raise RequestTooLargeError(
             f"The body has more than {MAX_RECORDS} lines; send fewer records at a time"
+        )
+
+
+def _check_objects(body: bytes) -> None:
+    if len(body) > MAX_OBJECTS and body.count(b"{") > MAX_OBJECTS:
+        raise RequestTooLargeError(
+            f"The body has more than {MAX_OBJECTS} JSON objects; send fewer records at a time"
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
+from kafkalite.api import bounded_protocol
 from kafkalite.api.exchange import Exchange, Receive, Scope, Send
 from kafkalite.api.http_server import HttpServer, bind
 
@@ -16,10 +17,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the path; /slow after the others had their turn, /parts in two messages."""
+    """Answers with the path.
+
+    /slow after the others had their turn, /parts in two messages, /refused before its body.
+    """
     exchange = Exchange(scope, receive, send)
-    await exchange.read_body(1000)
     path = scope["path"].encode()
+    if path != b"/refused":
+        await exchange.read_body(1 << 20)
     if path == b"/slow":
         await asyncio.sleep(0.01)
     if path == b"/parts":
@@ -140,7 +145,65 @@ def test_head_that_never_ends_is_refused_before_it_fills_memory() -> None:
     uvloop.run(scenario())
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+_CHUNKED = b"POST /parts HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("trailer", [b"x: y\r\n" * 700, b"y" * 4200])
+def test_connection_is_closed_when_what_follows_its_body_never_ends(trailer: bytes) -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(_CHUNKED + b"3\r\nabc\r\n0\r\nx: ")
+            sent = 0
+            # Far more than the bound, and than buffers on the way hold.
+            with contextlib.suppress(ConnectionError):
+                while sent < 64 << 20:
+                    writer.write(trailer)
+                    await writer.drain()
+                    sent += len(trailer)
+            assert sent < 64 << 20, "the server took it all"
+            writer.close()
+
+    uvloop.run(scenario())
+
+
+def test_chunks_may_come_in_parts_of_any_size_and_have_trailers() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(_CHUNKED)
+            for part in [b"3\r\n", b"a", b"bc", b"\r\n", b"0", b"\r\nx:", b" y\r\n", b"\r\n"]:
+                writer.write(part)
+                await asyncio.sleep(0)
+            assert await reader.readuntil(b"/parts")
+            writer.write(_get("/last", "connection: close"))
+            assert (await reader.read()).endswith(b"/last")
+            writer.close()
+
+    uvloop.run(scenario())
+
+
+def test_large_body_does_not_count_as_head() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            size = 300_000
+            head = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size
+            last = _get("/last", "connection: close")
+            answers = await _answers(port, (head + b"x" * size) * 3 + last)
+            assert answers.count(b"HTTP/1.1 200 OK") == 4
+
+    uvloop.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nhost: x\r\n",
+        _get("/a") + b"GET / HT",
+    ],
+)
 def test_connection_that_asks_nothing_whole_is_closed_when_its_time_is_up(sent: bytes) -> None:
     async def scenario() -> None:
         server = HttpServer(_echo, max_connections=10, max_idle_ms=50)
@@ -149,7 +212,31 @@ def test_connection_that_asks_nothing_whole_is_closed_when_its_time_is_up(sent: 
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(sent)
         with contextlib.suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 30) == b""
+            answer = await asyncio.wait_for(reader.read(), 30)
+            assert answer.count(b"HTTP/1.1") == sent.startswith(_get("/a"))
+        writer.close()
+        await server.stop()
+
+    uvloop.run(scenario())
+
+
+@pytest.mark.parametrize("path", ["/a", "/refused"])
+def test_connection_is_closed_when_its_client_falls_silent_within_a_body(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(bounded_protocol, "_BODY_SILENCE_S", 0.05)
+
+    async def scenario() -> None:
+        server = HttpServer(_echo, max_connections=10, max_idle_ms=100)
+        listener = bind("127.0.0.1", 0)
+        await server.start(listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"POST %b HTTP/1.1\r\nhost: x\r\n" % path.encode())
+        writer.write(b"content-length: 3\r\n\r\na")
+        if path == "/refused":
+            await reader.readuntil(path.encode())
+            writer.write(b"b")  # after the answer
+        assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
         await server.stop()
 

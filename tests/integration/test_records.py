@@ -11,6 +11,7 @@ from kafkalite.model.compression import Compression
 from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
 from tests.support.topic import BrokerClient, Topic
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -274,8 +275,30 @@ def test_reading_goes_on_when_max_bytes_is_smaller_than_a_batch(topic: Topic) ->
     assert [each["offset"] for each in page["records"]] == [1, 2]
 
 
-def test_page_is_bounded_by_what_comes_out_when_records_are_compressed(topic: Topic) -> None:
-    topic.append(*(Record(b"0" * 1000) for _ in range(5000)), codec=Compression.ZSTD)
+@pytest.mark.parametrize(
+    "record", [Record(b"0" * 1000), Record(None, headers=(("0" * 500, b"0" * 500),))]
+)
+def test_page_is_bounded_by_what_comes_out_when_records_are_compressed(
+    topic: Topic, record: Record
+) -> None:
+    topic.append(*[record] * 5000, codec=Compression.ZSTD)
     page = topic.page(max_bytes=100_000)
     assert 0 < len(page["records"]) < 100
     assert page["next_offset"] == len(page["records"])
+
+
+def test_records_can_be_read_when_the_bound_on_what_is_taken_was_lowered_since(
+    topic: Topic,
+) -> None:
+    topic.append(*[Record(b"0" * 1000)] * 100, codec=Compression.ZSTD)
+    name, path = "message.max.decompressed.bytes", "/v1/brokers/default/config"
+    http = topic.client.http
+    http.patch(path, json={"config": {name: "1000"}}).raise_for_status()
+    try:
+        wait_until(
+            lambda: topic.append(*[Record(b"0" * 1000)] * 100, codec=Compression.ZSTD).error_code,
+            "the lower bound counts",
+        )
+        assert len(topic.page()["records"]) >= 100
+    finally:
+        http.patch(path, json={"config": {name: None}}).raise_for_status()

@@ -1,12 +1,15 @@
 """Bodies of any media type become records, or a clear refusal."""
 
+import tracemalloc
+
 import msgspec
 import pytest
 
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media
-from kafkalite.wire.record_bodies import MAX_RECORDS, IncomingRecord, decode_records
+from kafkalite.wire.record_bodies import MAX_OBJECTS, MAX_RECORDS, IncomingRecord, decode_records
+from kafkalite.wire.records import MAX_HEADERS
 
 
 def _only(media: Media, body: bytes, key: bytes | None = None) -> IncomingRecord:
@@ -113,6 +116,37 @@ def test_body_is_refused_when_it_is_not_what_its_media_type_promises(
 def test_more_lines_than_records_allowed_are_refused_before_they_are_decoded(media: Media) -> None:
     with pytest.raises(RequestTooLargeError, match=str(MAX_RECORDS)):
         decode_records(media, b"\n" * (MAX_RECORDS + 1))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"records":[' + b"{}," * MAX_OBJECTS + b"{}]}",
+        b'{"records":[{"headers":[' + b'{"key":""},' * MAX_OBJECTS + b'{"key":""}]}]}',
+    ],
+)
+def test_json_of_more_objects_than_fit_in_memory_is_refused_before_it_is_decoded(
+    body: bytes,
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestTooLargeError, match=str(MAX_OBJECTS)):
+            decode_records(Media.JSON, body)
+        assert tracemalloc.get_traced_memory()[1] < len(body)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("media", [Media.JSON, Media.MSGPACK])
+def test_record_with_more_headers_than_a_batch_may_hold_is_refused(media: Media) -> None:
+    headers = [["", None]] * (MAX_HEADERS + 1)
+    body = {
+        Media.JSON: b'{"records":[{"headers":{%b}}]}'
+        % b",".join(b'"%d":""' % number for number in range(MAX_HEADERS + 1)),
+        Media.MSGPACK: msgspec.msgpack.encode({"records": [{"headers": headers}]}),
+    }
+    with pytest.raises(InvalidRequestError, match=str(MAX_HEADERS)):
+        decode_records(media, body[media])
 
 
 def test_more_records_than_allowed_are_refused_while_they_are_decoded() -> None:

@@ -42,8 +42,8 @@ _CACHED_CHARACTERS: Final = 256
 """A longer content type and query string are parsed anew each time: the cache stays small."""
 _PAGE_BYTES: Final = 1 << 20
 _MAX_PAGE_BYTES: Final = 16 << 20
-_MAX_BODY_BYTES: Final = 16 << 20
-"""Of records in JSON and the like, which are decoded at once; batches may be more."""
+_MAX_DECODED_BYTES: Final = 16 << 20
+"""Of a body that is decoded, all at once: it takes many times that in memory."""
 _MAX_STORED_BYTES: Final = 2**31 - 1
 """Of one stored batch once decompressed: the most that any setting can have let in."""
 _RECORD_BYTES: Final = 64
@@ -79,7 +79,8 @@ class RecordsEndpoint:
         self._append_path = append_path
         self._fetch_path = fetch_path
         self._slots = slots
-        self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
+        self._max_body_bytes = max_body_bytes
+        self._max_decoded_bytes = min(max_body_bytes, _MAX_DECODED_BYTES)
 
     async def post(self, exchange: Exchange, topic: str, partition: int | None) -> None:
         """Append the records of the body; answer where each went, or why it did not."""
@@ -88,7 +89,10 @@ class RecordsEndpoint:
             if partition is not None:
                 raise InvalidRequestError("The path names the partition already")
             partition = wanted.partition
-        body = await exchange.read_body(self._max_body_bytes)
+        is_one_record = wanted.media is Media.BYTES
+        body = await exchange.read_body(
+            self._max_body_bytes if is_one_record else self._max_decoded_bytes
+        )
         with self._slots:
             incoming = decode_records(wanted.media, body, key=wanted.key)
             if partition is not None:

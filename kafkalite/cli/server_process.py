@@ -25,8 +25,13 @@ def start_in_background(file: Path, overrides: Sequence[str], settings: BrokerSe
     """Start a broker as a process of its own and wait until it is ready; gives the exit code.
 
     Raises:
-        CommandError: one is running already, or its output cannot be written.
+        CommandError: one is running already, its output cannot be written, or its port would be
+            known to itself only.
     """
+    if settings.listeners.port == 0:
+        raise CommandError(
+            f"listeners is {settings.listeners}, any free port: with -daemon, name the port."
+        )
     directory = settings.log_directories[0]
     holder = holder_of(directory)
     if holder is not None:

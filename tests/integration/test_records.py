@@ -302,3 +302,11 @@ def test_records_can_be_read_when_the_bound_on_what_is_taken_was_lowered_since(
         assert len(topic.page()["records"]) >= 100
     finally:
         http.patch(path, json={"config": {name: None}}).raise_for_status()
+
+
+def test_only_a_body_that_is_not_decoded_may_be_large(client: BrokerClient) -> None:
+    topic = client.make_topic(config={"max.message.bytes": str(32 << 20)})
+    body = b"x" * (17 << 20)
+    assert topic.post(body, "application/octet-stream", partition=0).status_code == 200
+    refused = topic.post(body, "text/plain", partition=0)
+    assert (refused.status_code, refused.json()["error"]) == (413, "REQUEST_TOO_LARGE")

@@ -48,7 +48,7 @@ def test_order_is_kept_when_a_large_write_or_the_end_follows() -> None:
         corked.write(b"x" * 100_000)
         corked.write(b"tail")
         corked.close()
-        assert [each[:4] for each in transport.written] == [b"head", b"xxxx", b"tail", b"clos"]
+        assert [each[:6] for each in transport.written] == [b"head", b"xxxxxx", b"tail", b"closed"]
 
     asyncio.run(scenario())
 

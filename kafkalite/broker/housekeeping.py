@@ -1,4 +1,4 @@
-"""What happens on a timer: retention, rolling, flushing by interval, checkpoints."""
+"""What happens on a timer: retention, flushing by interval, checkpoints."""
 
 import asyncio
 import logging
@@ -58,7 +58,7 @@ async def _repeat(chore: Chore) -> None:
 
 
 async def clean_logs(partitions: Iterable[Partition], clock: Clock) -> None:
-    """Roll segments whose time has come, and let go of what retention no longer keeps.
+    """Let go of what retention no longer keeps.
 
     `partitions` is looked at again after others ran: a log whose topic went is not to be touched.
     """
@@ -68,7 +68,6 @@ async def clean_logs(partitions: Iterable[Partition], clock: Clock) -> None:
             continue
         now = clock.wall_ms()
         try:
-            partition.log.roll_if_due(now)
             deleted = partition.log.apply_retention(now, partition.offsets.high_watermark)
         except (LogError, OSError) as error:
             _log.error("Cleaning %s failed: %s", partition.topic_partition, error)

@@ -258,9 +258,15 @@ class LogKeys(BaseModel):
     log_segment_bytes: SegmentBytes = setting(
         1 << 30, "The size at which a segment ends and the next begins.", live=True
     )
-    log_roll_hours: Positive = setting(168, "The age at which a segment ends, in hours.")
+    log_roll_hours: Positive = setting(
+        168,
+        "A record that is so much younger than the first of its segment begins the next; in hours.",
+    )
     log_roll_ms: PositiveLong | None = setting(
-        None, "The age at which a segment ends; not set: log.roll.hours.", live=True
+        None,
+        "A record that is so much younger than the first of its segment begins the next; not set: "
+        "log.roll.hours.",
+        live=True,
     )
     log_index_size_max_bytes: IndexBytes = setting(
         10 * _MEBI, "The size of an index; when it is full, the segment ends.", live=True
@@ -462,7 +468,7 @@ class TopicOverrides(BaseModel):
         default_of="log_index_size_max_bytes",
     )
     segment_ms: PositiveLong | None = topic(
-        "The age at which a segment ends.",
+        "A record that is so much younger than the first of its segment begins the next.",
         default_of="roll_ms",
         synonyms=("log.roll.ms", "log.roll.hours"),
     )

@@ -23,7 +23,6 @@ class Extent(NamedTuple):
 
     mark: Mark
     """Its end."""
-    appended_bytes: int
     rolls: int
     truncations: int
 
@@ -69,9 +68,7 @@ class FlushProgress:
     """How much of a log is durable; shares the log's owner and thread."""
 
     __slots__ = (
-        "_flushed_bytes",
         "_synced_rolls",
-        "appended_bytes",
         "durable",
         "rolls",
         "truncations",
@@ -80,16 +77,10 @@ class FlushProgress:
     def __init__(self, durable: Mark) -> None:
         self.durable = durable
         """Everything below survives a crash of the machine."""
-        self.appended_bytes = 0
-        """Since the log was opened, as are the following."""
         self.rolls = 0
+        """Since the log was opened, as are the truncations."""
         self.truncations = 0
-        self._flushed_bytes = 0
         self._synced_rolls = 0
-
-    @property
-    def unflushed_bytes(self) -> int:
-        return self.appended_bytes - self._flushed_bytes
 
     def job(
         self, disk: Disk, directory: Path, segments: Segments, end_offset: int
@@ -104,7 +95,7 @@ class FlushProgress:
                 break
             dirty.append(segment)
         mark = Mark(end_offset, segments.active, segments.active.size)
-        covers = Extent(mark, self.appended_bytes, self.rolls, self.truncations)
+        covers = Extent(mark, self.rolls, self.truncations)
         return FlushJob(disk, dirty, directory if has_new_files else None, covers)
 
     def done(self, covers: Extent) -> None:
@@ -112,7 +103,6 @@ class FlushProgress:
         self._synced_rolls = max(self._synced_rolls, covers.rolls)
         if covers.truncations == self.truncations and covers.mark.offset > self.durable.offset:
             self.durable = covers.mark
-            self._flushed_bytes = max(self._flushed_bytes, covers.appended_bytes)
 
     def truncated(self, end: Mark) -> None:
         """The log was cut to `end`, durably."""

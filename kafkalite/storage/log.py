@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,8 @@ _BATCHES_A_WRITE: Final = 512
 """Two buffers each: within every system's bound on buffers of one writev."""
 _SAVED_ENTRIES: Final = 256
 """A segment's indexes are written at a checkpoint when so many entries are new."""
+
+_max_timestamp = attrgetter("max_timestamp")
 
 
 class Log:
@@ -146,10 +149,6 @@ class Log:
         """Offsets that were given to records which can no longer be read, ascending."""
         return self._damage.ranges
 
-    @property
-    def segment_count(self) -> int:
-        return len(self._segments)
-
     def reconfigure(self, options: LogOptions) -> None:
         """Go by other options from the next roll on."""
         self._options = options
@@ -192,7 +191,8 @@ class Log:
         buffers, next_offset = stamped(batches, headers, base_offset, leader_epoch)
         segment = self._segments.active
         self._load_indexes(segment)
-        if segment.is_full(size, next_offset, headers[-1].max_timestamp, self._options):
+        newest = max(map(_max_timestamp, headers))
+        if segment.is_full(size, next_offset, newest, self._options):
             segment = self._roll(size)
         self._write(segment, buffers, size)
         offset = base_offset
@@ -202,7 +202,6 @@ class Log:
             segment.note(offset, next_offset, size_of_batch, header.max_timestamp)
             offset = next_offset
         self.end_offset = offset
-        self._flushing.appended_bytes += size
         return base_offset
 
     def _check_epoch(self, leader_epoch: int) -> None:
@@ -269,23 +268,7 @@ class Log:
         self._flushing.rolls += 1
         return segment
 
-    def roll_if_due(self, now_ms: int) -> bool:
-        """Close the active segment when its first record is `segment_ms` old, however idle it is.
-
-        Raises:
-            KafkaStorageError: the disk is full or failed.
-        """
-        active = self._segments.active
-        if not active.size or now_ms - active.first_timestamp <= self._options.segment_ms:
-            return False
-        self._roll(0)
-        return True
-
     # -- flushing -------------------------------------------------------------------------------
-
-    @property
-    def bytes_since_flush(self) -> int:
-        return self._flushing.unflushed_bytes
 
     @property
     def records_since_flush(self) -> int:

@@ -97,7 +97,10 @@ class LogAgainstList(RuleBasedStateMachine):
 
     @rule()
     def roll(self) -> None:
-        self.log.roll_if_due(10**15)
+        """Begin a segment whenever there is one to end, as if its index were full."""
+        self.log.reconfigure(LogOptions(segment_bytes=900, segment_index_bytes=1))
+        self.append([[(_FIRST_TIMESTAMP, b"first of its segment")]])
+        self.log.reconfigure(_OPTIONS)
 
     @rule()
     def stop_and_start(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from kafkalite.broker.housekeeping import Chore, Housekeeping, clean_logs
 from kafkalite.model.errors import KafkaStorageError
+from kafkalite.storage.log import Log
 from tests.support.partitions import NOW_MS, Logs, batch_of, flush
 
 _SEGMENT = {"segment.bytes": "300", "retention.ms": "1000"}
@@ -68,6 +69,17 @@ def test_old_segments_go_below_the_high_watermark_only(logs: Logs) -> None:
     assert partition.offsets == (5, 5, 5)
 
 
+def test_records_of_long_ago_do_not_roll_a_segment_when_they_are_kept(logs: Logs) -> None:
+    partition = logs.led(config={"segment.ms": "1000", "retention.ms": "-1"})
+    for _ in range(3):
+        batch, header = batch_of(b"x", timestamp=NOW_MS - 10**9)
+        partition.append(batch, [header], acks_all=False)
+        flush(partition)
+        asyncio.run(clean_logs([partition], logs.clock))
+    assert partition.offsets == (0, 3, 3)
+    assert len(list(partition.log.directory.glob("*.log"))) == 1
+
+
 def test_log_that_cannot_be_cleaned_is_reported_and_passed_by(
     logs: Logs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,12 +89,14 @@ def test_log_that_cannot_be_cleaned_is_reported_and_passed_by(
         partition.append(batch, [header], acks_all=False)
         flush(partition)
 
-    def fail(log: object, _now_ms: int) -> bool:
+    apply_retention = Log.apply_retention
+
+    def fail(log: Log, now_ms: int, high_watermark: int) -> int:
         if log is bad.log:
             raise KafkaStorageError("the disk is full")
-        return False
+        return apply_retention(log, now_ms, high_watermark)
 
-    monkeypatch.setattr(type(bad.log), "roll_if_due", fail)
+    monkeypatch.setattr(Log, "apply_retention", fail)
     logs.clock.now_ms = NOW_MS + 5_000
     asyncio.run(clean_logs([bad, good], logs.clock))
     assert (bad.offsets.start, good.offsets.start) == (0, 1)

@@ -111,7 +111,7 @@ def test_a_full_disk_refuses_a_new_segment_and_heals() -> None:
         append(log, b"x" * 500)
     append(log, b"y" * 500)
     assert values(log) == [*kept, b"y" * 500]
-    assert log.segment_count == 2
+    assert len(segment_names(disk)) == 2
 
 
 def test_too_many_open_files_pass_too() -> None:
@@ -164,11 +164,12 @@ def test_a_roll_that_cannot_read_the_indexes_rolls_nothing() -> None:
     kept = _let_go_of_large_indexes(log)
     disk.fail_next("pread", errno.EMFILE)
     with pytest.raises(KafkaStorageError, match="limits"):
-        log.roll_if_due(10**9)
-    assert (log.segment_count, segment_names(disk)) == (1, [log_file(0).name])
-    assert log.roll_if_due(10**9)
+        log.apply_retention(10**12, log.end_offset)
+    assert segment_names(disk) == [log_file(0).name]
+    assert values(log) == kept
+    assert log.apply_retention(10**12, log.end_offset) == 1
     assert append(log, b"taken") == len(kept)
-    assert values(log) == [*kept, b"taken"]
+    assert values(log) == [b"taken"]
 
 
 def test_a_short_write_without_an_error_is_completed() -> None:
@@ -210,37 +211,62 @@ def test_a_segment_rolls_by_size() -> None:
     disk = FaultyDisk()
     _, log = open_log(disk)
     kept = fill(log, 30)
-    assert len(segment_names(disk)) == log.segment_count == 3
+    assert len(segment_names(disk)) == 3
     assert all(len(disk.content(LOG_PATH / name)) <= 2000 for name in segment_names(disk))
     assert values(log) == kept
 
 
 def test_a_segment_rolls_by_the_time_of_its_first_record() -> None:
-    _, log = open_log(FaultyDisk(), dataclasses.replace(OPTIONS, segment_ms=100))
+    disk = FaultyDisk()
+    _, log = open_log(disk, dataclasses.replace(OPTIONS, segment_ms=100))
     append(log, b"a", timestamp=1000)
     append(log, b"b", timestamp=1100)
-    assert log.segment_count == 1
+    append(log, b"older than the first", timestamp=10)
+    assert len(segment_names(disk)) == 1
     append(log, b"c", timestamp=1101)
-    assert log.segment_count == 2
-    assert not log.roll_if_due(1201)
-    assert log.roll_if_due(1202)
-    assert not log.roll_if_due(9999), "an empty segment has no age"
-    assert log.segment_count == 3
+    assert len(segment_names(disk)) == 2
+    append(log, b"d", timestamp=1201)
+    assert len(segment_names(disk)) == 2
+
+
+def test_a_segment_rolls_by_time_as_before_when_it_was_opened_again() -> None:
+    disk = FaultyDisk()
+    options = dataclasses.replace(OPTIONS, segment_ms=100, index_interval_bytes=1)
+    directories, log = open_log(disk, options)
+    for timestamp in (1000, 1040, 1080):
+        append(log, b"a", timestamp=timestamp)
+    directories.close()
+    _, log = open_log(disk, options)
+    append(log, b"b", timestamp=1100)
+    assert len(segment_names(disk)) == 1
+    append(log, b"c", timestamp=1101)
+    assert len(segment_names(disk)) == 2
+
+
+def test_a_segment_rolls_by_the_newest_record_when_several_batches_come_together() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk, dataclasses.replace(OPTIONS, segment_ms=100))
+    append(log, b"a", timestamp=1000)
+    (new, new_header), (old, old_header) = batch(b"b", timestamp=1101), batch(b"c", timestamp=1000)
+    log.append(new + old, [new_header, old_header], 0)
+    assert len(segment_names(disk)) == 2
 
 
 def test_a_segment_rolls_when_its_index_is_full() -> None:
     options = LogOptions(segment_index_bytes=36, index_interval_bytes=100)
-    _, log = open_log(FaultyDisk(), options)
+    disk = FaultyDisk()
+    _, log = open_log(disk, options)
     fill(log, 6)
-    assert log.segment_count == 2
+    assert len(segment_names(disk)) == 2
 
 
 def test_a_segment_rolls_before_its_relative_offsets_overflow() -> None:
-    _, log = open_log(FaultyDisk())
+    disk = FaultyDisk()
+    _, log = open_log(disk)
     data, header = batch(b"a")
     for _ in range(2):
         log.append(data, [header._replace(last_offset_delta=2**31 - 2)], 0)
-    assert log.segment_count == 2
+    assert len(segment_names(disk)) == 2
 
 
 # -- flushing --------------------------------------------------------------------------------------
@@ -256,10 +282,9 @@ def test_a_flush_covers_what_was_appended_when_it_was_asked_for() -> None:
     log.flushed(job, None)
     assert (log.durable_end_offset, log.end_offset) == (3, 5)
     assert log.records_since_flush == 2
-    assert log.bytes_since_flush == log.size_bytes * 2 // 5
     flush(log)
     assert log.flush_job() is None
-    assert log.bytes_since_flush == 0
+    assert log.records_since_flush == 0
 
 
 def test_a_flush_across_a_roll_syncs_both_segments_and_their_directory() -> None:

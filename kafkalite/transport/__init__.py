@@ -1,0 +1,1 @@
+"""How brokers talk to each other: the only package that holds HTTP connections to peers."""

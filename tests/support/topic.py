@@ -36,11 +36,21 @@ class BrokerClient:
         self.http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
 
     def make_topic(
-        self, partitions: int = 1, config: Mapping[str, str] | None = None, name: str = ""
+        self,
+        partitions: int = 1,
+        config: Mapping[str, str] | None = None,
+        name: str = "",
+        *,
+        replication_factor: int = 1,
     ) -> "Topic":
         """A new topic, of a name that no other test has unless one is given."""
         name = name or f"topic-{next(_numbers)}"
-        body = {"name": name, "partitions": partitions, "config": dict(config or {})}
+        body = {
+            "name": name,
+            "partitions": partitions,
+            "replication_factor": replication_factor,
+            "config": dict(config or {}),
+        }
         created = self.http.post("/v1/topics", json=body)
         assert created.status_code == 201, created.text
         return Topic(self, name)

@@ -10,9 +10,6 @@ from typing import Final
 import msgspec
 from fastapi import Response
 
-NO_OFFSET: Final = -1
-NO_TIMESTAMP: Final = -1
-
 
 class TopicSummary(msgspec.Struct, frozen=True):
     """A topic in a list."""

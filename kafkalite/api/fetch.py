@@ -17,8 +17,9 @@ from kafkalite.api.produce import check_msgpack
 from kafkalite.broker.append import leader_of
 from kafkalite.broker.fetch import FetchPath, PartitionRead
 from kafkalite.model.errors import InvalidRequestError
+from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.wire.media import Media
-from kafkalite.wire.messages import NO_OFFSET, FetchRequest, FetchResponse, FetchResult
+from kafkalite.wire.messages import FetchRequest, FetchResponse, FetchResult
 
 _MSGPACK: Final = Media.MSGPACK.encode()
 _MAX_BODY_BYTES: Final = 1 << 20

@@ -8,12 +8,12 @@ from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
 from kafkalite.model.errors import InvalidRequiredAcksError, LogError, MessageTooLargeError
+from kafkalite.model.ids import NO_LEADER
 from kafkalite.wire.batch import HEADER_SIZE, BatchHeader, Buffer, header_at
 from kafkalite.wire.messages import (
     ACKS_ALL,
     ACKS_LEADER,
     ACKS_NONE,
-    NO_BROKER,
     PartitionBatches,
     ProduceRequest,
     ProduceResult,
@@ -154,7 +154,7 @@ def leader_of(error: LogError) -> tuple[int, str]:
     """Id and URL of the broker that leads instead, as far as `error` knows."""
     leader_id, leader_url = error.extra.get("leader_id"), error.extra.get("leader_url")
     return (
-        leader_id if isinstance(leader_id, int) else NO_BROKER,
+        leader_id if isinstance(leader_id, int) else NO_LEADER,
         leader_url if isinstance(leader_url, str) else "",
     )
 

@@ -11,8 +11,9 @@ from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.waiters import wait_any
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import KafkaStorageError, LogError
+from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.storage.log_read import LogRead
-from kafkalite.wire.messages import NO_OFFSET, FetchPartition, FetchRequest
+from kafkalite.wire.messages import FetchPartition, FetchRequest
 
 PIECE_BYTES: Final = 256 << 10
 """Read and sent at once, so that a large fetch neither fills memory nor stalls the loop."""

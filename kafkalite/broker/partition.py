@@ -22,16 +22,17 @@ from kafkalite.model.errors import (
     OffsetOutOfRangeError,
     UnknownLeaderEpochError,
 )
-from kafkalite.model.ids import NO_LEADER, BrokerId, TopicPartition
+from kafkalite.model.ids import ANY_EPOCH, NO_EPOCH, NO_LEADER, BrokerId, TopicPartition
 from kafkalite.model.offsets import LogOffsets
+from kafkalite.model.record import NO_TIMESTAMP
 from kafkalite.replication import high_watermark
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.batch import BatchHeader, Buffer, header_at, read_headers
 from kafkalite.wire.restamp import recompress, with_log_append_time
 
-ANY_EPOCH: Final = -1
-"""What a request says that does not know the leader epoch."""
+TO_HIGH_WATERMARK: Final = -1
+"""Where records shall be deleted up to the high watermark, as Kafka's tools say it."""
 
 
 class Appended(NamedTuple):
@@ -40,7 +41,7 @@ class Appended(NamedTuple):
     base_offset: int
     end_offset: int
     log_append_time: int
-    """Milliseconds since the epoch, or -1 where the records keep their own time."""
+    """Milliseconds since the epoch, or NO_TIMESTAMP where the records keep their own time."""
 
 
 class Partition:
@@ -92,8 +93,8 @@ class Partition:
 
     @property
     def leader_epoch(self) -> int:
-        """Epoch of the last state seen; -1 before there was one."""
-        return self._state.leader_epoch if self._state else ANY_EPOCH
+        """Epoch of the last state seen; NO_EPOCH before there was one."""
+        return self._state.leader_epoch if self._state else NO_EPOCH
 
     @property
     def is_leader(self) -> bool:
@@ -173,7 +174,7 @@ class Partition:
         settings = self._settings
         if settings.bounds_timestamps:
             self._check_timestamps(headers)
-        log_append_time = -1
+        log_append_time = NO_TIMESTAMP
         if settings.stamps_log_append_time:
             log_append_time = self._clock.wall_ms()
             batches, headers = _stamped(batches, headers, log_append_time)
@@ -298,9 +299,9 @@ class Partition:
         raise error
 
     def delete_records(self, before: int) -> int:
-        """Move the log start offset to `before` (-1: the high watermark); gives the new one."""
+        """Move the log start offset to `before`, or to the high watermark; gives the new one."""
         self.check_leads()
-        target = self._high_watermark if before == ANY_EPOCH else before
+        target = self._high_watermark if before == TO_HIGH_WATERMARK else before
         if not 0 <= target <= self._high_watermark:
             raise OffsetOutOfRangeError(
                 f"Records of {self.topic_partition} can be deleted up to {self._high_watermark}, "

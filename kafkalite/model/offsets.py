@@ -1,6 +1,9 @@
 """Offsets of a log. Every end is exclusive; every range is half-open."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+NO_OFFSET: Final = -1
+"""Where an offset belongs and there is none."""
 
 
 class OffsetRange(NamedTuple):

@@ -6,10 +6,10 @@ an epoch's start is; epochs above the recovery point are found again in the batc
 
 from pathlib import Path
 
+from kafkalite.model.ids import NO_EPOCH
+from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.storage import checkpoint
 from kafkalite.storage.files import Disk
-
-NO_EPOCH = -1
 
 
 class LeaderEpochs:
@@ -54,13 +54,13 @@ class LeaderEpochs:
             self._entries.append((epoch, start_offset))
 
     def end_offset_for(self, epoch: int, log_end_offset: int) -> tuple[int, int]:
-        """The largest epoch not above `epoch`, and its end; (-1, -1) when there is none."""
+        """The largest epoch not above `epoch`, and its end; if none, (NO_EPOCH, NO_OFFSET)."""
         end_offset = log_end_offset
         for known, start_offset in reversed(self._entries):
             if known <= epoch:
                 return known, end_offset
             end_offset = start_offset
-        return NO_EPOCH, -1
+        return NO_EPOCH, NO_OFFSET
 
     def truncate_to(self, end_offset: int) -> None:
         """Forget the epochs that begin at or above `end_offset`."""

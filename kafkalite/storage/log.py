@@ -14,7 +14,7 @@ from kafkalite.model.errors import (
     OffsetOutOfRangeError,
     RecordListTooLargeError,
 )
-from kafkalite.model.ids import TopicId, TopicPartition
+from kafkalite.model.ids import NO_EPOCH, TopicId, TopicPartition
 from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage import disk_errors, timestamps
 from kafkalite.storage.damage import DamagedRanges
@@ -74,8 +74,8 @@ class Log:
         """What the next record will get."""
         self.durable_end_offset = 0
         """Everything below survives a crash of the machine."""
-        self.leader_epoch = -1
-        """Latest epoch, -1 before there is one."""
+        self.leader_epoch = NO_EPOCH
+        """Latest epoch, NO_EPOCH before there is one."""
         self._home = home
         self._open_files = open_files
         self._disk = open_files.disk
@@ -161,7 +161,7 @@ class Log:
         self.leader_epoch = self._epochs.latest
 
     def epoch_end_offset(self, epoch: int) -> tuple[int, int]:
-        """The largest epoch not above `epoch`, and its end; (-1, -1) if there is none."""
+        """The largest epoch not above `epoch`, and its end; (NO_EPOCH, NO_OFFSET) if none."""
         return self._epochs.end_offset_for(epoch, self.end_offset)
 
     # -- appending ------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ class SegmentAge(NamedTuple):
     end_offset: int
     size: int
     max_timestamp: int
-    """-1 in a segment without records."""
+    """NO_TIMESTAMP in a segment without records."""
 
 
 def expired_segments(

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from kafkalite.model.ids import NO_EPOCH
 from kafkalite.storage.files import Disk
 from kafkalite.wire.batch import (
     CRC_START,
@@ -103,7 +104,7 @@ class Scanner:
         self._window = b""
         self._window_start = 0
 
-    def scan(self, position: int, offset: int, epoch: int = -1) -> Iterator[Batch | Damage]:
+    def scan(self, position: int, offset: int, epoch: int = NO_EPOCH) -> Iterator[Batch | Damage]:
         """Batches and damaged stretches in their order, from `position`, where `offset` begins.
 
         Batches are dense: each begins with the offset after its predecessor's last, but after a

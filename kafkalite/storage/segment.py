@@ -15,6 +15,7 @@ from typing import Final
 
 from kafkalite.config.views import LogOptions
 from kafkalite.model.offsets import OffsetRange
+from kafkalite.model.record import NO_TIMESTAMP
 from kafkalite.storage import index_file, offset_index, time_index
 from kafkalite.storage.files import OpenFile, write_all
 from kafkalite.storage.offset_index import Entry, OffsetIndex
@@ -29,8 +30,6 @@ INDEX_SUFFIX: Final = ".index"
 TIME_INDEX_SUFFIX: Final = ".timeindex"
 DELETED_SUFFIX: Final = ".deleted"
 SUFFIXES: Final = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX)
-
-NO_TIMESTAMP: Final = -1
 
 _MAX_OFFSET_DELTA: Final = 2**31 - 1
 

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import crc32c
 
 from kafkalite.model.errors import CorruptMessageError, UnsupportedVersionError
+from kafkalite.model.ids import NO_EPOCH
 
 Buffer = bytes | bytearray | memoryview
 
@@ -34,8 +35,6 @@ TIMESTAMP_TYPE_BIT: Final = 1 << 3
 TRANSACTIONAL_BIT: Final = 1 << 4
 CONTROL_BIT: Final = 1 << 5
 
-NO_LEADER_EPOCH: Final = -1
-"""Of a batch that no leader has appended yet."""
 NO_PRODUCER_ID: Final = -1
 NO_PRODUCER_EPOCH: Final = -1
 NO_SEQUENCE: Final = -1
@@ -148,7 +147,7 @@ def unsealed(
     record_count: int, base_timestamp: int, max_timestamp: int, attributes: int = 0
 ) -> BatchHeader:
     """The header of a new batch of no producer id, for `seal` to complete."""
-    stamp = (0, 0, NO_LEADER_EPOCH, MAGIC, 0)
+    stamp = (0, 0, NO_EPOCH, MAGIC, 0)
     producer = (NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE)
     times = (base_timestamp, max_timestamp)
     return BatchHeader(*stamp, attributes, record_count - 1, *times, *producer, record_count)
@@ -167,5 +166,5 @@ def seal_one(timestamp: int, payload: Buffer) -> tuple[bytes, BatchHeader]:
     """`seal` of a batch that holds one plain record: the same in half the time."""
     fields = (0, 0, timestamp, timestamp, NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE, 1)
     body = _BODY.pack(*fields) + payload
-    prefix = (0, CRC_START - LENGTH_END + len(body), NO_LEADER_EPOCH, MAGIC, crc32c.crc32c(body))
+    prefix = (0, CRC_START - LENGTH_END + len(body), NO_EPOCH, MAGIC, crc32c.crc32c(body))
     return _PREFIX.pack(*prefix) + body, tuple.__new__(BatchHeader, prefix + fields)

@@ -2,6 +2,11 @@
 
 A result carries `error_code` 0 where all is well; else the error's code, name and what happened,
 and, where another broker leads the partition, who does.
+
+A replica fetches in a session, so that partitions where nothing happens cost nothing. One session
+for each replica: its first request (`session_epoch` 0) names every partition, the n-th after it
+those whose position changed and, in `forgotten`, those to leave out from now on. An answer in a
+session names the partitions with batches, a divergence, an error or moved offsets, and no others.
 """
 
 from typing import Annotated, Final
@@ -9,17 +14,20 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-NO_OFFSET: Final = -1
-NO_TIMESTAMP: Final = -1
-NO_BROKER: Final = -1
-ANY_EPOCH: Final = -1
-"""What a request says that does not know the leader epoch."""
+from kafkalite.model.ids import ANY_EPOCH, NO_EPOCH, NO_LEADER
+from kafkalite.model.offsets import NO_OFFSET
+from kafkalite.model.record import NO_TIMESTAMP
 
 MAX_WAIT_MS: Final = 3_600_000
 """The longest wait that a request may ask for."""
 
 MAX_ENTRIES: Final = 2_000
 """Partitions in one request; more are asked for in another one."""
+
+NO_REPLICA: Final = -1
+"""What a fetch says that comes from a reader."""
+NO_SESSION: Final = -1
+FIRST_OF_SESSION: Final = 0
 
 ACKS_ALL: Final = -1
 ACKS_NONE: Final = 0
@@ -45,6 +53,8 @@ class ProduceRequest(msgspec.Struct, frozen=True, gc=False):
     partitions: Annotated[list[PartitionBatches], Meta(max_length=MAX_ENTRIES)]
     acks: int = ACKS_ALL
     timeout_ms: _Wait = 30_000
+    forwarded: bool = False
+    """Sent by a broker for a client of its own: it goes no further."""
 
 
 class ProduceResult(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +70,8 @@ class ProduceResult(msgspec.Struct, frozen=True, gc=False):
     log_append_time: int = NO_TIMESTAMP
     """Set where the topic's timestamps are the broker's."""
     log_start_offset: int = NO_OFFSET
-    leader_id: int = NO_BROKER
+    leader_id: int = NO_LEADER
+    """Who leads, where that is not the broker that was asked."""
     leader_url: str = ""
 
 
@@ -79,15 +90,37 @@ class FetchPartition(msgspec.Struct, frozen=True, gc=False):
     max_bytes: _Count = 1 << 20
     """Bytes after which to stop; a first batch that is larger comes all the same."""
     leader_epoch: int = ANY_EPOCH
+    last_fetched_epoch: int = NO_EPOCH
+    """Of a replica: the leader epoch of the record before `offset`; the leader compares it."""
+
+
+class ForgottenPartition(msgspec.Struct, frozen=True, gc=False):
+    """A partition that a session shall no longer hold."""
+
+    topic: str
+    partition: int
 
 
 class FetchRequest(msgspec.Struct, frozen=True, gc=False):
-    """Reads any number of partitions; waits while they hold less than `min_bytes` together."""
+    """Reads any number of partitions; waits while they hold less than `min_bytes` together.
+
+    From a replica each entry also says that it has everything below `offset`, and the answer goes
+    up to the leader's end; `min_bytes` is not looked at.
+    """
 
     partitions: Annotated[list[FetchPartition], Meta(max_length=MAX_ENTRIES)]
     max_wait_ms: _Wait = 500
     min_bytes: _Count = 1
     max_bytes: _Count = 50 << 20
+    replica_id: int = NO_REPLICA
+    """The broker that replicates."""
+    broker_epoch: int = -1
+    """Of the replica's registration: what an earlier one sent is refused."""
+    session_epoch: int = NO_SESSION
+    """Where this request stands in its session; FIRST_OF_SESSION begins one."""
+    forgotten: Annotated[list[ForgottenPartition], Meta(max_length=MAX_ENTRIES)] = []
+    forwarded: bool = False
+    """Sent by a broker for a client of its own: it goes no further."""
 
 
 class FetchResult(msgspec.Struct, frozen=True, gc=False):
@@ -100,13 +133,22 @@ class FetchResult(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
     high_watermark: int = NO_OFFSET
     log_start_offset: int = NO_OFFSET
-    leader_id: int = NO_BROKER
+    leader_id: int = NO_LEADER
     leader_url: str = ""
+    leader_epoch: int = NO_EPOCH
+    """To a replica: the epoch in which the leader answers."""
+    diverging_epoch: int = NO_EPOCH
+    """To a replica whose log is not the leader's: the latest epoch that both may have, ..."""
+    diverging_end_offset: int = NO_OFFSET
+    """... and where it ends at the leader; NO_OFFSET where nothing diverges."""
     batches: bytes = b""
     """Whole batches; the first one may begin before the offset that was asked for."""
 
 
-class FetchResponse(msgspec.Struct, frozen=True, gc=False):
-    """Answers a FetchRequest."""
+class FetchResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Answers a FetchRequest; has an error where it could not be looked at as a whole."""
 
+    error_code: int = 0
+    error: str = ""
+    message: str = ""
     partitions: list[FetchResult]

@@ -5,8 +5,6 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 
 from kafkalite.api.answers import (
-    NO_OFFSET,
-    NO_TIMESTAMP,
     DeletedRecords,
     FoundOffset,
     PartitionOffsets,
@@ -25,6 +23,8 @@ from kafkalite.model.errors import (
     OffsetOutOfRangeError,
     UnknownTopicOrPartitionError,
 )
+from kafkalite.model.offsets import NO_OFFSET
+from kafkalite.model.record import NO_TIMESTAMP
 
 router = APIRouter(prefix="/v1/topics/{topic}/partitions/{partition}", tags=["partitions"])
 

@@ -160,6 +160,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         count=count_connections,
         max_connections=settings.max_connections,
         max_idle_ms=settings.connections_max_idle_ms,
+        express=dispatcher.express,
     )
 
 

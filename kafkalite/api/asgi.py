@@ -11,6 +11,7 @@ from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Se
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
+from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import (
     LogError,
     MethodNotAllowedError,
@@ -68,6 +69,22 @@ class Dispatcher:
             pass
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
             await _refuse(exchange, unexpected(error, uuid.uuid4().hex))
+
+    def express(self, request: WholeRequest) -> bool:
+        """Take a request that needs no task: of one record, with nothing unusual about it.
+
+        False leaves it, and what is wrong with it, to `__call__`; nothing was done then.
+        """
+        scope = request.scope
+        if scope["method"] != "POST":
+            return False
+        records_path = parse_records_path(scope["path"])
+        if records_path is None:
+            return False
+        try:
+            return self._records.post_whole(request, *records_path)
+        except Exception:  # noqa: BLE001 - it comes again where it can be answered
+            return False
 
     async def _serve(
         self, exchange: Exchange, method: str, path: str, records_path: RecordsPath | None

@@ -5,10 +5,12 @@ import math
 from collections.abc import Callable
 from typing import ClassVar, Final, NamedTuple, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from kafkalite.api.corked_transport import CorkedTransport, Outbox
 from kafkalite.api.errors import problem_response
+from kafkalite.api.whole_request import Express, WholeRequest
 from kafkalite.model.errors import InvalidRequestError, LogError, RequestHeaderTooLargeError
 
 MAX_HEAD_BYTES: Final = 64 << 10
@@ -26,10 +28,15 @@ class Shared(NamedTuple):
     tell_count: Callable[[int], None]
     """Told the number of connections whenever it changes."""
     outbox: Outbox
+    express: Express
+    """Asked first about a request that has arrived whole."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """Corked; refuses a head that is too large, closes what is silent or one too many.
+
+    A request that is whole when its head has been read is offered to `express` first: a task, and
+    what ASGI does to receive and send, cost as much as all that is done for a small request.
 
     Made by uvicorn, one a connection, of the class that `bounded_protocol` gives.
     """
@@ -42,6 +49,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         """Received of a head that is not whole."""
         self._in_chunk = False
+        self._unstarted: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        """A request of which more may have arrived already."""
+        self._due = math.inf
+        """When the connection is closed unless something happens."""
         self._alarm: asyncio.TimerHandle | None = None
         self._expect_within(self.shared.max_idle_s)
         if len(self.connections) > self.shared.max_connections:
@@ -57,13 +68,48 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._unstarted is not None:
+            self._start(*self._unstarted)
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope and not cycle.more_body:
-            # The usual: a request that is whole. From its answer on, uvicorn looks to idleness.
+            # The usual: a request that is whole. Nothing is due before its answer.
             self._head_bytes = 0
             self._due = math.inf
         elif not self.transport.is_closing():
             self._part_received(len(data))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # Called when the head is whole. The body most often came with it, and is read next.
+        self._unstarted = (cycle, app)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self._unstarted is not None:
+            cycle, app = self._unstarted
+            self._unstarted = None
+            # Without a task nothing could wait for a client that does not read its answers.
+            if self.flow.write_paused or not self.shared.express(WholeRequest(cycle)):
+                self._start(cycle, app)
+
+    def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._unstarted = None
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def on_response_complete(self) -> None:
+        # uvicorn's, but for its timer: making and cancelling one for each request costs too much.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start(*self.pipeline.pop())
+        elif self._due == math.inf:
+            self._expect_within(self.shared.max_idle_s)
+        else:
+            # More has arrived already, and its time runs.
+            self._expect_within(min(self._due - self.loop.time(), self.shared.max_idle_s))
 
     def on_chunk_header(self) -> None:
         """The size of a chunk was received: its data follow, after the last one only trailers."""
@@ -140,11 +186,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def bounded_protocol(
-    *, max_connections: int, max_idle_s: float, count: Callable[[int], None]
+    *, max_connections: int, max_idle_s: float, count: Callable[[int], None], express: Express
 ) -> type[HttpToolsProtocol]:
     """The class of the connections of one server, as uvicorn wants it."""
 
     class OneServersProtocol(BoundedProtocol):
-        shared = Shared(max_connections, max_idle_s, count, Outbox())
+        shared = Shared(max_connections, max_idle_s, count, Outbox(), express)
 
     return OneServersProtocol

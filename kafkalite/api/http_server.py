@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kafkalite.api.asgi import AsgiApp
 from kafkalite.api.bounded_protocol import bounded_protocol
+from kafkalite.api.whole_request import Express
 
 _BACKLOG: Final = 4096
 _REQUEST_GRACE_S: Final = 2.0
@@ -44,13 +45,25 @@ class HttpServer:
         max_connections: int,
         max_idle_ms: int,
         count: Callable[[int], None] = lambda _: None,
+        express: Express = lambda _: False,
     ) -> None:
-        """Assign only; `count` is told the number of connections whenever it changes."""
+        """Assign only.
+
+        Args:
+            app: serves what `express` does not take.
+            max_connections: one more is closed at once.
+            max_idle_ms: how long a connection may be silent between requests, or within a head.
+            count: told the number of connections whenever it changes.
+            express: asked first about each request that arrives whole.
+        """
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
                 http=bounded_protocol(
-                    max_connections=max_connections, max_idle_s=max_idle_ms / 1000, count=count
+                    max_connections=max_connections,
+                    max_idle_s=max_idle_ms / 1000,
+                    count=count,
+                    express=express,
                 ),
                 ws="none",
                 lifespan="off",
@@ -61,7 +74,6 @@ class HttpServer:
                 server_header=False,
                 date_header=False,
                 backlog=_BACKLOG,
-                timeout_keep_alive=max(max_idle_ms // 1000, 1),
                 timeout_graceful_shutdown=_CANCEL_S,
             )
         )

@@ -4,7 +4,8 @@ from kafkalite.model.errors import ThrottlingQuotaExceededError
 
 
 class ProduceSlots:
-    """Taken for as long as a request is in work, by `with`; one for all paths of a broker.
+    """Taken for as long as a request is in work, by `with` where that
+    is a block; one for all paths of a broker.
 
     A body is read before a slot is taken: whoever sends slowly must not keep others out.
     """
@@ -13,11 +14,20 @@ class ProduceSlots:
         self._free = number
 
     def __enter__(self) -> None:
-        if self._free <= 0:
+        if not self.try_take():
             raise ThrottlingQuotaExceededError(
                 "As many produce requests are in work as queued.max.requests allows; try again"
             )
-        self._free -= 1
 
     def __exit__(self, *_error: object) -> None:
+        self.give_back()
+
+    def try_take(self) -> bool:
+        """Take a slot if one is free; who is given True owes a `give_back`."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
         self._free += 1

@@ -1,13 +1,14 @@
 """The records endpoints, for any language: records in, records out, in the media type asked for."""
 
 import asyncio
+import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
-from kafkalite.api.errors import problem_response
+from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import (
     Exchange,
     bool_parameter,
@@ -16,6 +17,7 @@ from kafkalite.api.exchange import (
     timeout_parameter,
 )
 from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.whole_request import WholeRequest
 from kafkalite.broker.fetch import FetchPath, PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
@@ -24,11 +26,12 @@ from kafkalite.model.errors import (
     CorruptMessageError,
     InvalidRequestError,
     InvalidRequiredAcksError,
+    LogError,
 )
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media, media_of_body, negotiate
 from kafkalite.wire.messages import ACKS_ALL, ACKS_LEADER, ACKS_NONE, FetchPartition, FetchRequest
-from kafkalite.wire.record_bodies import TAKEN, IncomingRecord, decode_records
+from kafkalite.wire.record_bodies import TAKEN, IncomingRecord, decode_one, decode_records
 from kafkalite.wire.record_pages import OFFERED, RecordsPage, encode_page
 from kafkalite.wire.records import decode_batches
 
@@ -50,6 +53,8 @@ _RECORD_BYTES: Final = 64
 """What a record adds to a page beside its key, value and headers."""
 _HEADER_BYTES: Final = 24
 """What a header adds to a page beside its name and value."""
+_EXPRESS_BYTES: Final = 8 << 10
+"""The largest body that is tried without a task: one that needs it after all is decoded twice."""
 _PIECE_BYTES: Final = 64 << 10
 """Decoded at once; between pieces others run."""
 
@@ -84,7 +89,7 @@ class RecordsEndpoint:
 
     async def post(self, exchange: Exchange, topic: str, partition: int | None) -> None:
         """Append the records of the body; answer where each went, or why it did not."""
-        wanted = _read_request(exchange)
+        wanted = _read_parameters(exchange.header(b"content-type"), exchange.raw_query)
         if wanted.partition is not None:
             if partition is not None:
                 raise InvalidRequestError("The path names the partition already")
@@ -101,12 +106,47 @@ class RecordsEndpoint:
                 topic, incoming, acks=wanted.acks, timeout_ms=wanted.timeout_ms
             )
         if all(place.error is not None for place in places):
-            await self._refuse(exchange, places)
+            await exchange.refuse(problem_response(_error_of(places)))
         elif wanted.acks == ACKS_NONE:
             await exchange.respond(202, _JSON, b"{}")
         else:
             rows = b",".join([_place_row(place) for place in places])
             await exchange.respond(200, _JSON, b'{"offsets":[%b]}' % rows)
+
+    def post_whole(self, request: WholeRequest, topic: str, partition: int | None) -> bool:
+        """As `post`, without a task, for one record that waits for nothing but its batch.
+
+        False leaves the request to `post`, also where it must be refused; nothing was done then.
+
+        Raises:
+            LogError: as `post`; nothing was done.
+        """
+        if request.body_size > _EXPRESS_BYTES:
+            return False
+        wanted = _read_parameters(request.header(b"content-type"), request.scope["query_string"])
+        if wanted.acks == ACKS_NONE or wanted.partition is not None:
+            return False
+        incoming = decode_one(wanted.media, request.body(), key=wanted.key)
+        if incoming is None:
+            return False
+        if partition is not None:
+            incoming = _placed(incoming, partition)
+        slots = self._slots
+        if not slots.try_take():
+            return False
+        is_begun = False
+        try:
+            is_begun = self._append_path.begin(
+                topic,
+                incoming,
+                acks=wanted.acks,
+                timeout_ms=wanted.timeout_ms,
+                then=_Answer(request, slots),
+            )
+        finally:
+            if not is_begun:
+                slots.give_back()
+        return is_begun
 
     async def get(self, exchange: Exchange, topic: str, partition: int) -> None:
         """Answer a page of records, waiting for the first one up to `timeout_ms`."""
@@ -178,14 +218,37 @@ class RecordsEndpoint:
             read.log_start_offset,
         )
 
-    async def _refuse(self, exchange: Exchange, places: list[RecordPlace]) -> None:
-        """Nothing was taken: answer as the first error says, with the errors of all."""
-        first = places[0].error
-        assert first is not None
-        error = type(first)(
-            first.detail, **first.extra, offsets=[_place_document(place) for place in places]
-        )
-        await exchange.refuse(problem_response(error))
+
+class _Answer:
+    """Answers a request of one record once it is known what became of it; gives its slot back."""
+
+    __slots__ = ("_request", "_slots")
+
+    def __init__(self, request: WholeRequest, slots: ProduceSlots) -> None:
+        self._request = request
+        self._slots = slots
+
+    def __call__(self, outcome: RecordPlace | Exception) -> None:
+        self._slots.give_back()
+        if isinstance(outcome, Exception):
+            self._request.refuse(problem_response(unexpected(outcome, uuid.uuid4().hex)))
+        elif outcome.error is not None:
+            self._request.refuse(problem_response(_error_of([outcome])))
+        else:
+            self._request.respond(
+                200,
+                _JSON,
+                b'{"offsets":[{"partition":%d,"offset":%d}]}' % (outcome.partition, outcome.offset),
+            )
+
+
+def _error_of(places: list[RecordPlace]) -> LogError:
+    """What to answer where nothing was taken: the first error, with the errors of all."""
+    first = places[0].error
+    assert first is not None
+    return type(first)(
+        first.detail, **first.extra, offsets=[_place_document(place) for place in places]
+    )
 
 
 def _page_bytes(record: Record) -> int:
@@ -196,8 +259,7 @@ def _page_bytes(record: Record) -> int:
     return size
 
 
-def _read_request(exchange: Exchange) -> ProduceParameters:
-    content_type, raw_query = exchange.header(b"content-type"), exchange.raw_query
+def _read_parameters(content_type: str, raw_query: bytes) -> ProduceParameters:
     if len(content_type) + len(raw_query) <= _CACHED_CHARACTERS:
         return _cached_parameters(content_type, raw_query)
     return _parameters(content_type, raw_query)

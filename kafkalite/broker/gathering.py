@@ -1,6 +1,8 @@
 """Records of requests that bring one each, gathered into batches."""
 
 import asyncio
+import logging
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from kafkalite.broker.partition import Partition
@@ -16,17 +18,20 @@ _LARGE_RECORD_BYTES: Final = 16 << 10
 _MAX_BATCH_BYTES: Final = 256 << 10
 _MAX_RECORDS: Final = 1000
 
-_Future = asyncio.Future[RecordPlace]
+Then = Callable[[RecordPlace | Exception], None]
+"""Told once what became of a record; an exception is one that nobody foresaw."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Batch:
-    """Records that wait for the end of this turn of the loop, and who waits for them."""
+    """Records that wait for the end of this turn of the loop, and who is told of them."""
 
-    __slots__ = ("futures", "records", "size")
+    __slots__ = ("records", "size", "thens")
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.futures: list[_Future] = []
+        self.thens: list[Then] = []
         self.size = 0
 
 
@@ -57,46 +62,60 @@ class Gathering:
             and settings.batch_target_bytes >= 2 * _MAX_BATCH_BYTES
         )
 
-    def append(
+    async def wait(
         self, record: Record, partition: Partition, *, acks_all: bool, timeout_ms: int
-    ) -> _Future:
-        """Append a record that `takes` is true of; the future gives its place.
+    ) -> RecordPlace:
+        """The place of a record that is appended by `append`; raises what nobody foresaw."""
+        place: asyncio.Future[RecordPlace | Exception] = self._running_loop().create_future()
 
-        It fails with what nobody foresaw only.
+        def settle(outcome: RecordPlace | Exception) -> None:
+            if not place.done():  # the request may have been given up
+                place.set_result(outcome)
+
+        self.append(record, partition, acks_all=acks_all, timeout_ms=timeout_ms, then=settle)
+        outcome = await place
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def append(
+        self, record: Record, partition: Partition, *, acks_all: bool, timeout_ms: int, then: Then
+    ) -> None:
+        """Append a record that `takes` is true of; `then` is told its place, later.
+
+        Not a future: that would wake a task, for each record by itself, a turn of the loop later.
         """
         key = (partition, acks_all, timeout_ms)
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = _Batch()
-            loop.call_soon(self._append, key, batch)
-        future: _Future = loop.create_future()
+            self._running_loop().call_soon(self._append, key, batch)
         batch.records.append(record)
-        batch.futures.append(future)
+        batch.thens.append(then)
         batch.size += len(record.value or b"") + len(record.key or b"")
         if batch.size >= _MAX_BATCH_BYTES or len(batch.records) >= _MAX_RECORDS:
             del self._batches[key]  # complete: the next record begins another
-        return future
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def _append(self, key: tuple[Partition, bool, int], batch: _Batch) -> None:
         if self._batches.get(key) is batch:
             del self._batches[key]
         partition, acks_all, timeout_ms = key
         number = partition.topic_partition.partition
+        thens = batch.thens
         try:
             data, header = encode_batch_with_header(batch.records, now_ms=self._clock.wall_ms())
             appended = partition.append_built(data, header, acks_all=acks_all)
         except LogError as error:
-            self._probe.produce_errors += len(batch.futures)
-            place = RecordPlace(number, -1, error)
-            _settle(batch.futures, [place] * len(batch.futures))
+            self._probe.produce_errors += len(thens)
+            _tell(thens, [RecordPlace(number, -1, error)] * len(thens))
             return
         except Exception as error:  # noqa: BLE001 - it is for each request to answer
-            for future in batch.futures:
-                if not future.done():
-                    future.set_exception(error)
+            _tell(thens, [error] * len(thens))
             return
         self._probe.appended(len(batch.records), len(data))
         places = [
@@ -105,21 +124,23 @@ class Gathering:
         ]
         committed = partition.committed(appended.end_offset, timeout_ms) if acks_all else None
         if committed is None:
-            _settle(batch.futures, places)
+            _tell(thens, places)
         else:
-            committed.add_done_callback(lambda done: self._committed(done, batch.futures, places))
+            committed.add_done_callback(lambda done: self._committed(done, thens, places))
 
     def _committed(
-        self, done: asyncio.Future[None], futures: list[_Future], places: list[RecordPlace]
+        self, done: asyncio.Future[None], thens: list[Then], places: list[RecordPlace]
     ) -> None:
         failure = done.exception()
         if isinstance(failure, LogError):
-            self._probe.produce_errors += len(futures)
+            self._probe.produce_errors += len(thens)
             places = [place._replace(error=failure) for place in places]
-        _settle(futures, places)
+        _tell(thens, places)
 
 
-def _settle(futures: list[_Future], places: list[RecordPlace]) -> None:
-    for future, place in zip(futures, places, strict=True):
-        if not future.done():  # its client may have gone
-            future.set_result(place)
+def _tell(thens: list[Then], outcomes: Sequence[RecordPlace | Exception]) -> None:
+    for then, outcome in zip(thens, outcomes, strict=True):
+        try:
+            then(outcome)
+        except Exception:  # noqa: BLE001 - the others are told all the same
+            _log.exception("a producer could not be told what became of its record")

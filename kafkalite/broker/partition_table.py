@@ -138,6 +138,10 @@ class PartitionTable:
         self._counts[topic] = known.partition_count
         return known.partition_count
 
+    def known_count(self, topic: str) -> int | None:
+        """How many partitions a topic has, where someone has asked `partition_count` before."""
+        return self._counts.get(topic)
+
     def led_partitions(self, topic: str) -> list[int]:
         """Numbers of the topic's partitions that this broker leads."""
         led = self._led.get(topic)

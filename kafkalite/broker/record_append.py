@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from kafkalite.broker.append import check_acks, failure_of, failures_of
-from kafkalite.broker.gathering import Gathering
+from kafkalite.broker.gathering import Gathering, Then
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
@@ -89,6 +89,33 @@ class RecordAppendPath:
         await self._wait(runs, places)
         return places
 
+    def begin(
+        self, topic: str, incoming: IncomingRecord, *, acks: int, timeout_ms: int, then: Then
+    ) -> bool:
+        """Append one record as `append` does, without a task: `then` is told its place later.
+
+        False: nothing was done, as something must be waited for first, or refused.
+        """
+        record, number = incoming
+        try:
+            check_acks(acks)
+            if number is None:
+                count = self._partitions.known_count(topic)
+                if count is None:
+                    return False
+                number = self._choose_for(record, topic, count)
+            partition = self._partitions.get(topic, number)
+        except LogError:
+            return False
+        # Without an epoch its leader is still to be told: `append` waits for that.
+        if partition.leader_epoch < 0 or not self._gathering.takes(record, partition):
+            return False
+        self._probe.produce_requests += 1
+        self._gathering.append(
+            record, partition, acks_all=acks == ACKS_ALL, timeout_ms=timeout_ms, then=then
+        )
+        return True
+
     async def _append_one(
         self, topic: str, incoming: IncomingRecord, timeout_ms: int, *, acks_all: bool
     ) -> RecordPlace:
@@ -99,7 +126,7 @@ class RecordAppendPath:
         try:
             partition = await self._partitions.find(topic, number)
             if self._gathering.takes(record, partition):
-                return await self._gathering.append(
+                return await self._gathering.wait(
                     record, partition, acks_all=acks_all, timeout_ms=timeout_ms
                 )
             value, key, timestamp, headers, _ = record

@@ -105,6 +105,24 @@ def decode_records(media: Media, body: bytes, *, key: bytes | None = None) -> li
     return records
 
 
+def decode_one(media: Media, body: bytes, *, key: bytes | None = None) -> IncomingRecord | None:
+    """The record of a body that brings just one, as `decode_records` gives it, for less.
+
+    None leaves the body to `decode_records`: there are more, something is wrong with it, or its
+    media type is one for which nothing would be saved.
+    """
+    if media is Media.BYTES:
+        return IncomingRecord(Record(body, key))
+    if media is not Media.JSON:
+        return None
+    try:
+        _check_utf8(body)
+        records = _json_body.decode(body).records
+        return _incoming(records[0]) if len(records) == 1 else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidRequestError):
+        return None
+
+
 def _from_json(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
     _check_utf8(body)
     _check_objects(body)

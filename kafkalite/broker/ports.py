@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kafkalite.controller.events import StateChange
-from kafkalite.model.cluster import PartitionState, Topic
+from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+from kafkalite.transport.peer_reply import PeerReply
+from kafkalite.wire.messages import FetchRequest, FetchResponse, ProduceRequest, ProduceResponse
+
+if TYPE_CHECKING:
+    from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest
 
 Assignment = Mapping[int, tuple[BrokerId, ...]]
 """Partition -> assigned replicas; the first is the preferred leader."""
@@ -121,3 +126,61 @@ class ControllerStore(Protocol):
 
     async def prune_notices(self, claim: ControllerClaim) -> None:
         """Remove change notices that every broker has read long ago, if there are many."""
+
+
+class Peers(Protocol):
+    """The other brokers, as this one talks to them; `transport/` implements it.
+
+    Connections are kept, and bounded in number for each broker. Every method gives up after
+    `timeout_s`, from the call to the last byte of the answer, and may be cancelled at any time: the
+    connection of a request that was given up is closed, which tells the other side.
+
+    Every method but `refuses` and `close` raises:
+        PeerRefusedError: nobody listens there; nothing was sent.
+        PeerUnreachableError: no connection, for any other reason; nothing was sent.
+        PeerBusyError: too many requests to that broker wait already; nothing was sent.
+        PeerTimeoutError: no whole answer in time.
+        PeerBrokenError: anything else that is no good answer.
+    """
+
+    async def fetch(self, broker: Broker, request: FetchRequest, timeout_s: float) -> FetchResponse:
+        """Read from partitions that `broker` leads."""
+
+    async def produce(
+        self, broker: Broker, request: ProduceRequest, timeout_s: float
+    ) -> ProduceResponse:
+        """Append to partitions that `broker` leads. Never sent twice by itself."""
+
+    async def ask_controller(
+        self, broker: Broker, request: "ControllerRequest", timeout_s: float
+    ) -> "ControllerReply":
+        """Ask `broker` for what only the controller does."""
+
+    async def request(
+        self,
+        broker: Broker,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+    ) -> PeerReply:
+        """Send any HTTP request; gives whatever the other broker answers, errors too.
+
+        Args:
+            broker: whom to ask.
+            method: as it shall be sent.
+            target: path and query, percent-encoded.
+            headers: beside those that the connection and the body need.
+            body: may be empty.
+            timeout_s: from now to the last byte of the answer.
+        """
+
+    async def refuses(self, broker: Broker) -> bool:
+        """Whether a connection to `broker` is refused, tried now.
+
+        False also where nothing is known: no answer at all is no proof of death.
+        """
+
+    async def close(self) -> None:
+        """Close all connections; requests that wait fail."""

@@ -33,7 +33,8 @@ _EMPTY_ARRAY: Final = b"\x90"
 _decoder = msgspec.msgpack.Decoder(FetchRequest)
 _encoder = msgspec.msgpack.Encoder()
 assert FetchResult.__struct_fields__[-1] == "batches"
-_RESPONSE_HEAD: Final = _encoder.encode(FetchResponse([])).removesuffix(_EMPTY_ARRAY)
+assert FetchResponse.__struct_fields__[-1] == "partitions"
+_RESPONSE_HEAD: Final = _encoder.encode(FetchResponse(partitions=[])).removesuffix(_EMPTY_ARRAY)
 
 
 class FetchEndpoint:

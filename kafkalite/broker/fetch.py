@@ -11,6 +11,7 @@ from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.waiters import wait_any
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import KafkaStorageError, LogError
+from kafkalite.model.ids import NO_EPOCH
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.messages import FetchPartition, FetchRequest
@@ -31,6 +32,11 @@ class PartitionRead(NamedTuple):
     high_watermark: int = NO_OFFSET
     log_start_offset: int = NO_OFFSET
     error: LogError | None = None
+    leader_epoch: int = NO_EPOCH
+    """To a replica: the epoch in which the leader answers."""
+    diverging_epoch: int = NO_EPOCH
+    diverging_end_offset: int = NO_OFFSET
+    """To a replica: where its log stops being the leader's, as FetchResult says it."""
 
     @property
     def size(self) -> int:

@@ -16,6 +16,8 @@ from kafkalite.model.errors import LogError, RequestTimedOutError, ThrottlingQuo
 MAX_ACK_WAITERS: Final = 10_000
 """Producers that may wait on one partition; one more is told to come back later."""
 
+_LATE: Final = "The records are in the log but were not confirmed in time; they may yet be"
+
 
 class AckWaiters:
     """Producers of one partition, waiting until the high watermark has passed their records.
@@ -80,7 +82,7 @@ class AckWaiters:
         while self._queue:
             future = self._queue.popleft()[2]
             if not future.done():
-                future.set_exception(error)
+                _fail(future, error)
 
     def _set_alarm(self, deadline: float) -> None:
         if self._alarm is not None:
@@ -93,18 +95,16 @@ class AckWaiters:
         waiting = [(deadline, future) for _, deadline, future in self._queue if not future.done()]
         for deadline, future in waiting:
             if deadline <= now:
-                _expire(future)
+                _fail(future, RequestTimedOutError(_LATE))
         left = [deadline for deadline, _ in waiting if deadline > now]
         if left:
             self._set_alarm(min(left))
 
 
-def _expire(future: asyncio.Future[None]) -> None:
-    future.set_exception(
-        RequestTimedOutError(
-            "The records are in the log but were not confirmed in time; they may yet be"
-        )
-    )
+def _fail(future: asyncio.Future[None], error: LogError) -> None:
+    future.set_exception(error)
+    # It counts as seen: whoever waited may be gone with its request, and that is no news for the log.
+    future.exception()
 
 
 class ReadWaiters:

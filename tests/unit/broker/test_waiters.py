@@ -1,6 +1,8 @@
 """Producers and readers wait within bounds, and every wait ends."""
 
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,26 @@ def test_acks_fail_when_the_broker_stops_leading() -> None:
         for wait in waits:
             with pytest.raises(NotLeaderOrFollowerError):
                 await wait
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("expires", [True, False])
+def test_failed_ack_that_nobody_waits_for_any_more_is_not_reported(*, expires: bool) -> None:
+    """A request that is cut off leaves its acknowledgements behind."""
+
+    async def scenario() -> None:
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: reported.append(told))
+        waiters = AckWaiters()
+        ack = waiters.wait(5, 0 if expires else _LONG_MS)
+        if expires:
+            await asyncio.wait([ack])  # which does not look at how it ended
+        waiters.fail(NotLeaderOrFollowerError())
+        assert ack.done()
+        del ack
+        gc.collect()
+        assert not reported
 
     asyncio.run(scenario())
 

@@ -103,7 +103,7 @@ class AckWaiters:
 
 def _fail(future: asyncio.Future[None], error: LogError) -> None:
     future.set_exception(error)
-    # It counts as seen: whoever waited may be gone with its request, and that is no news for the log.
+    # It counts as seen: whoever waited may be gone with its request, which is nothing to report.
     future.exception()
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
+from kafkalite.model.compression import Compression
 from kafkalite.model.errors import InvalidRequiredAcksError, LogError, MessageTooLargeError
 from kafkalite.model.ids import NO_LEADER
 from kafkalite.wire.batch import HEADER_SIZE, BatchHeader, Buffer, header_at
@@ -25,6 +26,9 @@ _YIELD_BYTES: Final = 1 << 20
 """Let others run after so much work of one request."""
 _MAX_ENTRY_BYTES: Final = 16 << 20
 """Batches of one partition in one request: they are written at once, while everybody waits."""
+
+_QUICK_BYTES: Final = 64 << 10
+"""Compressed on the loop, in half a millisecond; what is compressed already may hold far more."""
 
 
 class AppendPath:
@@ -110,7 +114,7 @@ async def _take_in(batches: memoryview, partition: Partition) -> tuple[Buffer, l
             max_decompressed_bytes=settings.max_decompressed_bytes,
         )
         if settings.compression is not None:
-            batch, header = partition.as_stored(batches[position:end], header)
+            batch, header = await as_stored(partition, batches[position:end], header)
             stored += batch
             _check_entry_size(len(stored))
         headers.append(header)
@@ -118,6 +122,24 @@ async def _take_in(batches: memoryview, partition: Partition) -> tuple[Buffer, l
         if position >= len(batches):
             return batches if settings.compression is None else stored, headers
         await asyncio.sleep(0)
+
+
+async def as_stored(
+    partition: Partition, batch: Buffer, header: BatchHeader
+) -> tuple[Buffer, BatchHeader]:
+    """As `Partition.as_stored`, in a thread where that takes long.
+
+    To be awaited before the append and for one batch of a client after the other: so its records
+    keep their order.
+
+    Raises:
+        LogError: the batch is refused.
+    """
+    codec = partition.settings.compression
+    is_quick = len(batch) <= _QUICK_BYTES and header.compression == Compression.NONE
+    if is_quick or codec is None or codec == header.compression:
+        return partition.as_stored(batch, header)
+    return await asyncio.to_thread(partition.as_stored, batch, header)
 
 
 def _check_entry_size(size: int) -> None:

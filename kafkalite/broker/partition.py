@@ -188,19 +188,18 @@ class Partition:
         """Append a batch that this broker built from a client's records.
 
         Raises:
-            LogError: as `append`; the batch is larger than the topic takes.
+            LogError: as `append` and `as_stored`.
         """
-        self._check_size(batch)
-        if self._settings.compression is not None:
-            batch, header = self.as_stored(batch, header)
+        batch, header = self.as_stored(batch, header)
         return self.append(batch, (header,), acks_all=acks_all)
 
     def as_stored(self, batch: Buffer, header: BatchHeader) -> tuple[Buffer, BatchHeader]:
-        """One whole batch, compressed as the topic wants it.
+        """One whole batch, compressed as the topic wants it. May run in any thread.
 
         Raises:
-            MessageTooLargeError: it is larger than the topic takes, once it is so.
+            MessageTooLargeError: it is larger than the topic takes, as it is or once it is so.
         """
+        self._check_size(batch)
         codec = self._settings.compression
         if codec is not None and header.compression != codec:
             batch = recompress(batch, codec)

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from kafkalite.broker.append import check_acks, failure_of, failures_of
+from kafkalite.broker.append import as_stored, check_acks, failure_of, failures_of
 from kafkalite.broker.gathering import Gathering, Then
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
@@ -73,7 +73,8 @@ class RecordAppendPath:
                     [incoming[index].record for index in chunk], now_ms=self._clock.wall_ms()
                 )
                 try:
-                    appended = partition.append_built(batch, header, acks_all=acks_all)
+                    stored, header = await as_stored(partition, batch, header)
+                    appended = partition.append(stored, (header,), acks_all=acks_all)
                 except LogError as error:
                     self._refuse(chunk, number, error, places)
                     continue
@@ -133,7 +134,8 @@ class RecordAppendPath:
             if timestamp < 0:
                 timestamp = self._clock.wall_ms()
             batch, header = encode_one(value, key, headers, timestamp)
-            appended = partition.append_built(batch, header, acks_all=acks_all)
+            stored, header = await as_stored(partition, batch, header)
+            appended = partition.append(stored, (header,), acks_all=acks_all)
         except LogError as error:
             self._probe.produce_errors += 1
             return RecordPlace(number, -1, error)

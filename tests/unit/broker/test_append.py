@@ -1,6 +1,7 @@
 """The native produce path: one result an entry, whatever becomes of the others."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -13,7 +14,7 @@ from kafkalite.model.errors import InvalidRequiredAcksError
 from kafkalite.model.record import Record
 from kafkalite.wire.batch import Buffer, read_headers
 from kafkalite.wire.messages import PartitionBatches, ProduceRequest, ProduceResult
-from kafkalite.wire.records import encode_batch
+from kafkalite.wire.records import decode_batch, encode_batch
 from kafkalite.wire.restamp import recompress
 from tests.support.partitions import (
     NOW_MS,
@@ -163,6 +164,36 @@ def test_batches_are_compressed_as_the_topic_wants_one_a_turn(
 
     asyncio.run(scenario())
     assert len(turns) == len(set(turns)) == 2
+
+
+@pytest.mark.parametrize(
+    ("batch", "is_quick"),
+    [
+        pytest.param(encode_batch([Record(b"x" * 60_000)], now_ms=NOW_MS), True, id="small"),
+        pytest.param(encode_batch([Record(b"x" * 70_000)], now_ms=NOW_MS), False, id="large"),
+        pytest.param(
+            encode_batch([Record(b"x" * 70_000)], now_ms=NOW_MS, compression=Compression.GZIP),
+            False,
+            id="compressed otherwise",
+        ),
+    ],
+)
+def test_only_what_is_quickly_compressed_is_compressed_on_the_loop(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, batch: bytes, *, is_quick: bool
+) -> None:
+    threads: list[int] = []
+
+    def watched(batch: Buffer, codec: Compression) -> bytes:
+        threads.append(threading.get_ident())
+        return recompress(batch, codec)
+
+    monkeypatch.setattr(partition_module, "recompress", watched)
+    partition = logs.led(config={"compression.type": "zstd"})
+    (result,) = asyncio.run(_append(_path(logs, partition), _entry(batch)))
+    assert result.error == ""
+    assert [thread == threading.get_ident() for thread in threads] == [is_quick]
+    flush(partition)
+    assert values_of(partition) == [decode_batch(batch, max_bytes=1 << 20)[0].value]
 
 
 def test_batch_that_is_too_large_as_the_topic_stores_it_is_refused(logs: Logs) -> None:

@@ -305,7 +305,7 @@ def test_batches_get_the_brokers_time_where_the_topic_wants_it(logs: Logs) -> No
 def test_batch_is_compressed_as_the_topic_stores_it_unless_it_is_too_large_then(
     logs: Logs,
 ) -> None:
-    partition = logs.led(config={"compression.type": "gzip", "max.message.bytes": "300"})
+    partition = logs.led(config={"compression.type": "gzip", "max.message.bytes": "3000"})
     batch, header = batch_of(b"x" * 2000)
     stored, stored_header = partition.as_stored(batch, header)
     assert stored_header == header_at(stored, 0)

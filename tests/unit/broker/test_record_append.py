@@ -1,10 +1,12 @@
 """The produce path of any language: partitions are chosen, batches made, each record answered."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 import pytest
 
+from kafkalite.broker import partition as partition_module
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.record_append import RecordAppendPath
@@ -15,8 +17,9 @@ from kafkalite.model.errors import UnknownTopicOrPartitionError
 from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
 from kafkalite.storage.log import Log
-from kafkalite.wire.batch import read_headers
+from kafkalite.wire.batch import Buffer, read_headers
 from kafkalite.wire.record_bodies import IncomingRecord
+from kafkalite.wire.restamp import recompress
 from tests.support.partitions import NOW_MS, Logs, OpenPartitions, flush, led_by, values_of
 
 
@@ -261,3 +264,35 @@ def test_records_are_compressed_as_the_topic_wants(producing: _Producing) -> Non
     stored = read_headers(read.read())
     assert [header.compression for header in stored] == [Compression.ZSTD] * 2
     assert values_of(producing.partitions[0]) == [b"1", b"2", b"3"]
+
+
+def test_large_records_are_compressed_off_the_loop(
+    producing: _Producing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def watched(batch: Buffer, codec: Compression) -> bytes:
+        threads.append(threading.get_ident())
+        return recompress(batch, codec)
+
+    monkeypatch.setattr(partition_module, "recompress", watched)
+    partition = producing.partitions[0]
+    partition.reconfigure(topic_settings(producing.logs.settings, {"compression.type": "zstd"}))
+    large = b"x" * 100_000
+    producing.append(_record(large, partition=0))
+    producing.append(_record(large, partition=0), _record(b"2", partition=0))
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+    flush(partition)
+    assert values_of(partition) == [large, large, b"2"]
+
+
+def test_record_that_is_too_large_is_refused_however_well_it_compresses(
+    producing: _Producing,
+) -> None:
+    config = {"compression.type": "zstd", "max.message.bytes": "80000"}
+    producing.partitions[0].reconfigure(topic_settings(producing.logs.settings, config))
+    (place,) = producing.append(_record(b"x" * 100_000, partition=0))
+    assert place.error is not None
+    assert place.error.name == "MESSAGE_TOO_LARGE"
+    assert producing.partitions[0].log.end_offset == 0

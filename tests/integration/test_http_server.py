@@ -10,6 +10,7 @@ import uvloop
 from kafkalite.api import bounded_protocol
 from kafkalite.api.exchange import Exchange, Receive, Scope, Send
 from kafkalite.api.http_server import HttpServer, bind
+from kafkalite.api.whole_request import WholeRequest
 
 _MEDIA = b"text/plain"
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nx-extra: 1\r\n"
@@ -249,5 +250,153 @@ def test_request_that_is_not_http_is_answered_with_a_problem() -> None:
             answer = await _answers(port, b"\x16\x03\x01 hello\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
             assert b"application/problem+json" in answer
+
+    uvloop.run(scenario())
+
+
+class _Express:
+    """Takes every POST of a path that begins with /now; answers a turn of the loop later."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.passed = 0
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    def take(self, request: WholeRequest) -> bool:
+        if request.scope["method"] != "POST" or not request.scope["path"].startswith("/now"):
+            return False
+        self.taken += 1
+        self.asked.set()
+        asyncio.get_running_loop().call_soon(self._answer, request)
+        return True
+
+    def _answer(self, request: WholeRequest) -> None:
+        if self.may_answer.is_set():
+            size = int(request.header(b"x-size") or b"0")
+            request.respond(200, _MEDIA, request.body() + b"x" * size)
+        else:
+            asyncio.get_running_loop().call_later(0.001, self._answer, request)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.passed += 1
+        self.asked.set()
+        await _echo(scope, receive, send)
+
+
+@contextlib.asynccontextmanager
+async def _express_server(max_idle_ms: int = 60_000) -> AsyncIterator[tuple[_Express, Streams]]:
+    """A server, and one connection to it; the server is stopped when the connection is closed."""
+    express = _Express()
+    server = HttpServer(
+        express.app, max_connections=10, max_idle_ms=max_idle_ms, express=express.take
+    )
+    listener = bind("127.0.0.1", 0)
+    await server.start(listener)
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    try:
+        yield express, (reader, writer)
+    finally:
+        writer.close()
+        await server.stop()
+
+
+def _post(path: str, body: bytes = b"", *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def test_request_that_came_whole_is_answered_without_a_task_and_others_by_the_application() -> None:
+    async def scenario() -> None:
+        async with _express_server() as (express, (reader, writer)):
+            for _ in range(3):
+                writer.write(_post("/now", b"abc"))
+                assert (await reader.readuntil(b"abc")).startswith(b"HTTP/1.1 200 OK\r\n")
+                writer.write(_post("/a", b"abc"))
+                await reader.readuntil(b"/a")
+            assert (express.taken, express.passed) == (3, 3)
+            writer.write(_post("/now", b"end", "connection: close"))
+            assert (await reader.read()).endswith(b"connection: close\r\n\r\nend")
+
+    uvloop.run(scenario())
+
+
+def test_body_that_comes_later_is_left_to_the_application() -> None:
+    async def scenario() -> None:
+        async with _express_server() as (express, (reader, writer)):
+            request = _post("/now", b"abc", "expect: 100-continue")
+            writer.write(request[:-3])
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(request[-3:])
+            await reader.readuntil(b"/now")
+            assert (express.taken, express.passed) == (0, 1)
+
+    uvloop.run(scenario())
+
+
+def test_pipelined_requests_keep_their_order_when_some_need_a_task() -> None:
+    async def scenario() -> None:
+        async with _express_server() as (express, (reader, writer)):
+            paths = ["/slow", "/now", "/now", "/a", "/slow", "/now"]
+            writer.write(b"".join(_post(path, path.encode()) for path in paths))
+            for path in paths:
+                await reader.readuntil(b"\r\n\r\n")
+                assert await reader.readexactly(len(path)) == path.encode()
+            writer.write(_post("/now", b"1") + _post("/now", b"2") + _post("/a"))
+            for body in (b"1", b"/now", b"/a"):  # one that waits for its turn needs a task
+                await reader.readuntil(b"\r\n\r\n")
+                assert await reader.readexactly(len(body)) == body
+            assert express.taken == 1
+
+    uvloop.run(scenario())
+
+
+def test_request_without_a_task_is_answered_when_the_server_stops() -> None:
+    async def scenario() -> None:
+        express = _Express()
+        express.may_answer.clear()
+        server = HttpServer(_echo, max_connections=10, max_idle_ms=60_000, express=express.take)
+        listener = bind("127.0.0.1", 0)
+        address = listener.getsockname()
+        await server.start(listener)
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(_post("/now", b"abc"))
+        await express.asked.wait()
+        stopping = asyncio.create_task(server.stop())
+        with contextlib.suppress(ConnectionError):
+            while True:  # until it listens no more: then it waits for what is in work
+                _, other = await asyncio.open_connection(*address)
+                other.close()
+        express.may_answer.set()
+        assert (await reader.read()).endswith(b"connection: close\r\n\r\nabc")
+        await stopping
+        writer.close()
+
+    uvloop.run(scenario())
+
+
+def test_client_that_reads_no_answers_is_waited_for() -> None:
+    async def scenario() -> None:
+        async with _express_server() as (express, (reader, writer)):
+            sent = 0
+            # Far more than buffers on the way hold; a task waits until the client reads.
+            while not express.passed:
+                assert sent < 1000, "answers pile up"
+                sent += 1
+                writer.write(_post("/now", b"", f"x-size: {256 << 10}"))
+                await express.asked.wait()
+                express.asked.clear()
+            reader.feed_eof()
+            writer.transport.abort()
+
+    uvloop.run(scenario())
+
+
+def test_connection_is_closed_when_it_is_idle_after_an_answer_without_a_task() -> None:
+    async def scenario() -> None:
+        async with _express_server(max_idle_ms=50) as (_, (reader, writer)):
+            writer.write(_post("/now", b"abc"))
+            assert (await asyncio.wait_for(reader.read(), 30)).endswith(b"abc")
 
     uvloop.run(scenario())

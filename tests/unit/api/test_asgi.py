@@ -12,6 +12,8 @@ from kafkalite.api.exchange import Exchange
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
+from kafkalite.api.whole_request import WholeRequest
+from tests.support.whole_requests import Received
 
 
 class _Endpoint:
@@ -29,6 +31,12 @@ class _Endpoint:
         if self.error is not None:
             raise self.error
         await exchange.respond(200, b"text/plain", b"")
+
+    def post_whole(self, _request: WholeRequest, *place: object) -> bool:
+        self.asked.append(("post_whole", *place))
+        if self.error is not None:
+            raise self.error
+        return True
 
     async def get(self, exchange: Exchange, *place: object) -> None:
         self.asked.append(("get", *place))
@@ -110,6 +118,28 @@ def test_requests_go_to_their_endpoints() -> None:
         assert server.passed_on == ["/v1/topics"]
 
     asyncio.run(scenario())
+
+
+def test_whole_requests_are_taken_when_they_bring_records() -> None:
+    server = _Server()
+    assert server.app.express(Received(path="/v1/topics/t/records").request)
+    assert server.app.express(Received(path="/v1/topics/t/partitions/1/records").request)
+    assert server.endpoint.asked == [("post_whole", "t", None), ("post_whole", "t", 1)]
+    for method, path in (
+        ("GET", "/v1/topics/t/partitions/1/records"),
+        ("POST", "/v1/produce"),
+        ("POST", "/v1/topics"),
+    ):
+        assert not server.app.express(Received(method=method, path=path).request)
+    assert len(server.endpoint.asked) == 2
+
+
+def test_whole_request_is_left_to_a_task_when_anything_is_wrong_with_it() -> None:
+    server = _Server()
+    server.endpoint.error = RuntimeError("a bug")
+    received = Received()
+    assert not server.app.express(received.request)
+    assert received.answer == (0, b"")
 
 
 @pytest.mark.parametrize(

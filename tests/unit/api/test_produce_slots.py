@@ -14,6 +14,14 @@ def test_one_request_too_many_is_told_to_come_back() -> None:
         pass
 
 
+def test_slot_that_was_taken_is_free_again_when_it_is_given_back() -> None:
+    slots = ProduceSlots(1)
+    assert slots.try_take()
+    assert not slots.try_take()
+    slots.give_back()
+    assert slots.try_take()
+
+
 def test_request_that_fails_gives_its_place_back() -> None:
     slots = ProduceSlots(1)
     with pytest.raises(RuntimeError, match="a bug"), slots:

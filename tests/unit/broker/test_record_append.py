@@ -13,7 +13,7 @@ from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
 from kafkalite.config.topic_config import topic_settings
 from kafkalite.model.compression import Compression
-from kafkalite.model.errors import UnknownTopicOrPartitionError
+from kafkalite.model.errors import NotLeaderOrFollowerError, UnknownTopicOrPartitionError
 from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
 from kafkalite.storage.log import Log
@@ -296,3 +296,120 @@ def test_record_that_is_too_large_is_refused_however_well_it_compresses(
     assert place.error is not None
     assert place.error.name == "MESSAGE_TOO_LARGE"
     assert producing.partitions[0].log.end_offset == 0
+
+
+class _Told:
+    """What the producers of records that were begun are told."""
+
+    def __init__(self, path: RecordAppendPath) -> None:
+        self._path = path
+        self.outcomes: dict[int, RecordPlace | Exception] = {}
+        self.fails_for: int | None = None
+
+    def begin(self, number: int, incoming: IncomingRecord, *, topic: str = "t", acks: int) -> bool:
+        def then(outcome: RecordPlace | Exception) -> None:
+            assert number not in self.outcomes
+            self.outcomes[number] = outcome
+            if number == self.fails_for:
+                raise RuntimeError("a connection's bug")
+
+        return self._path.begin(topic, incoming, acks=acks, timeout_ms=1_000, then=then)
+
+    @property
+    def offsets(self) -> list[tuple[int, int]]:
+        return _offsets(
+            [place for place in self.outcomes.values() if isinstance(place, RecordPlace)]
+        )
+
+
+def test_record_that_is_begun_joins_those_of_its_turn(producing: _Producing) -> None:
+    async def scenario() -> None:
+        told = _Told(producing.path)
+        keyed = partition_for_key(b"key", 3)
+        assert told.begin(0, _record(b"0", key=b"key"), acks=1)
+        assert told.begin(1, _record(b"1", partition=keyed), acks=1)
+        (place,) = await producing.path.append(
+            "t", [_record(b"2", key=b"key")], acks=1, timeout_ms=1_000
+        )
+        assert _offsets([place]) == [(keyed, 2)]
+        assert told.offsets == [(keyed, 0), (keyed, 1)]
+        assert _batches(producing.partitions[keyed]) == [3]
+        assert values_of(producing.partitions[keyed]) == [b"0", b"1", b"2"]
+
+    producing.run(scenario)
+
+
+def test_record_that_is_begun_is_told_of_when_it_is_durable(producing: _Producing) -> None:
+    async def scenario() -> None:
+        told = _Told(producing.path)
+        assert told.begin(0, _record(partition=0), acks=-1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert told.outcomes == {}
+        flush(producing.partitions[0])
+        await asyncio.sleep(0)
+        assert told.offsets == [(0, 0)]
+
+    producing.run(scenario)
+
+
+def test_nothing_is_begun_when_something_must_be_waited_for_or_refused(
+    producing: _Producing, logs: Logs
+) -> None:
+    fresh = logs.partition(3)  # its leader is not known yet
+    path = RecordAppendPath(
+        OpenPartitions(*producing.partitions, fresh).table(), logs.clock, DataProbe()
+    )
+    told = _Told(path)
+    assert not told.begin(0, _record(partition=3), acks=1)
+    assert not told.begin(1, _record(partition=4), acks=1)
+    assert not told.begin(2, _record(), topic="unknown", acks=1)
+    assert not told.begin(3, _record(partition=0), acks=2)
+    assert not told.begin(4, _record(b"x" * 100_000, partition=0), acks=1)
+    headers = IncomingRecord(Record(b"x", headers=(("a", b"b"),)), 0)
+    assert not told.begin(5, headers, acks=1)
+    assert told.outcomes == {}
+
+
+def test_producer_is_told_why_its_record_was_refused(producing: _Producing) -> None:
+    async def scenario() -> None:
+        producing.partitions[0].apply(led_by(1, epoch=1))
+        told = _Told(producing.path)
+        assert told.begin(0, _record(partition=0), acks=1)
+        await asyncio.sleep(0)
+        (place,) = told.outcomes.values()
+        assert isinstance(place, RecordPlace)
+        assert isinstance(place.error, NotLeaderOrFollowerError)
+
+    producing.run(scenario)
+
+
+def test_unforeseen_error_is_told_to_all_whose_records_were_begun(
+    producing: _Producing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_given: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Log, "append", broken)
+
+    async def scenario() -> None:
+        told = _Told(producing.path)
+        assert all(told.begin(number, _record(partition=0), acks=1) for number in range(2))
+        await asyncio.sleep(0)
+        assert [type(each) for each in told.outcomes.values()] == [ZeroDivisionError] * 2
+
+    producing.run(scenario)
+
+
+def test_others_are_told_when_telling_one_fails(
+    producing: _Producing, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        told = _Told(producing.path)
+        told.fails_for = 0
+        assert all(told.begin(number, _record(partition=0), acks=1) for number in range(3))
+        await asyncio.sleep(0)
+        assert told.offsets == [(0, 0), (0, 1), (0, 2)]
+        assert "a connection's bug" in caplog.text
+
+    producing.run(scenario)

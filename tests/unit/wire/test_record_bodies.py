@@ -8,7 +8,13 @@ import pytest
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media
-from kafkalite.wire.record_bodies import MAX_OBJECTS, MAX_RECORDS, IncomingRecord, decode_records
+from kafkalite.wire.record_bodies import (
+    MAX_OBJECTS,
+    MAX_RECORDS,
+    IncomingRecord,
+    decode_one,
+    decode_records,
+)
 from kafkalite.wire.records import MAX_HEADERS
 
 
@@ -153,3 +159,34 @@ def test_more_records_than_allowed_are_refused_while_they_are_decoded() -> None:
     body = b'{"records":[%b]}' % b",".join([b"{}"] * (MAX_RECORDS + 1))
     with pytest.raises(InvalidRequestError, match=str(MAX_RECORDS)):
         decode_records(Media.JSON, body)
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        (Media.JSON, b'{"records":[{"key":"k","value":{"a":1},"partition":3,"timestamp":5}]}'),
+        (Media.JSON, '{"records":[{"value":"ü","headers":{"a":"b"}}]}'.encode()),
+        (Media.JSON, b'{"records":[{"value":"AP8=","value_encoding":"base64"}]}'),
+        (Media.BYTES, b"\x00\xff"),
+    ],
+)
+def test_one_record_is_decoded_as_several_are(media: Media, body: bytes) -> None:
+    assert [decode_one(media, body)] == decode_records(media, body)
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        (Media.JSON, b'{"records":[{"value":1},{"value":2}]}'),
+        (Media.JSON, b'{"records":[]}'),
+        (Media.JSON, b'{"records":[{"value":"\xff"}]}'),
+        (Media.JSON, b'{"records":[{"value":1,"timestamp":-5}]}'),
+        (Media.JSON, b'{"records":[{"value":"?","value_encoding":"base64"}]}'),
+        (Media.JSON, b"["),
+        (Media.TEXT, b"line"),
+    ],
+)
+def test_one_record_is_left_to_others_when_it_is_not_one_or_wrong(
+    media: Media, body: bytes
+) -> None:
+    assert decode_one(media, body) is None

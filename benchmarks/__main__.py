@@ -10,7 +10,15 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.cases import acks_all, footprint, json_produce, raw_batches, stalls
+from benchmarks.cases import (
+    acks_all,
+    failover,
+    footprint,
+    json_produce,
+    raw_batches,
+    replicated,
+    stalls,
+)
 from benchmarks.connection import WrongAnswerError
 from benchmarks.cores import choose_cores, on_core
 from benchmarks.effort import FULL, QUICK
@@ -23,7 +31,15 @@ from tests.support.zookeeper import EmbeddedZooKeeper
 
 _CASES: Final = {
     module.CASE.name: module.CASE
-    for module in (json_produce, acks_all, raw_batches, footprint, stalls)
+    for module in (
+        json_produce,
+        acks_all,
+        raw_batches,
+        footprint,
+        stalls,
+        replicated,
+        failover,
+    )
 }
 _ON_DISK: Final = Path("/var/tmp")
 """Unlike /tmp it is not kept in memory."""

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -52,18 +52,18 @@ class Moved(NamedTuple):
     """Share of its core that the load used."""
 
 
-def make_batch(records: int) -> bytes:
-    """A batch of so many records of 100 bytes that do not compress, the same each time."""
+def make_batch(records: int, value_bytes: int = VALUE_BYTES) -> bytes:
+    """A batch of so many records that do not compress, the same each time."""
     source = random.Random(records)
     return encode_batch(
-        [Record(source.randbytes(VALUE_BYTES)) for _ in range(records)],
+        [Record(source.randbytes(value_bytes)) for _ in range(records)],
         now_ms=time.time_ns() // 1_000_000,
     )
 
 
-def produce_request(topic: str, batch: bytes, acks: int) -> bytes:
-    """The bytes of a request that appends `batch` to partition 0."""
-    request = ProduceRequest([PartitionBatches(topic, 0, memoryview(batch))], acks=acks)
+def produce_request(topic: str, batch: bytes, acks: int, partition: int = 0) -> bytes:
+    """The bytes of a request that appends `batch` to a partition."""
+    request = ProduceRequest([PartitionBatches(topic, partition, memoryview(batch))], acks=acks)
     return make_request("POST", "/v1/produce", msgspec.msgpack.encode(request), _MSGPACK)
 
 
@@ -97,14 +97,37 @@ def send_all(
     port: int, request: bytes, batch_records: int, batch_size: int, *, times: int, connections: int
 ) -> Moved:
     """Send `request` so many times, shared by the connections."""
+    return send_everywhere(
+        [(port, request)], batch_records, batch_size, times=times, connections=connections
+    )
+
+
+def send_everywhere(
+    requests: Sequence[tuple[int, bytes]],
+    batch_records: int,
+    batch_size: int,
+    *,
+    times: int,
+    connections: int,
+) -> Moved:
+    """Send so many requests, shared by the connections, each of which repeats one of `requests`.
+
+    Args:
+        requests: the port to send to, and what.
+        batch_records: records of one.
+        batch_size: bytes of one's batches.
+        times: requests in all.
+        connections: how many at a time.
+    """
     share, left = divmod(times, connections)
 
     def send(number: int) -> None:
+        port, request = requests[number % len(requests)]
         with Connection(port) as connection:
             for _ in range(share + (number < left)):
                 produce(connection, request)
 
-    seconds, busy = _in_parallel(send, connections)
+    seconds, busy = in_parallel(send, connections)
     return Moved(times * batch_records, times * batch_size, seconds, busy)
 
 
@@ -119,11 +142,11 @@ def read_all(port: int, topic: str, end: int, *, connections: int) -> Moved:
                 size, offset = fetch(connection, topic, offset)
                 sizes[number] += size
 
-    seconds, busy = _in_parallel(read, connections)
+    seconds, busy = in_parallel(read, connections)
     return Moved(end * connections, sum(sizes), seconds, busy)
 
 
-def _in_parallel(work: Callable[[int], None], count: int) -> tuple[float, float]:
+def in_parallel(work: Callable[[int], None], count: int) -> tuple[float, float]:
     """Run `work` in so many threads; gives the seconds taken and the share of a core used."""
     with ThreadPoolExecutor(count) as threads:
         started, used = time.perf_counter(), time.process_time()

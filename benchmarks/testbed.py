@@ -13,6 +13,7 @@ from benchmarks.connection import Connection, make_request
 from benchmarks.cores import Cores, on_core
 from benchmarks.effort import Effort
 from tests.support.broker import BrokerProcess
+from tests.support.cluster import Cluster
 from tests.support.zookeeper import EmbeddedZooKeeper
 
 Process = subprocess.Popen[str]
@@ -63,6 +64,22 @@ class Testbed:
             yield broker
         finally:
             broker.stop()
+
+    @contextlib.contextmanager
+    def running_cluster(
+        self, size: int = 3, settings: Mapping[str, str] | None = None
+    ) -> Iterator[Cluster]:
+        """Brokers that form a cluster, all on the servers' core, stopped in the end."""
+        self._brokers += 1
+        name = f"cluster-{self._brokers}"
+        connect = f"{self._zookeeper.hosts}/{name}"
+        cluster = Cluster(self._directory / name, connect, size=size, settings=settings)
+        try:
+            with on_core(self.cores.server):
+                cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
 
     @contextlib.contextmanager
     def running_module(self, core: int, name: str, *arguments: str) -> Iterator[Process]:

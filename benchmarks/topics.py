@@ -1,7 +1,7 @@
 """Topics on a broker under test: made, looked at, removed."""
 
 import time
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.connection import Connection, WrongAnswerError, make_json_request, make_request
 
@@ -9,12 +9,29 @@ _COMMIT_TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.01
 
 
-def create_topic(port: int, name: str, partitions: int = 1) -> None:
-    """Create a topic; its partitions have a leader when this returns."""
+def create_topic(port: int, name: str, partitions: int = 1, replicas: int = 1) -> None:
+    """Create a topic; its partitions have a leader, and all replicas in sync, on return."""
     with Connection(port) as connection:
-        spec = {"name": name, "partitions": partitions, "replication_factor": 1}
+        spec = {"name": name, "partitions": partitions, "replication_factor": replicas}
         connection.expect(make_json_request("POST", "/v1/topics", spec), 201)
         _wait_for_end_offset(connection, name, partitions - 1, 0)
+        deadline = time.monotonic() + _COMMIT_TIMEOUT_S
+        while any(len(each["isr"]) < replicas for each in _partitions(connection, name)):
+            if time.monotonic() > deadline:
+                raise WrongAnswerError(f"The replicas of {name} do not get in sync")
+            time.sleep(_POLL_S)
+
+
+def leaders(port: int, name: str) -> list[int]:
+    """Who leads each partition of a topic, by its number; -1: nobody."""
+    with Connection(port) as connection:
+        return [each["leader"] for each in _partitions(connection, name)]
+
+
+def _partitions(connection: Connection, name: str) -> list[dict[str, Any]]:
+    answer = connection.expect(make_request("GET", f"/v1/topics/{name}"))
+    partitions: list[dict[str, Any]] = answer.document()["partitions"]
+    return partitions
 
 
 def delete_topic(port: int, name: str) -> None:

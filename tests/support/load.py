@@ -1,10 +1,11 @@
-"""Load on a broker that may die at any moment, and the book of what it acknowledged."""
+"""Load on brokers that may die at any moment, and the book of what they acknowledged."""
 
 import http.client
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,7 +37,11 @@ class Ledger:
             self.acknowledged += acknowledged
 
     def check(self, topic: Topic, partitions: Iterable[int]) -> None:
-        """Everything entered is in the topic, where it was said to be, and offsets are dense."""
+        """Everything entered is in the topic, where it was said to be, and offsets are dense.
+
+        Nothing is there twice: each value was sent once, and what failed was not sent again. What
+        one producer was told in an order is in that order: it would contradict an earlier entry.
+        """
         for partition in partitions:
             with self._mutex:  # what is entered from now on may not be in what is read
                 entered = {
@@ -46,6 +51,9 @@ class Ledger:
                 }
             records = topic.read_all(partition)
             assert [each.offset for each in records] == list(range(len(records)))
+            twice = [value for value, times in Counter(each.value for each in records).items()
+                     if times > 1]  # fmt: skip
+            assert not twice, f"{partition}: stored twice: {twice[:5]}"
             self._compare(partition, entered, records)
         assert not self._contradictions
 
@@ -63,9 +71,12 @@ class Load:
     `check_alive`.
     """
 
-    def __init__(self, port: int, topic: str, *, partitions: int, producers: int = 4) -> None:
+    def __init__(
+        self, ports: int | Sequence[int], topic: str, *, partitions: int, producers: int = 4
+    ) -> None:
+        """Assign only; whoever is refused by one of the `ports` goes on with the next."""
         self.ledger = Ledger()
-        self._port = port
+        self._ports = [ports] if isinstance(ports, int) else list(ports)
         self._topic = topic
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
@@ -99,7 +110,8 @@ class Load:
         return threading.Thread(target=guarded, daemon=True)
 
     def _produce(self, number: int, partitions: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
+        connection = _Connection(self._ports, number)
+        last = dict.fromkeys(range(partitions), -1)
         for count in itertools.count():
             if self._stop.is_set():
                 break
@@ -109,12 +121,14 @@ class Load:
             answer = self._ask(connection, "POST", f"{self._path(partition)}?acks=all", body)
             for value, place in zip(values, answer.get("offsets", ()), strict=False):
                 if "error" not in place:
+                    assert place["offset"] > last[partition], f"{value} is before what came before"
+                    last[partition] = place["offset"]
                     stored = json.dumps(value).encode()
                     self.ledger.note(partition, place["offset"], stored, acknowledged=True)
         connection.close()
 
     def _consume(self, partition: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
+        connection = _Connection(self._ports, partition)
         offset = 0
         while not self._stop.is_set():
             target = f"{self._path(partition)}?offset={offset}&timeout_ms=100"
@@ -130,22 +144,20 @@ class Load:
         return f"/v1/topics/{self._topic}/partitions/{partition}/records"
 
     def _ask(
-        self, connection: http.client.HTTPConnection, method: str, target: str, body: str = ""
+        self, connection: "_Connection", method: str, target: str, body: str = ""
     ) -> dict[str, Any]:
         """One request; an empty answer when there is none. Every refusal must be retriable."""
-        try:
-            connection.request(method, target, body or None, _JSON)
-            response = connection.getresponse()
-            answer: dict[str, Any] = json.loads(response.read())
-        except (OSError, http.client.HTTPException):
-            connection.close()
+        answer = connection.ask(method, target, body)
+        if answer is None:
             self._stop.wait(_PAUSE_S)
             return {}
-        if response.status != http.client.OK:
+        status, document = answer
+        if status != http.client.OK:
             # Not the leader for a moment, or on its way out.
-            assert answer["retriable"], answer
+            assert document["retriable"], document
+            connection.turn()
             self._stop.wait(_PAUSE_S)
-        return answer
+        return document
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -163,3 +175,35 @@ class Load:
             thread.join()
         if error is None:
             self.check_alive()
+
+
+class _Connection:
+    """A kept connection to one of several brokers, and to the next one when that fails."""
+
+    def __init__(self, ports: Sequence[int], first: int) -> None:
+        self._ports = ports
+        self._at = first % len(ports)
+        self._connection = self._connect()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        port = self._ports[self._at]
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+
+    def ask(self, method: str, target: str, body: str) -> tuple[int, dict[str, Any]] | None:
+        """Status and document of the answer; None when there was none."""
+        try:
+            self._connection.request(method, target, body or None, _JSON)
+            response = self._connection.getresponse()
+            return response.status, json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            self.turn()
+            return None
+
+    def turn(self) -> None:
+        """Go on with the next broker."""
+        self._connection.close()
+        self._at = (self._at + 1) % len(self._ports)
+        self._connection = self._connect()
+
+    def close(self) -> None:
+        self._connection.close()

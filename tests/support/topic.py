@@ -67,8 +67,8 @@ class BrokerClient:
 
     def fetch(self, *partitions: FetchPartition, **options: int) -> list[FetchResult]:
         """Fetch natively; `options` are FetchRequest's."""
-        options = {"max_wait_ms": 0, **options}
-        body = msgspec.msgpack.encode(FetchRequest(list(partitions), **options))
+        request = msgspec.structs.replace(FetchRequest(list(partitions), max_wait_ms=0), **options)
+        body = msgspec.msgpack.encode(request)
         answer = self.http.post("/v1/fetch", content=body, headers=MSGPACK)
         assert answer.status_code == 200, answer.text
         return msgspec.msgpack.decode(answer.content, type=FetchResponse).partitions

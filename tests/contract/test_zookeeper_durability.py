@@ -142,7 +142,7 @@ def _end_under_load(
     server: ZooKeeperProcess,
     writers: list[Writer],
     after_acknowledgements: int,
-    end: Callable[[], None],
+    end: Callable[[], object],
 ) -> None:
     """Let all writers write at once, and end the server in the middle of it."""
     acknowledged: queue.Queue[None] = queue.Queue()
@@ -195,7 +195,7 @@ def test_embedded_server_stops_cleanly_when_stopped_under_load(tmp_path: Path) -
             _end_under_load(server, writers, 40 + 13 * number, server.stop)
             server.start()
             _check_writers(server, writers)
-        lines = server.log_file.read_text().splitlines()
+        lines = server.output.splitlines()
     assert sum(line.endswith("stopped") for line in lines) == 3
     assert [line for line in lines if " INFO " not in line] == []
 
@@ -274,7 +274,7 @@ def test_embedded_server_ends_and_keeps_its_promises_when_the_disk_takes_no_more
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (limit, limit))
             version = _set_until_refused(client)
         assert server.wait() == 1
-        assert "Cannot write" in server.log_file.read_text()
+        assert "Cannot write" in server.output
         server.kill()
         server.start()
         with WireClient(server.port) as client:

@@ -142,11 +142,6 @@ class LogDirectories:
 
     # -- logs -----------------------------------------------------------------------------------
 
-    @property
-    def logs(self) -> Iterator[Log]:
-        """The logs that are open, those of failed directories included."""
-        return (log for directory in self._all for log in list(directory.logs.values()))
-
     def unopened(self) -> list[tuple[LogDirectory, TopicPartition, TopicId | None]]:
         """Logs on disk that nobody has opened or discarded, with the ids of their topics."""
         return [

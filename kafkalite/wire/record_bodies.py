@@ -22,7 +22,7 @@ import pybase64
 from msgspec import Meta
 
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
-from kafkalite.model.record import Header, Record
+from kafkalite.model.record import NO_TIMESTAMP, Header, Record
 from kafkalite.wire.media import Media
 from kafkalite.wire.records import MAX_HEADERS
 
@@ -30,7 +30,6 @@ MAX_RECORDS: Final = 50_000
 """Records in one request: each takes far more memory, and time, than its few bytes show."""
 MAX_OBJECTS: Final = 500_000
 """`{` in a body of JSON, wherever they stand: an array's length is not known before its end."""
-NO_TIMESTAMP: Final = -1
 TAKEN: Final = (Media.JSON, Media.NDJSON, Media.MSGPACK, Media.TEXT, Media.BYTES)
 """Media types of bodies that bring records."""
 

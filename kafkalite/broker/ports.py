@@ -1,6 +1,6 @@
 """What the broker needs of the outside, as Protocols; `coordination/` implements them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,8 @@ Assignment = Mapping[int, tuple[BrokerId, ...]]
 """Partition -> assigned replicas; the first is the preferred leader."""
 ConfigUpdate = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Given the overrides as they are, gives them as they shall be; may raise a LogError."""
+TopicUpdate = Callable[[Topic], Topic]
+"""Given a topic as it is stored, gives it as it shall be; may raise a LogError."""
 
 
 class StoreError(Exception):
@@ -52,13 +54,27 @@ class MetadataStore(Protocol):
             TopicAlreadyExistsError: there is one of that name; of several that race, one wins.
         """
 
-    async def update_assignment(self, name: str, update: Callable[[Topic], Assignment]) -> Topic:
-        """Replace a topic's assignment by compare-and-set; gives the topic as written.
+    async def update_topic(self, name: str, update: TopicUpdate) -> Topic:
+        """Replace a topic's assignment and its reassignments by compare-and-set; as written.
 
-        `update` is given the topic as stored; it may run several times and may raise a LogError.
+        `update` is given the topic as stored, without its configuration, which stays what it is; it
+        may run several times and may raise a LogError.
 
         Raises:
             UnknownTopicOrPartitionError: there is no such topic.
+        """
+
+    async def write_isr(
+        self, changes: Sequence[StateChange]
+    ) -> Mapping[TopicPartition, PartitionState | None]:
+        """Write in-sync replicas that leaders have changed, by compare-and-set of the states.
+
+        Gives what is true afterwards of each partition: the new state, or where another writer came
+        first the one it wrote, or None for a partition that has none. Of a partition that is left
+        out nothing is known: its stored state cannot be read, or keeps changing.
+
+        Raises:
+            StoreError: nothing is known of any of them; each may have been written or not.
         """
 
     async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
@@ -110,6 +126,26 @@ class ControllerStore(Protocol):
         Gives what is true afterwards of each partition: the new state, or where another writer came
         first the one it wrote, or None for a partition that has none. A partition whose stored
         state cannot be read is left out.
+        """
+
+    async def complete_reassignment(
+        self, claim: ControllerClaim, name: str, partitions: Collection[int]
+    ) -> None:
+        """Make the targets of partitions that have moved their only replicas.
+
+        A partition of which `model.reassignment.is_complete` is not true, as topic and state are
+        stored, stays as it is, and so do all that are not named: nothing is given up that somebody
+        has to have. Nothing is done where the topic is gone.
+
+        Raises:
+            StoreConflictError: others kept changing the topic or the states.
+        """
+
+    async def depose(self, broker_id: BrokerId) -> None:
+        """Take the office from a controller that is dead, so that another one can be elected.
+
+        Nothing is done where another broker is the controller, or none. Whether the controller is
+        dead is the caller's to know; if it lives, it costs an election and nothing else.
         """
 
     async def remove_topic(self, claim: ControllerClaim, name: str) -> None:

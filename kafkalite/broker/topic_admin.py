@@ -139,10 +139,11 @@ class TopicAdmin:
         """
         await self._existing(name)
 
-        def grow(topic: Topic) -> Assignment:
-            return {**topic.assignment, **self._more_partitions(topic, count, assignment)}
+        def grow(topic: Topic) -> Topic:
+            more = self._more_partitions(topic, count, assignment)
+            return replace(topic, assignment={**topic.assignment, **more})
 
-        written = await self._writing(self._store.update_assignment(name, grow))
+        written = await self._writing(self._store.update_topic(name, grow))
         await self._wait(
             lambda: self._has_leaders(written),
             timeout_ms / 1000,

@@ -112,12 +112,12 @@ def encode_topic(topic: Topic, before: Members = NO_MEMBERS) -> bytes:
     """Write an assignment; `before` are the members of the payload that it replaces."""
     return _encode(
         {
-            "adding_replicas": {},
-            "removing_replicas": {},
             "version": 3,
             **before,
             "partitions": {str(number): list(ids) for number, ids in topic.assignment.items()},
             "topic_id": topic.topic_id,
+            "adding_replicas": _encode_moves(topic.adding),
+            "removing_replicas": _encode_moves(topic.removing),
         }
     )
 
@@ -127,14 +127,36 @@ def decode_topic(
 ) -> tuple[Topic, Members]:
     """Read an assignment; gives the topic, with its `config`, and the payload's members."""
     members = _decode(path, data)
-    partitions = _member(path, members, "partitions", dict)
-    assignment = {}
-    for number, replicas in partitions.items():
+    topic = Topic(
+        name,
+        TopicId(_member(path, members, "topic_id", str)),
+        _read_replicas(path, members, "partitions"),
+        config,
+        _read_moves(path, members, "adding_replicas"),
+        _read_moves(path, members, "removing_replicas"),
+    )
+    if not topic.moving <= topic.assignment.keys():
+        raise MalformedZnodeError(path, "it moves partitions that it does not have")
+    return topic, members
+
+
+def _encode_moves(replicas: Mapping[int, tuple[BrokerId, ...]]) -> dict[str, list[BrokerId]]:
+    return {str(number): list(ids) for number, ids in replicas.items() if ids}
+
+
+def _read_moves(path: str, members: Members, name: str) -> dict[int, tuple[BrokerId, ...]]:
+    if name not in members:  # as before version 3
+        return {}
+    return {number: ids for number, ids in _read_replicas(path, members, name).items() if ids}
+
+
+def _read_replicas(path: str, members: Members, name: str) -> dict[int, tuple[BrokerId, ...]]:
+    lists = {}
+    for number, replicas in _member(path, members, name, dict).items():
         if not number.isdecimal() or not _all_of(replicas, int):
-            raise MalformedZnodeError(path, f"partition {number!r} is assigned to {replicas!r}")
-        assignment[int(number)] = tuple(BrokerId(replica) for replica in replicas)
-    topic_id = TopicId(_member(path, members, "topic_id", str))
-    return Topic(name, topic_id, dict(sorted(assignment.items())), config), members
+            raise MalformedZnodeError(path, f'its "{name}" has {replicas!r} for {number!r}')
+        lists[int(number)] = tuple(BrokerId(replica) for replica in replicas)
+    return dict(sorted(lists.items()))
 
 
 def encode_state(state: PartitionState, unknown: Members = NO_MEMBERS) -> bytes:

@@ -5,12 +5,12 @@ raises: a controller that was replaced without noticing cannot write.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Final
 
 from kafkalite.broker.ports import ControllerClaim, FencedControllerError, StoreConflictError
-from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
+from kafkalite.controller.events import StateChange
 from kafkalite.coordination import codec, paths
 from kafkalite.coordination.bridge import KazooBridge
 from kafkalite.coordination.errors import (
@@ -19,7 +19,7 @@ from kafkalite.coordination.errors import (
     NodeExistsError,
     TransactionFailedError,
 )
-from kafkalite.coordination.notices import oldest_notices
+from kafkalite.coordination.notices import oldest_notices, topic_notice
 from kafkalite.coordination.operations import (
     Check,
     Create,
@@ -27,9 +27,11 @@ from kafkalite.coordination.operations import (
     Operation,
     SetData,
 )
+from kafkalite.coordination.state_writes import States, StateWrites
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import PartitionState
-from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+from kafkalite.model.ids import BrokerId, ControllerEpoch
+from kafkalite.model.reassignment import complete, is_complete
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +39,9 @@ KEPT_NOTICES: Final = 2_000
 """The newest so many notices are never removed."""
 PRUNE_ABOVE: Final = 3_000
 """How many notices there are before the old ones are removed."""
-_STATES_A_TRANSACTION: Final = 40
+_COMPLETED_A_TRANSACTION: Final = 500
 _DELETES_A_TRANSACTION: Final = 100
 _MAX_ATTEMPTS: Final = 5
-
-States = dict[TopicPartition, PartitionState | None]
 
 
 class ZooKeeperControllerStore:
@@ -53,7 +53,7 @@ class ZooKeeperControllerStore:
         clock: Clock,
         *,
         catch_up: Callable[[], Awaitable[None]],
-        unknown_members: Callable[[TopicPartition], codec.Members],
+        states: StateWrites,
         notice_counts: Callable[[], tuple[int, int]],
     ) -> None:
         """Build on what the ClusterReader knows.
@@ -62,13 +62,13 @@ class ZooKeeperControllerStore:
             bridge: the connection.
             clock: for the time of an election.
             catch_up: brings the view up to now.
-            unknown_members: what a state holds that has to be kept.
+            states: writes partition states.
             notice_counts: how many notices of states and of configurations there are.
         """
         self._bridge = bridge
         self._clock = clock
         self._catch_up = catch_up
-        self._unknown_members = unknown_members
+        self._states = states
         self._notice_counts = notice_counts
 
     # -- election -------------------------------------------------------------------------------
@@ -117,91 +117,77 @@ class ZooKeeperControllerStore:
         """See ControllerStore."""
         await self._catch_up()
 
+    async def depose(self, broker_id: BrokerId) -> None:
+        """See ControllerStore."""
+        for _ in range(_MAX_ATTEMPTS):
+            # Read before the office is looked at: an election in between raises it.
+            _, version = await self._read_epoch()
+            znode = await self._bridge.get(paths.CONTROLLER)
+            if znode is None or codec.decode_controller(paths.CONTROLLER, znode.data) != broker_id:
+                return
+            try:
+                await self._bridge.commit(
+                    (Check(paths.CONTROLLER_EPOCH, version), Delete(paths.CONTROLLER))
+                )
+            except (TransactionFailedError, ConnectionLostError) as error:
+                _log.debug("Deposing broker %d: %s", broker_id, error)
+        raise StoreConflictError(f"Broker {broker_id} cannot be deposed: the office keeps changing")
+
     # -- partition states -----------------------------------------------------------------------
 
     async def write_states(self, claim: ControllerClaim, changes: Sequence[StateChange]) -> States:
         """See ControllerStore."""
-        outcome: States = {}
-        rest = iter(changes)
-        while batch := list(islice(rest, _STATES_A_TRANSACTION)):
-            outcome |= await self._write_batch(claim, batch)
-        return outcome
+        return await self._states.write(changes, partial(self._commit, claim))
 
-    async def _write_batch(self, claim: ControllerClaim, changes: list[StateChange]) -> States:
-        """Write states in one transaction; where one is in the way, the others again without it."""
-        outcome: States = {}
-        with_parents: dict[TopicPartition, list[Operation]] = {}
+    # -- reassignments --------------------------------------------------------------------------
+
+    async def complete_reassignment(
+        self, claim: ControllerClaim, name: str, partitions: Collection[int]
+    ) -> None:
+        """See ControllerStore."""
+        numbers = sorted(partitions)
+        for start in range(0, len(numbers), _COMPLETED_A_TRANSACTION):
+            await self._complete(claim, name, numbers[start : start + _COMPLETED_A_TRANSACTION])
+
+    async def _complete(self, claim: ControllerClaim, name: str, numbers: Sequence[int]) -> None:
+        path = paths.topic(name)
         for _ in range(_MAX_ATTEMPTS):
-            if not changes:
-                return outcome
-            operations: list[Operation] = []
-            for change in changes:
-                operations += with_parents.get(change.partition, _parents(change))
-                operations.append(self._write(change))
-            notice = codec.encode_change_notice(states=map(self._notice, changes))
-            operations.append(Create(paths.state_change(), notice, sequential=True))
+            znode = await self._bridge.get(path)
+            if znode is None:
+                return
+            topic, members = codec.decode_topic(path, znode.data, name, {})
+            states = await self._read_states(name, topic.moving.intersection(numbers))
+            done = [n for n, state in states.items() if is_complete(topic, n, state)]
+            if not done:
+                return
+            payload = codec.encode_topic(complete(topic, done), members)
+            # That a state has become another one meanwhile must keep its partition as it is.
+            operations: list[Operation] = [
+                Check(paths.state(name, number), states[number].version) for number in done
+            ]
+            operations.append(SetData(path, payload, znode.version))
+            operations.append(topic_notice(name))
             try:
                 await self._commit(claim, operations)
             except (TransactionFailedError, ConnectionLostError) as error:
-                _log.debug("Writing %d states: %s", len(changes), error)
+                _log.debug("Completing reassignments of %s: %s", name, error)
             else:
-                return outcome | {change.partition: _written(change) for change in changes}
-            changes = await self._look_again(changes, outcome)
-            with_parents = await self._missing_parents(changes)
-        return outcome
+                return
+        raise StoreConflictError(f"Reassignments of topic {name} cannot be completed: it changes")
 
-    async def _look_again(
-        self, changes: Sequence[StateChange], outcome: States
-    ) -> list[StateChange]:
-        """After a failed write: notes in `outcome` what is decided, gives what may be written."""
-        znodes = await self._bridge.get_many([paths.state(*change.partition) for change in changes])
-        possible = []
-        for change, znode in zip(changes, znodes, strict=True):
-            now: PartitionState | None = None
+    async def _read_states(self, name: str, numbers: Collection[int]) -> dict[int, PartitionState]:
+        """States of those partitions that have a readable one."""
+        ordered = sorted(numbers)
+        znodes = await self._bridge.get_many([paths.state(name, number) for number in ordered])
+        states = {}
+        for number, znode in zip(ordered, znodes, strict=True):
             if znode is not None:
-                path = paths.state(*change.partition)
                 try:
-                    now, _ = codec.decode_state(path, znode.data, znode.version)
+                    path = paths.state(name, number)
+                    states[number], _ = codec.decode_state(path, znode.data, znode.version)
                 except MalformedZnodeError as error:
-                    _log.error("%s; it stays as it is until that is mended", error)
-                    continue
-            version = NEW_STATE_VERSION if now is None else now.version
-            if version == change.expected_version:
-                possible.append(change)
-            else:
-                # By somebody else, or by us when only the answer was lost.
-                outcome[change.partition] = now
-        return possible
-
-    async def _missing_parents(
-        self, changes: Sequence[StateChange]
-    ) -> dict[TopicPartition, list[Operation]]:
-        """What has to be created above new states, where it is not as it usually is."""
-        new = [c.partition for c in changes if c.expected_version == NEW_STATE_VERSION]
-        topics = sorted({partition.topic for partition in new})
-        above = await self._bridge.get_many([paths.partitions(topic) for topic in topics])
-        own = await self._bridge.get_many([paths.partition(*partition) for partition in new])
-        missing_above = {topic for topic, znode in zip(topics, above, strict=True) if not znode}
-        parents: dict[TopicPartition, list[Operation]] = {}
-        for partition, znode in zip(new, own, strict=True):
-            parents[partition] = []
-            if partition.topic in missing_above:
-                missing_above.discard(partition.topic)
-                parents[partition].append(Create(paths.partitions(partition.topic)))
-            if znode is None:
-                parents[partition].append(Create(paths.partition(*partition)))
-        return parents
-
-    def _write(self, change: StateChange) -> Operation:
-        path = paths.state(*change.partition)
-        data = codec.encode_state(change.state, self._unknown_members(change.partition))
-        if change.expected_version == NEW_STATE_VERSION:
-            return Create(path, data)
-        return SetData(path, data, change.expected_version)
-
-    def _notice(self, change: StateChange) -> codec.StateNotice:
-        unknown = self._unknown_members(change.partition)
-        return codec.StateNotice(change.partition, _written(change), unknown)
+                    _log.error("%s; its partition goes on moving until that is mended", error)
+        return states
 
     # -- removals -------------------------------------------------------------------------------
 
@@ -217,13 +203,12 @@ class ZooKeeperControllerStore:
                 return  # the last transaction took the request with it
             if request not in there:
                 raise StoreConflictError(f"Nobody asks to delete topic {name} any more")
-            notice = codec.encode_change_notice([name])
             try:
                 # Whoever creates the topic anew has no request beside it, and is not touched.
                 await self._delete(claim, below, Check(request))
                 # The topic and the request together: one without the other would be misread.
                 operations: list[Operation] = [Delete(path) for path in there]
-                operations.append(Create(paths.state_change(), notice, sequential=True))
+                operations.append(topic_notice(name))
                 await self._commit(claim, operations)
             except (TransactionFailedError, ConnectionLostError) as error:
                 _log.debug("Removing topic %s: %s", name, error)
@@ -279,21 +264,3 @@ class ZooKeeperControllerStore:
                     f"Broker {claim.broker_id} is no longer the controller (epoch {claim.epoch})"
                 ) from error
             raise
-
-
-def _parents(change: StateChange) -> list[Operation]:
-    """What is usually missing above a state: nothing, or for a new one the partition's znode."""
-    if change.expected_version == NEW_STATE_VERSION:
-        return [Create(paths.partition(*change.partition))]
-    return []
-
-
-def _written(change: StateChange) -> PartitionState:
-    state = change.state
-    return PartitionState(
-        state.leader,
-        state.leader_epoch,
-        state.isr,
-        state.controller_epoch,
-        change.expected_version + 1,
-    )

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
+from kafkalite.coordination import codec, paths
 from kafkalite.coordination.bridge import KazooBridge
-from kafkalite.coordination.operations import Znode
+from kafkalite.coordination.operations import Create, Znode
 
 _SEQUENCE_DIGITS: Final = 10
 
@@ -61,6 +62,11 @@ class NoticeReader:
             for name in names
             if name[-_SEQUENCE_DIGITS:].isdecimal()
         )
+
+
+def topic_notice(name: str) -> Create:
+    """The operation that tells everybody to read a topic again."""
+    return Create(paths.state_change(), codec.encode_change_notice([name]), sequential=True)
 
 
 async def oldest_notices(bridge: KazooBridge, parent: str, keep: int) -> list[str]:

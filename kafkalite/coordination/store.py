@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
 
-from kafkalite.broker.ports import Assignment, ConfigUpdate, StoreConflictError
+from kafkalite.broker.ports import ConfigUpdate, StoreConflictError, TopicUpdate
+from kafkalite.controller.events import StateChange
 from kafkalite.coordination import codec, paths
 from kafkalite.coordination.bridge import KazooBridge
 from kafkalite.coordination.errors import (
@@ -18,7 +19,9 @@ from kafkalite.coordination.errors import (
     NoNodeError,
     TransactionFailedError,
 )
+from kafkalite.coordination.notices import topic_notice
 from kafkalite.coordination.operations import Check, Create, Operation, SetData, Znode
+from kafkalite.coordination.state_writes import States, StateWrites
 from kafkalite.model.cluster import Topic
 from kafkalite.model.errors import (
     InvalidRequestError,
@@ -42,9 +45,12 @@ class _Outcome(Enum):
 class ZooKeeperStore:
     """The cluster's metadata in ZooKeeper. Has no state; on the event loop."""
 
-    def __init__(self, bridge: KazooBridge, catch_up: Callable[[], Awaitable[None]]) -> None:
-        """Build; `catch_up` brings the view up to now."""
+    def __init__(
+        self, bridge: KazooBridge, states: StateWrites, catch_up: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Build; `states` writes partition states, `catch_up` brings the view up to now."""
         self._bridge = bridge
+        self._states = states
         self._catch_up = catch_up
 
     async def catch_up(self) -> None:
@@ -64,9 +70,7 @@ class ZooKeeperStore:
                 Create(config_path, config)
                 if leftover is None
                 else SetData(config_path, config, leftover.version),
-                Create(
-                    paths.state_change(), codec.encode_change_notice([topic.name]), sequential=True
-                ),
+                topic_notice(topic.name),
             ]
             if await self._commit(operations) is _Outcome.DONE:
                 return
@@ -78,7 +82,7 @@ class ZooKeeperStore:
                 raise TopicAlreadyExistsError(f"Topic '{topic.name}' already exists.")
         raise _conflict(topic.name)
 
-    async def update_assignment(self, name: str, update: Callable[[Topic], Assignment]) -> Topic:
+    async def update_topic(self, name: str, update: TopicUpdate) -> Topic:
         """See MetadataStore."""
         path = paths.topic(name)
         unconfirmed: Topic | None = None
@@ -87,16 +91,17 @@ class ZooKeeperStore:
             topic, members = codec.decode_topic(path, before.data, name, {})
             if topic == unconfirmed:
                 return topic  # the answer to the last attempt was lost, not the request
-            written = Topic(name, topic.topic_id, update(topic))
-            operations: list[Operation] = [
-                SetData(path, codec.encode_topic(written, members), before.version),
-                Create(paths.state_change(), codec.encode_change_notice([name]), sequential=True),
-            ]
-            outcome = await self._commit(operations)
+            written = update(topic)
+            replacing = SetData(path, codec.encode_topic(written, members), before.version)
+            outcome = await self._commit((replacing, topic_notice(name)))
             if outcome is _Outcome.DONE:
                 return written
             unconfirmed = written if outcome is _Outcome.UNKNOWN else None
         raise _conflict(name)
+
+    async def write_isr(self, changes: Sequence[StateChange]) -> States:
+        """See MetadataStore."""
+        return await self._states.write(changes, self._bridge.commit)
 
     async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
         """See MetadataStore."""

@@ -12,6 +12,7 @@ from kafkalite.coordination import paths
 from kafkalite.coordination.bridge import REQUEST_TIMEOUT_S, KazooBridge
 from kafkalite.coordination.client import parse_connect
 from kafkalite.coordination.cluster_reader import ClusterReader
+from kafkalite.coordination.codec import NO_MEMBERS, Members
 from kafkalite.coordination.controller_store import ZooKeeperControllerStore
 from kafkalite.coordination.errors import CoordinationError
 from kafkalite.coordination.registration import BrokerRegistration
@@ -22,9 +23,11 @@ from kafkalite.coordination.session_file import (
     remove_session_file,
     write_session_file,
 )
+from kafkalite.coordination.state_writes import StateWrites
 from kafkalite.coordination.store import ZooKeeperStore
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import Broker
+from kafkalite.model.ids import TopicPartition
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +86,8 @@ class ZooKeeperCoordination:
         self._on_connected = on_connected
         self._bridge = KazooBridge(self._connect, session_timeout_ms, self._hear)
         self._registration = BrokerRegistration(self._bridge, session_timeout_ms)
-        self._store = ZooKeeperStore(self._bridge, self._catch_up)
+        self._states = StateWrites(self._bridge, self._unknown_members)
+        self._store = ZooKeeperStore(self._bridge, self._states, self._catch_up)
         self._monitor = SessionMonitor(session_timeout_ms)
         self._broker: Broker | None = None
         self._reader: ClusterReader | None = None
@@ -150,7 +154,7 @@ class ZooKeeperCoordination:
             self._bridge,
             self._clock,
             catch_up=self._catch_up,
-            unknown_members=reader.unknown_members,
+            states=self._states,
             notice_counts=lambda: reader.notice_counts,
         )
 
@@ -202,6 +206,9 @@ class ZooKeeperCoordination:
         if self._reader is None:
             raise CoordinationError("The cluster's metadata were not read yet")
         await self._reader.catch_up()
+
+    def _unknown_members(self, partition: TopicPartition) -> Members:
+        return NO_MEMBERS if self._reader is None else self._reader.unknown_members(partition)
 
     async def _make_base_paths(self) -> None:
         for path in paths.PERSISTENT:

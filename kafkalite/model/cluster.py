@@ -33,8 +33,15 @@ class Topic:
     name: str
     topic_id: TopicId
     assignment: Mapping[int, tuple[BrokerId, ...]]
-    """Partition -> assigned replicas; the first is the preferred leader."""
+    """Partition -> assigned replicas; the first is the preferred leader.
+
+    While a partition moves: those that it moves to, then those that it leaves.
+    """
     config: Mapping[str, str] = field(default_factory=dict)
+    adding: Mapping[int, tuple[BrokerId, ...]] = field(default_factory=dict)
+    """Partition that moves -> those of its replicas that it did not have before."""
+    removing: Mapping[int, tuple[BrokerId, ...]] = field(default_factory=dict)
+    """Partition that moves -> those of its replicas that it will not have afterwards."""
 
     @property
     def partition_count(self) -> int:
@@ -43,6 +50,16 @@ class Topic:
     @property
     def replication_factor(self) -> int:
         return len(self.assignment[0]) if self.assignment else 0
+
+    @property
+    def moving(self) -> frozenset[int]:
+        """The partitions whose reassignment is in progress."""
+        return frozenset(self.adding.keys() | self.removing.keys())
+
+    def target(self, number: int) -> tuple[BrokerId, ...]:
+        """The replicas that a partition has once its reassignment, if there is one, is done."""
+        leaving = self.removing.get(number, ())
+        return tuple(replica for replica in self.assignment[number] if replica not in leaving)
 
 
 @dataclass(frozen=True, slots=True)

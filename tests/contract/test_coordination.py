@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ def _write_much(hosts: str, count: int) -> None:
             client.set("/ahead", b"")
 
 
-def _one_more_partition(topic: Topic) -> Mapping[int, tuple[BrokerId, ...]]:
-    return {**topic.assignment, topic.partition_count: (_ZERO,)}
+def _one_more_partition(topic: Topic) -> Topic:
+    return replace(topic, assignment={**topic.assignment, topic.partition_count: (_ZERO,)})
 
 
 async def _elected(member: ZooKeeperMember) -> ControllerClaim:
@@ -485,7 +486,7 @@ def test_a_write_whose_answer_is_lost_is_done_once(
         cut(topic.topic_id.encode())
         await member.store.create_topic(topic)
         cut(b'"partitions":{"0":[0],"1":[0],"2"')
-        grown = await member.store.update_assignment("t", _one_more_partition)
+        grown = await member.store.update_topic("t", _one_more_partition)
         assert grown.partition_count == 3
         cut(b'"tries":"x"')
         config = await member.store.update_topic_config(

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,12 +107,11 @@ def test_partitions_are_added_to_what_is_stored(run: Run) -> None:
         one, two = await members.join(0), await members.join(1)
         await one.store.create_topic(_topic(partitions=1, x="y"))
 
-        def grow(topic: Topic) -> Mapping[int, tuple[BrokerId, ...]]:
-            return {**topic.assignment, len(topic.assignment): (_ZERO,)}
+        def grow(topic: Topic) -> Topic:
+            more = {len(topic.assignment): (_ZERO,)}
+            return replace(topic, assignment={**topic.assignment, **more})
 
-        await asyncio.gather(
-            *(member.store.update_assignment("t", grow) for member in (one, two) * 3)
-        )
+        await asyncio.gather(*(member.store.update_topic("t", grow) for member in (one, two) * 3))
         await two.until(
             lambda: "t" in two.view.topics and two.view.topics["t"].partition_count == 7
         )
@@ -126,14 +126,14 @@ def test_a_refused_update_changes_nothing(run: Run) -> None:
         topic = _topic()
         await one.store.create_topic(topic)
 
-        def refuse(_: object) -> Mapping[int, tuple[BrokerId, ...]]:
+        def refuse(_: object) -> Topic:
             raise InvalidPartitionsError("no")
 
         def refuse_config(_: object) -> Mapping[str, str]:
             raise InvalidPartitionsError("no")
 
         with pytest.raises(InvalidPartitionsError):
-            await one.store.update_assignment("t", refuse)
+            await one.store.update_topic("t", refuse)
         with pytest.raises(InvalidPartitionsError):
             await one.store.update_topic_config("t", refuse_config)
         await one.until(lambda: one.view.topics.get("t") == topic)
@@ -170,7 +170,7 @@ def test_what_does_not_exist_cannot_be_changed(run: Run) -> None:
     async def scenario(members: Members) -> None:
         store = (await members.join(0)).store
         for attempt in (
-            store.update_assignment("nope", lambda topic: topic.assignment),
+            store.update_topic("nope", lambda topic: topic),
             store.update_topic_config("nope", dict),
             store.request_topic_deletion("nope"),
         ):

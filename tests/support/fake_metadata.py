@@ -5,7 +5,7 @@ own, and everything written is in all views at once. tests/contract/test_metadat
 fake to what ZooKeeper does.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kafkalite.broker.metadata_view import (
@@ -15,17 +15,18 @@ from kafkalite.broker.metadata_view import (
     TopicAt,
 )
 from kafkalite.broker.ports import (
-    Assignment,
     ConfigUpdate,
     ControllerClaim,
     FencedControllerError,
     StoreConflictError,
     StoreUnavailableError,
+    TopicUpdate,
 )
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+from kafkalite.model.reassignment import complete, is_complete
 
 
 class FakeMetadata:
@@ -104,12 +105,19 @@ class FakeMetadataStore:
         self.metadata.topics[topic.name] = TopicAt(topic, self.metadata.next_revision())
         self.metadata.publish()
 
-    async def update_assignment(self, name: str, update: Callable[[Topic], Assignment]) -> Topic:
+    async def update_topic(self, name: str, update: TopicUpdate) -> Topic:
         entry = self._existing(name)
-        topic = replace(entry.topic, assignment=update(replace(entry.topic, config={})))
-        self.metadata.topics[name] = TopicAt(topic, entry.created_revision)
+        topic = update(replace(entry.topic, config={}))
+        stored = replace(topic, config=entry.topic.config)
+        self.metadata.topics[name] = TopicAt(stored, entry.created_revision)
         self.metadata.publish()
-        return replace(topic, config={})
+        return topic
+
+    async def write_isr(
+        self, changes: Sequence[StateChange]
+    ) -> Mapping[TopicPartition, PartitionState | None]:
+        self._check_available()
+        return self._write(changes)
 
     async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
         entry = self._existing(name)
@@ -149,6 +157,30 @@ class FakeMetadataStore:
         self, claim: ControllerClaim, changes: Sequence[StateChange]
     ) -> Mapping[TopicPartition, PartitionState | None]:
         self._check_claim(claim)
+        return self._write(changes)
+
+    async def complete_reassignment(
+        self, claim: ControllerClaim, name: str, partitions: Collection[int]
+    ) -> None:
+        self._check_claim(claim)
+        entry = self.metadata.topics.get(name)
+        if entry is None:
+            return
+        topic = entry.topic
+        states = {n: self.metadata.states.get(TopicPartition(name, n)) for n in partitions}
+        done = [n for n, at in states.items() if at is not None and is_complete(topic, n, at.state)]
+        self.metadata.topics[name] = TopicAt(complete(topic, done), entry.created_revision)
+        self.metadata.publish()
+
+    async def depose(self, broker_id: BrokerId) -> None:
+        self._check_available()
+        if self.metadata.controller == broker_id:
+            self.metadata.controller = None
+            self.metadata.publish()
+
+    def _write(
+        self, changes: Sequence[StateChange]
+    ) -> Mapping[TopicPartition, PartitionState | None]:
         metadata = self.metadata
         outcome: dict[TopicPartition, PartitionState | None] = {}
         for change in changes:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -51,16 +52,33 @@ def test_a_topic_is_written_as_kafka_does() -> None:
 
 
 def test_what_a_newer_program_wrote_into_a_topic_is_kept() -> None:
-    data = (
-        b'{"partitions":{"0":[0]},"topic_id":"A","adding_replicas":{"0":[1]},"mood":9,"version":4}'
-    )
+    data = b'{"partitions":{"0":[0]},"topic_id":"A","mood":9,"version":4}'
     topic, members = codec.decode_topic("/x", data, "T", {})
-    grown = Topic("T", topic.topic_id, {**topic.assignment, 1: (BrokerId(0),)})
+    grown = replace(topic, assignment={**topic.assignment, 1: (BrokerId(0),)})
     rewritten = json.loads(codec.encode_topic(grown, members))
     assert rewritten["partitions"] == {"0": [0], "1": [0]}
     assert rewritten["mood"] == 9
     assert rewritten["version"] == 4
-    assert rewritten["adding_replicas"] == {"0": [1]}
+
+
+def test_a_reassignment_is_written_as_kafka_does() -> None:
+    moving = replace(
+        _TOPIC,
+        assignment={0: (BrokerId(1), BrokerId(0)), 1: (BrokerId(0),)},
+        adding={0: (BrokerId(1),)},
+        removing={0: (BrokerId(0),), 1: ()},
+    )
+    data = codec.encode_topic(moving)
+    assert json.loads(data) == {
+        "partitions": {"0": [1, 0], "1": [0]},
+        "topic_id": "BQUGVf7uRRigq8XGvHFxKA",
+        "adding_replicas": {"0": [1]},
+        "removing_replicas": {"0": [0]},
+        "version": 3,
+    }
+    decoded, members = codec.decode_topic("/x", data, "T", {})
+    assert decoded == replace(moving, removing={0: (BrokerId(0),)})
+    assert json.loads(codec.encode_topic(_TOPIC, members)) == json.loads(codec.encode_topic(_TOPIC))
 
 
 def test_a_state_is_written_as_kafka_does() -> None:
@@ -130,6 +148,9 @@ _BROKEN = {
         b'{"partitions":{"0":[true]},"topic_id":"A"}',
         b'{"partitions":{"0":0},"topic_id":"A"}',
         b'{"partitions":[[0]],"topic_id":"A"}',
+        b'{"partitions":{"0":[0]},"topic_id":"A","adding_replicas":[]}',
+        b'{"partitions":{"0":[0]},"topic_id":"A","adding_replicas":{"0":["1"]}}',
+        b'{"partitions":{"0":[0]},"topic_id":"A","removing_replicas":{"1":[0]}}',
     ],
     "state": [
         b'{"controller_epoch":1,"leader":"0","version":1,"leader_epoch":0,"isr":[0]}',

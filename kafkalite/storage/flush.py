@@ -109,3 +109,8 @@ class FlushProgress:
         self.truncations += 1
         if self.durable.offset >= end.offset:
             self.durable = end
+
+    def restarted(self, end: Mark) -> None:
+        """The log was emptied, durably, and goes on at `end`."""
+        self.truncations += 1
+        self.durable = end

@@ -1,5 +1,6 @@
 """A log: the records of one partition, in segments, with offsets that only grow."""
 
+import contextlib
 import errno
 from collections.abc import Sequence
 from operator import attrgetter
@@ -25,6 +26,7 @@ from kafkalite.storage.log_home import LogHome
 from kafkalite.storage.log_read import LogRead, LogReader
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.recovery import KnownOffsets, Recovery
+from kafkalite.storage.replica_batches import check_continues, first_run
 from kafkalite.storage.retention import expired_segments
 from kafkalite.storage.scan import BrokenBatchError
 from kafkalite.storage.segment import Segment
@@ -164,6 +166,10 @@ class Log:
         """The largest epoch not above `epoch`, and its end; (NO_EPOCH, NO_OFFSET) if none."""
         return self._epochs.end_offset_for(epoch, self.end_offset)
 
+    def _forget_empty_epochs(self) -> None:
+        self._epochs.truncate_to(self.end_offset)
+        self.leader_epoch = self._epochs.latest
+
     # -- appending ------------------------------------------------------------------------------
 
     def append(self, batches: Buffer, headers: Sequence[BatchHeader], leader_epoch: int) -> int:
@@ -187,13 +193,14 @@ class Log:
         if leader_epoch != self.leader_epoch:
             self._check_epoch(leader_epoch)
         size = len(batches)
-        base_offset = offset = self.end_offset
+        base_offset = self.end_offset
         buffers, next_offset = stamped(batches, headers, base_offset, leader_epoch)
         segment = self._segments.active
         self._load_indexes(segment)
         newest = max(map(_max_timestamp, headers))
         if segment.is_full(size, next_offset, newest, self._options):
-            segment = self._roll(size)
+            self._check_size(size)
+            segment = self._roll()
         self._write(segment, buffers, size)
         offset = base_offset
         for header in headers:
@@ -203,6 +210,83 @@ class Log:
             offset = next_offset
         self.end_offset = offset
         return base_offset
+
+    def append_replica(self, batches: Buffer, headers: Sequence[BatchHeader]) -> None:
+        """Write batches as their leader stored them, with its offsets and epochs, at the end.
+
+        Each segment takes as many as it has room for, and one batch however large it is. Where the
+        log holds nothing, the first batch may begin before its end: the leader deleted records up
+        to the middle of a batch.
+
+        Args:
+            batches: one or more intact batches back to back, bytes-like.
+            headers: the header of each; each continues the offsets of the one before.
+
+        Raises:
+            CorruptMessageError: they do not continue the log, or an epoch is below an earlier one.
+            KafkaStorageError: the disk is full or failed; what fits before the failure is appended.
+        """
+        if self.failure is not None:
+            raise KafkaStorageError(self.failure.detail)
+        first = headers[0]
+        if first.leader_epoch < self.leader_epoch:
+            self._forget_empty_epochs()
+        check_continues(headers, self.start_offset, self.end_offset, self.leader_epoch)
+        view = memoryview(batches)
+        if first.base_offset < self.end_offset:
+            self._append_straddling(view[: first.size], first)
+            view, headers = view[first.size :], headers[1:]
+        while headers:
+            self._load_indexes(self._segments.active)
+            count, size = first_run(self._segments.active, headers, self._options)
+            if count:
+                self._write(self._segments.active, (view[:size],), size)
+                for header in headers[:count]:
+                    self._count(self._segments.active, header)
+                view, headers = view[size:], headers[count:]
+            else:
+                self._roll()
+
+    def _count(self, segment: Segment, header: BatchHeader) -> None:
+        """Take in a replicated batch that was written at the end of `segment`."""
+        if header.leader_epoch > self.leader_epoch:
+            self._epochs.assign(header.leader_epoch, header.base_offset)
+            self.leader_epoch = header.leader_epoch
+        next_offset = header.base_offset + header.last_offset_delta + 1
+        segment.note(
+            header.base_offset, next_offset, header.batch_length + LENGTH_END, header.max_timestamp
+        )
+        self.end_offset = next_offset
+
+    def _append_straddling(self, batch: memoryview, header: BatchHeader) -> None:
+        """Write the batch that holds the end of an empty log: a segment has to begin with it."""
+        segment = self._new_segment(header.base_offset)
+        try:
+            segment.create()
+            self._write(segment, (batch,), len(batch))
+        except (OSError, KafkaStorageError) as error:
+            with contextlib.suppress(OSError):
+                segment.remove()
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
+            raise
+        self._reader.forget()
+        before = self._segments.replace_all(segment)
+        self._flushing.rolls += 1
+        # Until the next flush the machine may come back without it: the log is empty again then.
+        self._count(segment, header)
+        try:
+            for dropped in before:
+                dropped.remove()
+        except OSError as error:
+            raise self._failed(error, is_final=True) from error
+
+    def _check_size(self, size: int) -> None:
+        if size > self._options.segment_bytes:
+            raise RecordListTooLargeError(
+                f"{size} bytes of batches are more than a segment of {self.topic_partition} holds, "
+                f"{self._options.segment_bytes} (segment.bytes)"
+            )
 
     def _check_epoch(self, leader_epoch: int) -> None:
         if leader_epoch < self.leader_epoch:
@@ -247,13 +331,8 @@ class Log:
 
     # -- rolling --------------------------------------------------------------------------------
 
-    def _roll(self, size: int) -> Segment:
-        """A new active segment for `size` bytes; the present one if it is empty."""
-        if size > self._options.segment_bytes:
-            raise RecordListTooLargeError(
-                f"{size} bytes of batches are more than a segment of {self.topic_partition} holds, "
-                f"{self._options.segment_bytes} (segment.bytes)"
-            )
+    def _roll(self) -> Segment:
+        """A new active segment; the present one if it is empty."""
         closed = self._segments.active
         if not closed.size:
             return closed
@@ -432,7 +511,7 @@ class Log:
         if not count:
             return 0
         if count == len(self._segments):
-            self._roll(0)
+            self._roll()
         self.advance_start_offset(self._segments[count].base_offset)
         self._reader.forget()
         due = now_ms + self._options.file_delete_delay_ms
@@ -450,11 +529,15 @@ class Log:
     def truncate_to(self, offset: int) -> None:
         """Drop the records from `offset` on, and the whole batch that holds it; durable on return.
 
+        Epochs that began at the end and have no records go in any case: the next leader may never
+        have heard of them.
+
         Raises:
             KafkaStorageError: the disk failed.
         """
         offset = max(offset, self.start_offset)
         if offset >= self.end_offset:
+            self._forget_empty_epochs()
             return
         for damage in self.damaged:
             if offset in damage:
@@ -485,11 +568,46 @@ class Log:
         self._damage.clip(self.start_offset, offset)
         self._damage.save()
 
+    def begin_anew_at(self, offset: int) -> None:
+        """Drop everything: the log is empty and begins at `offset`; durable on return.
+
+        After a crash on the way some of it may be there, or nothing.
+
+        Raises:
+            KafkaStorageError: the disk failed.
+        """
+        try:
+            self._home.lower_checkpoints(self, min(offset, self.start_offset))
+            self._begin_anew_at(offset)
+        except OSError as error:
+            raise self._failed(error, is_final=True) from error
+
+    def _begin_anew_at(self, offset: int) -> None:
+        self._reader.forget()
+        for segment in self._segments:
+            segment.remove()
+        # Before the epochs go: records must never be there without theirs.
+        self._disk.sync_directory(self.directory)
+        self._epochs.truncate_to(0)
+        self._epochs.save(0)
+        segment = self._new_segment(offset)
+        segment.create()
+        self._segments.replace_all(segment)
+        self._disk.sync_directory(self.directory)
+        self.end_offset = offset
+        self._flushing.restarted(Mark(offset, segment, 0))
+        self.durable_end_offset = offset
+        self.leader_epoch = self._epochs.latest
+        if offset != self.start_offset:
+            self.start_offset = offset
+            self._home.start_offset_moved()
+        self._damage.clip(offset, offset)
+        self._damage.save()
+
     def _start_anew(self) -> Segment:
         segment = self._new_segment(self.start_offset)
         segment.create()
-        self._segments.add(segment)
-        for dropped in self._segments.drop_first(len(self._segments) - 1):
+        for dropped in self._segments.replace_all(segment):
             dropped.remove()
         return segment
 

@@ -60,3 +60,9 @@ class Segments:
         del self._list[kept:], self._bases[kept:]
         self.active = segment
         return dropped
+
+    def replace_all(self, segment: Segment) -> list[Segment]:
+        """Make `segment` the only one; gives those there were."""
+        dropped, self._list, self._bases = self._list, [], []
+        self.add(segment)
+        return dropped

@@ -123,6 +123,51 @@ def validate_batches(
     return headers
 
 
+def check_replicated(data: Buffer, offset: int) -> list[BatchHeader]:
+    """Check the batches that a leader sent to a follower; gives their headers.
+
+    The leader has looked into them before it took them, so that nothing is decompressed here: what
+    was altered on its disk, or on the way, does not fit its checksum.
+
+    Args:
+        data: whole batches back to back; none is well.
+        offset: what the first one holds; each of the others begins where the one before ends.
+
+    Raises:
+        CorruptMessageError: lengths, checksums, counts or offsets do not fit.
+        UnsupportedVersionError: another magic.
+    """
+    view = memoryview(data)
+    headers: list[BatchHeader] = []
+    position = 0
+    try:
+        while position < len(view):
+            header = header_at(view, position)
+            check_intact(view[position : position + header.size], header)
+            _check_place(header, offset, is_first=not headers)
+            headers.append(header)
+            offset = header.next_offset
+            position += header.size
+    except LogError as error:
+        raise type(error)(f"Batch {len(headers)}, at byte {position}: {error.detail}") from error
+    return headers
+
+
+def _check_place(header: BatchHeader, offset: int, *, is_first: bool) -> None:
+    """Check that a stored batch holds `offset`, as its first one unless it `is_first`."""
+    base_offset, next_offset = header.base_offset, header.next_offset
+    if not 1 <= header.record_count <= header.last_offset_delta + 1:
+        raise CorruptMessageError(
+            f"{header.record_count} records do not fit last_offset_delta {header.last_offset_delta}"
+        )
+    if not 0 <= base_offset <= offset < next_offset or (base_offset != offset and not is_first):
+        raise CorruptMessageError(
+            f"It holds offsets {base_offset} to {next_offset - 1} where {offset} is due"
+        )
+    if header.leader_epoch < 0:
+        raise CorruptMessageError(f"It is of leader epoch {header.leader_epoch}, which is none")
+
+
 def _check_header(header: BatchHeader) -> None:
     """Check the fields that need no look at the records."""
     attributes = header.attributes

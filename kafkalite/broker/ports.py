@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from kafkalite.controller.events import StateChange
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
 from kafkalite.transport.peer_reply import PeerReply
+from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest
 from kafkalite.wire.messages import FetchRequest, FetchResponse, ProduceRequest, ProduceResponse
-
-if TYPE_CHECKING:
-    from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest
 
 Assignment = Mapping[int, tuple[BrokerId, ...]]
 """Partition -> assigned replicas; the first is the preferred leader."""
@@ -188,8 +186,8 @@ class Peers(Protocol):
         """Append to partitions that `broker` leads. Never sent twice by itself."""
 
     async def ask_controller(
-        self, broker: Broker, request: "ControllerRequest", timeout_s: float
-    ) -> "ControllerReply":
+        self, broker: Broker, request: ControllerRequest, timeout_s: float
+    ) -> ControllerReply:
         """Ask `broker` for what only the controller does."""
 
     async def request(

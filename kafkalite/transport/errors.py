@@ -6,11 +6,14 @@
      +- PeerBusyError         our own bound on requests to that broker: it was not sent
      +- PeerTimeoutError      no answer in time: it may have been carried out
      +- PeerBrokenError       reset, or no answer that makes sense: it may have been carried out
+         +- PeerProblemError  an answer, and it says that the request was not carried out
 
 No LogError: who asks decides what a client is told.
 """
 
 from typing import ClassVar
+
+from kafkalite.model.errors import LogError
 
 
 class PeerError(Exception):
@@ -43,8 +46,18 @@ class PeerTimeoutError(PeerError):
 
 
 class PeerBrokenError(PeerError):
-    """The connection broke, or the answer was none.
+    """The connection broke, or the answer was none that can be read within its bound."""
 
-    Also an answer that is larger than allowed, or whose status says that the request failed as
-    a whole.
+
+class PeerProblemError(PeerBrokenError):
+    """The other broker refused the request as a whole, and said why: nothing was done.
+
+    Not raised by `request`, which gives any answer.
     """
+
+    was_sent = False
+
+    def __init__(self, message: str, error: LogError) -> None:
+        """Build with a sentence, and the other broker's refusal as it was meant for a client."""
+        super().__init__(message)
+        self.error = error

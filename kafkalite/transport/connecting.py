@@ -1,0 +1,47 @@
+"""Making a connection, so that being refused is told apart from all else that may go wrong."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from kafkalite.transport.errors import PeerRefusedError, PeerUnreachableError
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+_TIMEOUT_S: Final = 3.0
+"""For one address; a host that answers at all does so within its network's round trip."""
+
+
+async def connect(host: str, port: int, make_protocol: Callable[[], P]) -> P:
+    """Connect to the first address of `host` that takes it.
+
+    Raises:
+        PeerRefusedError: every address of the host refuses.
+        PeerUnreachableError: anything else; also a name that cannot be looked up.
+    """
+    loop = asyncio.get_running_loop()
+    failures: list[OSError] = []
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise PeerUnreachableError(f"{host} cannot be looked up: {error}") from error
+    for family, _, _, _, address in found:
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                transport, protocol = await loop.create_connection(
+                    make_protocol, str(address[0]), port, family=family
+                )
+        except OSError as error:  # TimeoutError is one
+            failures.append(error)
+            continue
+        if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+            # Nobody listens, and the system gave us that very port to come from.
+            transport.abort()
+            failures.append(ConnectionRefusedError("connected to itself"))
+            continue
+        return protocol
+    if failures and all(isinstance(error, ConnectionRefusedError) for error in failures):
+        raise PeerRefusedError(f"Nobody listens at {host}:{port}") from failures[0]
+    reason = "; ".join(str(error) or "no answer" for error in failures) or "it has no address"
+    raise PeerUnreachableError(f"{host}:{port} cannot be reached: {reason}")

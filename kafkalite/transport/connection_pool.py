@@ -1,0 +1,90 @@
+"""The connections to one broker for one purpose: kept, bounded, and waited for in turn."""
+
+import asyncio
+from collections.abc import Sequence
+
+from kafkalite.transport.connecting import connect
+from kafkalite.transport.connection import PeerConnection
+from kafkalite.transport.errors import PeerBusyError, PeerTimeoutError, PeerUnreachableError
+from kafkalite.transport.peer_reply import PeerReply
+
+
+class ConnectionPool:
+    """Up to `max_connections` connections to one address, and up to `max_waiting` who want one.
+
+    Lives on the loop. `close()` ends it: requests in work fail, and so do those that wait.
+    """
+
+    def __init__(self, host: str, port: int, *, max_connections: int, max_waiting: int) -> None:
+        self._host = host
+        self._port = port
+        self._max_waiting = max_waiting
+        self._slots = asyncio.Semaphore(max_connections)
+        self._waiting = 0
+        self._idle: list[PeerConnection] = []
+        """The one used last comes last, and is used first: the others age, and are let go."""
+        self._in_use: set[PeerConnection] = set()
+        self._is_closed = False
+
+    async def exchange(
+        self, request: Sequence[bytes], max_bytes: int, timeout_s: float
+    ) -> PeerReply:
+        """Send a request on a connection of ours; its answer's body is bounded by `max_bytes`.
+
+        Raises:
+            PeerError: as `Peers` says.
+        """
+        connection: PeerConnection | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._take_slot()
+                try:
+                    connection = await self._open()
+                    return await connection.exchange(request, max_bytes)
+                finally:
+                    self._slots.release()
+                    if connection is not None:
+                        self._give_back(connection)
+        except TimeoutError as error:
+            where = f"{self._host}:{self._port}"
+            if connection is None:
+                raise PeerUnreachableError(f"No connection to {where} in {timeout_s} s") from error
+            raise PeerTimeoutError(f"No answer from {where} in {timeout_s} s") from error
+
+    def close(self) -> None:
+        self._is_closed = True
+        for connection in (*self._idle, *self._in_use):
+            connection.close()
+        self._idle.clear()
+
+    async def _take_slot(self) -> None:
+        if self._slots.locked() and self._waiting >= self._max_waiting:
+            raise PeerBusyError(
+                f"{self._waiting} requests to {self._host}:{self._port} wait already"
+            )
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def _open(self) -> PeerConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_alive():
+                self._in_use.add(connection)
+                return connection
+            connection.close()
+        connection = await connect(self._host, self._port, PeerConnection)
+        self._in_use.add(connection)
+        if self._is_closed:
+            connection.close()
+            raise PeerBusyError("The broker is stopping")
+        return connection
+
+    def _give_back(self, connection: PeerConnection) -> None:
+        self._in_use.discard(connection)
+        if connection.is_free and not self._is_closed:
+            self._idle.append(connection)
+        else:
+            connection.close()

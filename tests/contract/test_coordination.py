@@ -35,6 +35,7 @@ from kafkalite.coordination.errors import (
 from kafkalite.coordination.session_file import read_session_file
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
+from kafkalite.model.reassignment import move
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.members import DEADLINE_S, ZooKeeperMember
 from tests.support.zookeeper import (
@@ -91,6 +92,12 @@ def _topic(name: str = "t", partitions: int = 1) -> Topic:
 def _change(epoch: int, expected_version: int, number: int = 0) -> StateChange:
     state = PartitionState(_ZERO, LeaderEpoch(epoch), (_ZERO,), ControllerEpoch(1))
     return StateChange(TopicPartition("t", number), state, expected_version)
+
+
+def _in_sync(partition: TopicPartition, version: int, *isr: int) -> StateChange:
+    members = tuple(BrokerId(member) for member in isr)
+    state = PartitionState(_ZERO, LeaderEpoch(0), members, ControllerEpoch(1))
+    return StateChange(partition, state, version)
 
 
 def _write_much(hosts: str, count: int) -> None:
@@ -497,11 +504,26 @@ def test_a_write_whose_answer_is_lost_is_done_once(
         changes = [_change(0, NEW_STATE_VERSION, number) for number in range(3)]
         outcome = await member.controller_store.write_states(claim, changes)
         assert [state.version for state in outcome.values() if state] == [0, 0, 0]
+        # What a leader is not told, it must not believe: neither that it is written nor that not.
+        cut(b'"isr":[0,7]')
+        grown_isr = [_in_sync(partition, 0, 0, 7) for partition in outcome]
+        written = await member.store.write_isr(grown_isr)
+        assert [(state.isr, state.version) for state in written.values() if state] == 3 * [
+            ((0, 7), 1)
+        ]
+        cut(b'"adding_replicas":{"0":[9]}')
+        await member.store.update_topic("t", lambda topic: move(topic, 0, (_ZERO, BrokerId(9))))
+        await member.controller_store.write_states(claim, [_in_sync(_T0, 1, 0, 9)])
+        cut(b'"adding_replicas":{}')
+        await member.controller_store.complete_reassignment(claim, "t", [0])
+        await member.controller_store.catch_up()
+        assert member.view.topics["t"].assignment[0] == (0, 9)
+        assert not member.view.topics["t"].moving
         cut(b"/admin/delete_topics/t")
         await member.store.request_topic_deletion("t")
         cut(b"/partitions/2/state")
         await member.controller_store.remove_topic(claim, "t")
-        assert proxy.cuts >= 6
+        assert proxy.cuts >= 9
         await member.until(lambda: not member.view.topics)
         await member.stop()
 

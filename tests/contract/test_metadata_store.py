@@ -17,7 +17,8 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
-from tests.support.members import FakeMembers, Members, ZooKeeperMembers
+from kafkalite.model.reassignment import move
+from tests.support.members import FakeMembers, Member, Members, ZooKeeperMembers
 from tests.support.zookeeper import ZooKeeperProcess
 
 _ZERO = BrokerId(0)
@@ -210,16 +211,20 @@ def test_a_replaced_controller_cannot_write(run: Run) -> None:
         await members.leave(one)
         await two.until(lambda: two.view.controller is None)
         assert await two.controller_store.claim(two.broker_id) is not None
+        await two.store.update_topic("t", lambda topic: move(topic, 0, (_ZERO, BrokerId(1))))
+        in_sync = _in_sync(0, replace(_new(0).state, version=NEW_STATE_VERSION), 0, 1)
+        await two.store.write_isr([in_sync])  # so that there is something to complete
         for attempt in (
-            two.controller_store.write_states(old, [_new(0)]),
+            two.controller_store.write_states(old, [_new(1)]),
+            two.controller_store.complete_reassignment(old, "t", [0]),
             two.controller_store.remove_topic(old, "t"),
             two.controller_store.drop_deletion(old, "t"),
         ):
             with pytest.raises(FencedControllerError):
                 await attempt
         await two.controller_store.catch_up()
-        assert "t" in two.view.topics
-        assert not two.view.states
+        assert two.view.topics["t"].moving == {0}
+        assert two.view.states.keys() == {TopicPartition("t", 0)}
         assert two.view.deletions == {"t"}
 
     run(scenario)
@@ -263,6 +268,114 @@ def test_a_state_that_another_wrote_first_stays_and_is_reported(run: Run) -> Non
         assert mixed[TopicPartition("t", 2)] == raised  # the same values, written now
         assert mixed[TopicPartition("t", 3)] == state
         assert mixed[TopicPartition("t", 9)] is None
+
+    run(scenario)
+
+
+def _in_sync(number: int, state: PartitionState, *members: int) -> StateChange:
+    isr = tuple(BrokerId(member) for member in members)
+    return StateChange(TopicPartition("t", number), replace(state, isr=isr), state.version)
+
+
+async def _states_of(member: Member, partitions: int) -> list[PartitionState]:
+    """Makes a topic whose partitions have states; gives those."""
+    claim = await member.controller_store.claim(member.broker_id)
+    assert claim is not None
+    await member.store.create_topic(_topic(partitions=partitions))
+    made = await member.controller_store.write_states(claim, [_new(n) for n in range(partitions)])
+    return [state for _, state in sorted(made.items()) if state]
+
+
+def test_in_sync_replicas_are_written_without_being_the_controller(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        states = await _states_of(one, 130)
+        changes = [_in_sync(number, state, 0, 1) for number, state in enumerate(states)]
+        written = await two.store.write_isr(changes)
+        assert written == {change.partition: replace(change.state, version=1) for change in changes}
+        await one.controller_store.catch_up()
+        assert dict(one.view.states) == written
+
+    run(scenario)
+
+
+def test_of_two_that_change_a_state_one_wins_and_both_are_told_what_is_true(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        states = await _states_of(one, 120)
+        outcomes = await asyncio.gather(
+            one.store.write_isr([_in_sync(n, state, 0, 1) for n, state in enumerate(states)]),
+            two.store.write_isr([_in_sync(n, state, 0, 2) for n, state in enumerate(states)]),
+        )
+        assert outcomes[0] == outcomes[1]
+        assert len(outcomes[0]) == 120
+        assert all(
+            state is not None and state.version == 1 and state.isr in {(0, 1), (0, 2)}
+            for state in outcomes[0].values()
+        )
+        nowhere = TopicPartition("nowhere", 0)
+        change = StateChange(nowhere, states[0], expected_version=3)
+        assert await one.store.write_isr([change]) == {nowhere: None}
+
+    run(scenario)
+
+
+def test_a_reassignment_is_completed_where_the_state_has_left_what_goes(run: Run) -> None:
+    one_id = BrokerId(1)
+
+    def begin(topic: Topic) -> Topic:
+        for number in range(3):
+            topic = move(topic, number, (one_id,))
+        return topic
+
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        states = await _states_of(one, 4)
+        claim = await one.controller_store.claim(one.broker_id)
+        assert claim is not None
+        await two.store.update_topic("t", begin)
+        arrived = replace(states[0], leader=one_id, isr=(one_id,))
+        # 0 has arrived, 1 is led by who leaves, 2 has who leaves in sync; 3 does not move.
+        for change in (
+            StateChange(TopicPartition("t", 0), arrived, 0),
+            StateChange(TopicPartition("t", 1), replace(arrived, leader=_ZERO), 0),
+            StateChange(TopicPartition("t", 2), replace(arrived, isr=(one_id, _ZERO)), 0),
+        ):
+            await one.controller_store.write_states(claim, [change])
+        for _ in range(2):
+            await one.controller_store.complete_reassignment(claim, "t", range(5))
+            for member in (one, two):
+                await member.controller_store.catch_up()
+                topic = member.view.topics["t"]
+                assert dict(topic.assignment) == {
+                    0: (one_id,),
+                    1: (one_id, _ZERO),
+                    2: (one_id, _ZERO),
+                    3: (_ZERO,),
+                }
+                assert topic.moving == {1, 2}
+        await one.controller_store.complete_reassignment(claim, "nowhere", [0])
+
+    run(scenario)
+
+
+def test_a_controller_is_deposed_and_another_elected(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        old = await one.controller_store.claim(one.broker_id)
+        assert old is not None
+        await two.controller_store.depose(two.broker_id)  # which it is not
+        assert await two.controller_store.claim(two.broker_id) is None
+        await two.controller_store.depose(one.broker_id)
+        await two.controller_store.depose(one.broker_id)
+        await one.until(lambda: one.view.controller is None)
+        claim = await two.controller_store.claim(two.broker_id)
+        assert claim is not None
+        assert claim.epoch == old.epoch + 1
+        await one.controller_store.depose(one.broker_id)
+        await one.until(lambda: one.view.controller == two.broker_id)
+        with pytest.raises(FencedControllerError):
+            await one.controller_store.write_states(old, [_new(0)])
 
     run(scenario)
 

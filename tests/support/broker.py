@@ -25,6 +25,7 @@ class BrokerProcess(ServerProcess):
         zookeeper_connect: str,
         *,
         broker_id: int = 0,
+        host: str = "127.0.0.1",
         settings: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
         max_open_files: int | None = None,
@@ -35,14 +36,16 @@ class BrokerProcess(ServerProcess):
             directory: made when it is missing.
             zookeeper_connect: hosts and chroot.
             broker_id: its id in the cluster.
+            host: the address that it listens on.
             settings: further lines of server.properties; they win.
             environ: variables beside those of this process.
             max_open_files: the limit on its descriptors, which it cannot raise.
         """
+        self.host = host
         self.port = free_port()
         lines = {
             "broker.id": str(broker_id),
-            "listeners": f"HTTP://127.0.0.1:{self.port}",
+            "listeners": f"HTTP://{self.address}",
             "log.dirs": str(directory / "logs"),
             "zookeeper.connect": zookeeper_connect,
             **(settings or {}),
@@ -61,12 +64,12 @@ class BrokerProcess(ServerProcess):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}"
 
     @property
     def address(self) -> str:
         """What `--bootstrap-server` takes."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def log_dir(self) -> Path:

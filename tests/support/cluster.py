@@ -1,6 +1,6 @@
 """A cluster of brokers for tests, each a process of its own."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ class Cluster:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         """Describe brokers 0 to `size` - 1 that keep all they write below `directory`."""
-        self.brokers = [
+        self.brokers: Sequence[BrokerProcess] = [
             BrokerProcess(
                 directory / f"broker-{number}",
                 zookeeper_connect,
@@ -36,6 +36,13 @@ class Cluster:
             )
             for number in range(size)
         ]
+
+    @classmethod
+    def of(cls, brokers: Sequence[BrokerProcess]) -> Self:
+        """Brokers 0 to n - 1 that were described already."""
+        cluster = cls.__new__(cls)
+        cluster.brokers = brokers
+        return cluster
 
     @property
     def bootstrap(self) -> str:

@@ -72,11 +72,19 @@ class Load:
     """
 
     def __init__(
-        self, ports: int | Sequence[int], topic: str, *, partitions: int, producers: int = 4
+        self, brokers: int | Sequence[str], topic: str, *, partitions: int, producers: int = 4
     ) -> None:
-        """Assign only; whoever is refused by one of the `ports` goes on with the next."""
+        """Describe it; nothing runs yet.
+
+        Args:
+            brokers: a port of this machine; or `host:port` of several brokers: whoever is refused
+                by one of them goes on with the next.
+            topic: to write to and to read.
+            partitions: how many it has.
+            producers: how many threads write; each partition has one that reads.
+        """
         self.ledger = Ledger()
-        self._ports = [ports] if isinstance(ports, int) else list(ports)
+        self._brokers = [f"127.0.0.1:{brokers}"] if isinstance(brokers, int) else list(brokers)
         self._topic = topic
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
@@ -110,7 +118,7 @@ class Load:
         return threading.Thread(target=guarded, daemon=True)
 
     def _produce(self, number: int, partitions: int) -> None:
-        connection = _Connection(self._ports, number)
+        connection = _Connection(self._brokers, number)
         last = dict.fromkeys(range(partitions), -1)
         for count in itertools.count():
             if self._stop.is_set():
@@ -128,7 +136,7 @@ class Load:
         connection.close()
 
     def _consume(self, partition: int) -> None:
-        connection = _Connection(self._ports, partition)
+        connection = _Connection(self._brokers, partition)
         offset = 0
         while not self._stop.is_set():
             target = f"{self._path(partition)}?offset={offset}&timeout_ms=100"
@@ -180,14 +188,13 @@ class Load:
 class _Connection:
     """A kept connection to one of several brokers, and to the next one when that fails."""
 
-    def __init__(self, ports: Sequence[int], first: int) -> None:
-        self._ports = ports
-        self._at = first % len(ports)
+    def __init__(self, brokers: Sequence[str], first: int) -> None:
+        self._brokers = brokers
+        self._at = first % len(brokers)
         self._connection = self._connect()
 
     def _connect(self) -> http.client.HTTPConnection:
-        port = self._ports[self._at]
-        return http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+        return http.client.HTTPConnection(self._brokers[self._at], timeout=_TIMEOUT_S)
 
     def ask(self, method: str, target: str, body: str) -> tuple[int, dict[str, Any]] | None:
         """Status and document of the answer; None when there was none."""
@@ -202,7 +209,7 @@ class _Connection:
     def turn(self) -> None:
         """Go on with the next broker."""
         self._connection.close()
-        self._at = (self._at + 1) % len(self._ports)
+        self._at = (self._at + 1) % len(self._brokers)
         self._connection = self._connect()
 
     def close(self) -> None:

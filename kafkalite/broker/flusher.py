@@ -115,10 +115,12 @@ class Flusher:
                 partition.on_flush_failed(
                     KafkaStorageError(f"Flushing {partition.topic_partition} failed: {error}")
                 )
+        loop = asyncio.get_running_loop()
         if self._dirty and self._is_awaited:
-            self._start_round()
+            # Not at once: those whom this round served ask again, and the next one may as well
+            # serve them, too. A turn of the loop reads their requests, another appends.
+            loop.call_soon(loop.call_soon, self._start_round)
         elif self._dirty:
-            loop = asyncio.get_running_loop()
             self._pause = loop.call_later(_PAUSE_S, self._start_round)
         else:
             self._busy = False

@@ -93,6 +93,30 @@ def test_what_comes_while_a_flush_runs_shares_the_next(logs: Logs, disk: _Disk) 
     asyncio.run(scenario())
 
 
+def test_what_is_sent_in_answer_to_a_flush_shares_the_next(logs: Logs, disk: _Disk) -> None:
+    async def scenario() -> None:
+        flusher = Flusher("test", FlushProbe())
+        partition = logs.led()
+        disk.may_run.clear()
+        first = _append(partition)
+        flusher.request(partition)
+        await _until_it_runs(disk)
+        _append(partition)
+        flusher.request(partition)  # so that another flush is to follow at once
+        waiting = partition.committed(first, 60_000)
+        assert waiting is not None
+        disk.may_run.set()
+        await waiting
+        last = _append(partition)
+        flusher.request(partition)
+        await flusher.wait_idle()
+        assert partition.offsets.high_watermark == last
+        assert disk.runs == 2
+        await flusher.close()
+
+    asyncio.run(scenario())
+
+
 def test_failed_flush_fails_those_who_wait_and_spares_the_other_partitions(
     logs: Logs, disk: _Disk, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,8 @@ from kafkalite.broker.ports import (
 )
 from kafkalite.controller.events import (
     BrokersChanged,
+    CompleteReassignment,
+    CompletionFailed,
     DeletionsChanged,
     DropDeletion,
     Effect,
@@ -32,8 +34,9 @@ from kafkalite.controller.events import (
     WriteStates,
 )
 from kafkalite.controller.machine import ControllerMachine
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.clock import Clock
-from kafkalite.model.ids import BrokerId
+from kafkalite.model.ids import BrokerId, TopicPartition
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +146,7 @@ class ControllerDriver:
         await self._store.catch_up()
         self._news = MetadataChange()
         self._has_news.clear()
-        machine = ControllerMachine(deletes_topics=self._deletes_topics())
+        machine = ControllerMachine(ControllerPolicy(deletes_topics=self._deletes_topics()))
         view = self._view
         elected = Elected(
             claim.epoch,
@@ -212,6 +215,9 @@ class ControllerDriver:
                     _log.warning("A request to delete topic %s is dropped: %s", name, reason)
                     await self._store.drop_deletion(claim, name)
                     return ()
+                case CompleteReassignment(name, partitions):
+                    await self._store.complete_reassignment(claim, name, partitions)
+                    return ()
         except (FencedControllerError, StoreUnavailableError):
             raise
         except StoreError as error:
@@ -232,4 +238,8 @@ class ControllerDriver:
 def _failure(effect: Effect) -> Event:
     if isinstance(effect, WriteStates):
         return StatesFailed(frozenset(change.partition for change in effect.changes))
+    if isinstance(effect, CompleteReassignment):
+        return CompletionFailed(
+            frozenset(TopicPartition(effect.name, number) for number in effect.partitions)
+        )
     return RemovalFailed(effect.name)

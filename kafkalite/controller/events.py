@@ -7,6 +7,7 @@ of it back as an event; the machine never assumes that an effect succeeded.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
 
@@ -23,7 +24,7 @@ class Elected:
 
     epoch: ControllerEpoch
     brokers: Mapping[BrokerId, int]
-    """Live broker -> broker epoch: the revision of its registration."""
+    """Registered broker -> broker epoch: the revision of its registration."""
     topics: Mapping[str, Topic]
     states: Mapping[TopicPartition, PartitionState]
     state_revisions: Mapping[TopicPartition, int]
@@ -34,9 +35,64 @@ class Elected:
 
 @dataclass(frozen=True, slots=True)
 class BrokersChanged:
-    """The live brokers are now these: broker -> broker epoch."""
+    """The registered brokers are now these: broker -> broker epoch."""
 
     brokers: Mapping[BrokerId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerUnreachable:
+    """A registered broker refuses connections: from now on it counts as dead."""
+
+    broker: BrokerId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerReachable:
+    """A broker that was unreachable accepts connections again: it counts as live."""
+
+    broker: BrokerId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLeaving:
+    """A broker is about to stop, and wants its leaderships to be taken from it."""
+
+    broker: BrokerId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaDamaged:
+    """The leader of a partition found that a part of its log cannot be read."""
+
+    partition: TopicPartition
+    broker: BrokerId
+    leader_epoch: int
+    """In which it leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreferredLeadersWanted:
+    """The preferred leaders of these partitions are to lead, where they are in sync."""
+
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class UncleanLeadersWanted:
+    """These partitions are to have a leader, even if none of those in sync is alive."""
+
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """The operator changed a setting."""
+
+    policy: ControllerPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +148,16 @@ class RemovalFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletionFailed:
+    """A CompleteReassignment effect could not be carried out.
+
+    That it was is seen by the topic, or by a state which shows why it must not be.
+    """
+
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed; see `ControllerMachine.next_tick_ms`."""
 
@@ -99,6 +165,13 @@ class Tick:
 Event = (
     Elected
     | BrokersChanged
+    | BrokerUnreachable
+    | BrokerReachable
+    | BrokerLeaving
+    | ReplicaDamaged
+    | PreferredLeadersWanted
+    | UncleanLeadersWanted
+    | PolicyChanged
     | TopicsChanged
     | DeletionsChanged
     | StatesObserved
@@ -106,6 +179,7 @@ Event = (
     | StatesFailed
     | TopicRemoved
     | RemovalFailed
+    | CompletionFailed
     | Tick
 )
 
@@ -146,7 +220,15 @@ class DropDeletion:
     """A sentence for the log."""
 
 
-Effect = WriteStates | RemoveTopic | DropDeletion
+@dataclass(frozen=True, slots=True)
+class CompleteReassignment:
+    """Make the targets of these partitions their only replicas, where states still allow it."""
+
+    name: str
+    partitions: frozenset[int]
+
+
+Effect = WriteStates | RemoveTopic | DropDeletion | CompleteReassignment
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,33 @@ What must always hold:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final
 
-from kafkalite.controller.election import first_state, next_state
+from kafkalite.controller.balance import Leadership, displaced
+from kafkalite.controller.brokers import Brokers
+from kafkalite.controller.election import (
+    Situation,
+    first_state,
+    next_state,
+    preferred_verdict,
+    unclean_verdict,
+)
 from kafkalite.controller.events import (
-    NEW_STATE_VERSION,
+    BrokerLeaving,
+    BrokerReachable,
     BrokersChanged,
+    BrokerUnreachable,
+    CompleteReassignment,
+    CompletionFailed,
     DeletionsChanged,
-    DropDeletion,
     Effect,
     Elected,
     Event,
+    PolicyChanged,
+    PreferredLeadersWanted,
     Ready,
     RemovalFailed,
-    RemoveTopic,
+    ReplicaDamaged,
     StateChange,
     StatesFailed,
     StatesObserved,
@@ -32,222 +44,290 @@ from kafkalite.controller.events import (
     Tick,
     TopicRemoved,
     TopicsChanged,
+    UncleanLeadersWanted,
     WriteStates,
 )
+from kafkalite.controller.grounds import NO_GROUNDS, Grounds
+from kafkalite.controller.partitions import PartitionRecord
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.controller.states import (
     PartitionPhase,
     TopicPhase,
     check_partition_transition,
-    check_topic_transition,
-    phase_of,
 )
+from kafkalite.controller.topics import Topics
 from kafkalite.model.cluster import PartitionState, Topic
+from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
 from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+from kafkalite.model.reassignment import is_complete
 
 RETRY_AFTER_MS: Final = 1_000
 """How long what failed waits before it is tried again."""
-
-
-@dataclass(slots=True)
-class _Partition:
-    """What the machine knows of one assigned partition."""
-
-    phase: PartitionPhase
-    state: PartitionState | None = None
-    """As last confirmed by the store."""
-    last_leader_epoch: int = -1
-    """Highest ever seen: a state made anew continues above it."""
-    restarted: frozenset[BrokerId] = frozenset()
-    """Brokers that were started since `state` was decided."""
-    planned: PartitionState | None = None
-    """What the write in flight makes of it; None: there is none in flight."""
-    planned_for: frozenset[BrokerId] = frozenset()
-    """The part of `restarted` that the plan takes into account."""
+FIRST_BALANCE_AFTER_MS: Final = 5_000
+"""How long after an election the balance of leaders is looked at for the first time."""
+LEISURELY_AT_ONCE: Final = 100
+"""Leaders that move at a time where none is missing: whoever takes them over serves meanwhile."""
 
 
 class ControllerMachine:
     """One controller's term of office, from its election until it loses the epoch.
 
-    Owned by the ControllerDriver, which runs the effects and posts results back; not thread-safe.
+    Owned by the ControllerTerm, which runs the effects and posts results back; not thread-safe.
     The first event is Elected. A new term needs a new machine.
     """
 
-    def __init__(self, *, deletes_topics: bool) -> None:
-        """Build; `deletes_topics` is delete.topic.enable."""
-        self._deletes_topics = deletes_topics
+    def __init__(self, policy: ControllerPolicy) -> None:
+        """Build, to decide by this policy until another one is told."""
+        self._policy = policy
         self._epoch = ControllerEpoch(-1)
-        self._brokers: dict[BrokerId, int] = {}
-        self._topics: dict[str, Topic] = {}
-        self._phases: dict[str, TopicPhase] = {}
-        self._partitions: dict[TopicPartition, _Partition] = {}
-        self._deletions: frozenset[str] = frozenset()
-        self._dropping: set[str] = set()
+        self._brokers = Brokers()
+        self._topics = Topics()
+        self._partitions: dict[TopicPartition, PartitionRecord] = {}
         self._to_settle: set[TopicPartition] = set()
-        self._failed_partitions: set[TopicPartition] = set()
-        self._failed_names: set[str] = set()
+        self._leisurely: dict[TopicPartition, None] = {}
+        """To be settled a few at a time, in this order."""
+        self._drawn: list[TopicPartition] = []
+        """Those of them that were settled last."""
+        self._failed: set[TopicPartition] = set()
         self._retry_at_ms: int | None = None
+        self._balance_at_ms: int | None = None
+        self.elections = 0
+        """Leaders that were elected, in this term."""
+        self.unclean_elections = 0
+        """Those of them that were not in sync."""
+
+    # -- looking --------------------------------------------------------------------------------
 
     @property
     def next_tick_ms(self) -> int | None:
         """When the machine wants a Tick, on the clock that `now_ms` is read from; None: never."""
-        return self._retry_at_ms
+        return min(
+            (at for at in (self._retry_at_ms, self._balance_at_ms) if at is not None), default=None
+        )
+
+    @property
+    def partitions(self) -> Iterable[TopicPartition]:
+        """All that are assigned."""
+        return self._partitions.keys()
+
+    def state(self, name: TopicPartition) -> PartitionState | None:
+        """A partition's state as last confirmed; None: it has none, or is not known."""
+        record = self._partitions.get(name)
+        return None if record is None else record.state
+
+    def preferred_verdict(self, name: TopicPartition) -> type[LogError] | None:
+        """Why a partition's preferred leader cannot be elected or need not; None: it can be."""
+        record = self._electable(name)
+        if record is None:
+            return UnknownTopicOrPartitionError
+        return preferred_verdict(record.state, self._situation(record))
+
+    def unclean_verdict(self, name: TopicPartition) -> type[LogError] | None:
+        """Why a partition cannot be given any leader or needs none; None: it can."""
+        record = self._electable(name)
+        if record is None:
+            return UnknownTopicOrPartitionError
+        return unclean_verdict(record.state, self._situation(record))
+
+    def remaining(self, broker: BrokerId) -> int:
+        """How many partitions a broker leads that another broker could lead, now or soon."""
+        others = self._brokers.live - self._brokers.leaving - {broker}
+        return sum(
+            not others.isdisjoint(self._topics[name.topic].assignment[name.partition])
+            for name, record in self._partitions.items()
+            if record.state is not None and record.state.leader == broker
+        )
+
+    def _electable(self, name: TopicPartition) -> PartitionRecord | None:
+        if self._topics.phase(name.topic) is TopicPhase.DELETING:
+            return None
+        return self._partitions.get(name)
+
+    # -- taking in ------------------------------------------------------------------------------
 
     def handle(self, event: Event, now_ms: int) -> Ready:
         """Take in what happened; gives what has to be done."""
         match event:
             case Elected():
-                self._begin(event)
-            case BrokersChanged(brokers):
-                self._on_brokers(brokers)
-            case TopicsChanged(topics):
-                self._on_topics(topics)
-            case DeletionsChanged(names):
-                self._on_deletions(names)
-            case StatesObserved(states):
-                for name, state in states.items():
-                    self._on_observed(name, state)
+                self._begin(event, now_ms)
+            case BrokersChanged() | BrokerUnreachable() | BrokerReachable() | BrokerLeaving():
+                self._on_brokers(event)
+            case TopicsChanged() | DeletionsChanged() | StatesObserved():
+                self._on_news(event)
+            case ReplicaDamaged() | PreferredLeadersWanted() | UncleanLeadersWanted():
+                self._on_wish(event)
+            case PolicyChanged(policy):
+                self._on_policy(policy, now_ms)
             case Tick():
                 self._on_tick(now_ms)
             case _:
                 self._on_result(event, now_ms)
         return self._plan()
 
-    def _on_result(
-        self, event: StatesWritten | StatesFailed | TopicRemoved | RemovalFailed, now_ms: int
-    ) -> None:
-        match event:
-            case StatesWritten(states):
-                for name, state in states.items():
-                    self._on_written(name, state)
-            case StatesFailed(partitions):
-                self._on_states_failed(partitions, now_ms)
-            case TopicRemoved(name):
-                self._deletions -= {name}  # the request went with it
-                self._on_topics({name: None})
-            case RemovalFailed(name):
-                self._on_removal_failed(name, now_ms)
-
-    # -- taking in ------------------------------------------------------------------------------
-
-    def _begin(self, event: Elected) -> None:
+    def _begin(self, event: Elected, now_ms: int) -> None:
         self._epoch = event.epoch
-        self._brokers = dict(event.brokers)
-        self._deletions = event.deletions
+        self._brokers.register(event.brokers)
+        self._topics.want_deleted(event.deletions)
         self._on_topics(event.topics)
         for name, state in event.states.items():
-            partition = self._partitions.get(name)
-            if partition is None:
+            record = self._partitions.get(name)
+            if record is None:
                 continue
-            self._confirm(name, partition, state)
+            record.confirm(state)
             written_at = event.state_revisions[name]
-            partition.restarted = frozenset(
-                member for member in state.isr if self._brokers.get(member, -1) > written_at
-            )
+            restarted = {m for m in state.isr if self._brokers.epoch(m) > written_at}
+            record.grounds = Grounds(restarted=frozenset(restarted))
+        if self._policy.rebalances_leaders:
+            self._balance_at_ms = now_ms + FIRST_BALANCE_AFTER_MS
 
-    def _on_brokers(self, brokers: Mapping[BrokerId, int]) -> None:
-        before, self._brokers = self._brokers, dict(brokers)
-        affected = {
-            broker
-            for broker in before.keys() | brokers.keys()
-            if before.get(broker) != brokers.get(broker)
-        }
-        started = affected & brokers.keys()
-        for name, partition in self._partitions.items():
-            replicas = self._topics[name.topic].assignment[name.partition]
-            members = affected.intersection(replicas)
-            if partition.state is not None:
-                members |= affected.intersection(partition.state.isr)
+    def _on_brokers(
+        self, event: BrokersChanged | BrokerUnreachable | BrokerReachable | BrokerLeaving
+    ) -> None:
+        match event:
+            case BrokersChanged(brokers):
+                news = self._brokers.register(brokers)
+                self._look_at_replicas(news.affected, restarted=news.started)
+            case BrokerUnreachable(broker, epoch) if self._brokers.lose(broker, epoch):
+                self._look_at_replicas(frozenset({broker}))
+            case BrokerReachable(broker, epoch) if self._brokers.find(broker, epoch):
+                self._look_at_replicas(frozenset({broker}))
+            case BrokerLeaving(broker, epoch) if self._brokers.leave(broker, epoch):
+                grounds = Grounds(leaving=frozenset({broker}))
+                for name, record in self._partitions.items():
+                    if record.state is not None and broker in record.state.isr:
+                        self._settle_leisurely(name, grounds)
+
+    def _look_at_replicas(
+        self, affected: frozenset[BrokerId], restarted: frozenset[BrokerId] = frozenset()
+    ) -> None:
+        for name, record in self._partitions.items():
+            members = affected.intersection(self._topics[name.topic].assignment[name.partition])
+            if record.state is not None:
+                members |= affected.intersection(record.state.isr)
             if members:
-                partition.restarted |= started & members
+                record.grounds |= Grounds(restarted=restarted & members)
                 self._to_settle.add(name)
+
+    def _on_wish(
+        self, event: ReplicaDamaged | PreferredLeadersWanted | UncleanLeadersWanted
+    ) -> None:
+        match event:
+            case ReplicaDamaged(name, broker, leader_epoch):
+                state = self.state(name)
+                if state is not None and (state.leader, state.leader_epoch) == (
+                    broker,
+                    leader_epoch,
+                ):
+                    self._partitions[name].grounds |= Grounds(damaged=frozenset({broker}))
+                    self._to_settle.add(name)
+            case PreferredLeadersWanted(partitions):
+                for name in sorted(partitions & self._partitions.keys()):
+                    self._settle_leisurely(name, Grounds(preferred=True))
+            case UncleanLeadersWanted(partitions):
+                for name in partitions & self._partitions.keys():
+                    self._partitions[name].grounds |= Grounds(unclean=True)
+                    self._to_settle.add(name)
+
+    def _on_news(self, event: TopicsChanged | DeletionsChanged | StatesObserved) -> None:
+        match event:
+            case TopicsChanged(topics):
+                self._on_topics(topics)
+            case DeletionsChanged(names):
+                for topic in self._topics.want_deleted(names):
+                    self._take_assignment(topic, topic)
+            case StatesObserved(states):
+                for name, state in states.items():
+                    record = self._partitions.get(name)
+                    if record is not None and record.observe(state):
+                        self._to_settle.add(name)
+
+    def _settle_leisurely(self, name: TopicPartition, grounds: Grounds) -> None:
+        self._partitions[name].grounds |= grounds
+        self._leisurely[name] = None
 
     def _on_topics(self, topics: Mapping[str, Topic | None]) -> None:
         for name, topic in topics.items():
             known = self._topics.get(name)
             if known is not None and (topic is None or topic.topic_id != known.topic_id):
                 self._forget_topic(name)
-            if topic is None:
-                continue
-            if name not in self._topics:
-                self._move_topic(name, TopicPhase.PRESENT)
-            self._topics[name] = topic
-            self._take_assignment(topic)
+                known = None
+            if topic is not None:
+                self._topics.take(topic)
+                self._take_assignment(topic, known)
 
-    def _on_deletions(self, names: frozenset[str]) -> None:
-        self._deletions = names
-        self._dropping &= names
-        self._failed_names &= names
-        for name, phase in tuple(self._phases.items()):
-            if phase is TopicPhase.WAITING and name not in names:
-                # Withdrawn before the removal began.
-                self._move_topic(name, TopicPhase.PRESENT)
-                self._take_assignment(self._topics[name])
-
-    def _take_assignment(self, topic: Topic) -> None:
+    def _take_assignment(self, topic: Topic, before: Topic | None) -> None:
         for number in topic.assignment:
-            partition = TopicPartition(topic.name, number)
-            if partition not in self._partitions:
-                phase = PartitionPhase.NEW
-                check_partition_transition(partition, PartitionPhase.NON_EXISTENT, phase)
-                self._partitions[partition] = _Partition(phase)
-            self._to_settle.add(partition)
+            name = TopicPartition(topic.name, number)
+            record = self._partitions.get(name)
+            if record is None:
+                record = PartitionRecord(name)
+                check_partition_transition(name, PartitionPhase.NON_EXISTENT, record.phase)
+                self._partitions[name] = record
+            elif before is None or _placement(topic, number) != _placement(before, number):
+                record.completing = None
+            self._to_settle.add(name)
 
     def _forget_topic(self, name: str) -> None:
-        self._move_topic(name, TopicPhase.GONE)
-        for number in self._topics.pop(name).assignment:
+        for number in self._topics.forget(name).assignment:
             partition = TopicPartition(name, number)
             before = self._partitions.pop(partition).phase
             check_partition_transition(partition, before, PartitionPhase.NON_EXISTENT)
             self._to_settle.discard(partition)
-            self._failed_partitions.discard(partition)
+            self._leisurely.pop(partition, None)
+            self._failed.discard(partition)
 
-    def _on_observed(self, name: TopicPartition, state: PartitionState | None) -> None:
-        partition = self._partitions.get(name)
-        if partition is None:
-            return
-        if state is None:
-            # The store lost it. While a write is in flight, that one will tell.
-            is_news = partition.planned is None
-        else:
-            is_news = partition.state is None or state.version > partition.state.version
-        if is_news:
-            self._confirm(name, partition, state)
+    def _on_policy(self, policy: ControllerPolicy, now_ms: int) -> None:
+        self._policy = policy
+        self._balance_at_ms = None
+        if policy.rebalances_leaders:
+            self._balance_at_ms = now_ms + policy.imbalance_check_interval_ms
+        self._to_settle |= {
+            name
+            for name, record in self._partitions.items()
+            if record.phase is PartitionPhase.OFFLINE
+        }
+
+    # -- results --------------------------------------------------------------------------------
+
+    def _on_result(
+        self,
+        event: StatesWritten | StatesFailed | TopicRemoved | RemovalFailed | CompletionFailed,
+        now_ms: int,
+    ) -> None:
+        match event:
+            case StatesWritten(states):
+                for name, state in states.items():
+                    self._on_written(name, state)
+            case TopicRemoved(name):
+                self._topics.removed(name)
+                self._on_topics({name: None})
+            case StatesFailed(partitions):
+                for record in self._known(partitions):
+                    record.give_up()
+                    self._failed.add(record.name)
+                self._retry_later(now_ms)
+            case CompletionFailed(partitions):
+                for record in self._known(partitions):
+                    record.completing = None
+                    self._to_settle.add(record.name)
+                    self._failed.add(record.name)
+                self._retry_later(now_ms)
+            case RemovalFailed(name):
+                self._topics.removal_failed(name)
+                self._retry_later(now_ms)
+
+    def _known(self, names: Iterable[TopicPartition]) -> Iterable[PartitionRecord]:
+        return [self._partitions[name] for name in names if name in self._partitions]
 
     def _on_written(self, name: TopicPartition, state: PartitionState | None) -> None:
-        partition = self._partitions.get(name)
-        if partition is None:
+        record = self._partitions.get(name)
+        if record is None:
             return
-        planned, partition.planned = partition.planned, None
-        if state is not None and planned is not None and _same(state, planned):
-            partition.restarted -= partition.planned_for
-        self._confirm(name, partition, state)
-
-    def _confirm(
-        self, name: TopicPartition, partition: _Partition, state: PartitionState | None
-    ) -> None:
-        phase = phase_of(state)
-        if phase is not partition.phase:
-            check_partition_transition(name, partition.phase, phase)
-        partition.phase = phase
-        partition.state = state
-        if state is not None:
-            partition.last_leader_epoch = max(partition.last_leader_epoch, state.leader_epoch)
+        before = record.finish(state)
+        if before is not None and state is not None and state.leader != before.leader:
+            self.elections += not state.is_offline
+            self.unclean_elections += not state.is_offline and state.leader not in before.isr
         self._to_settle.add(name)
-
-    def _on_states_failed(self, partitions: Iterable[TopicPartition], now_ms: int) -> None:
-        for name in partitions:
-            partition = self._partitions.get(name)
-            if partition is not None:
-                partition.planned = None
-                self._failed_partitions.add(name)
-        self._retry_later(now_ms)
-
-    def _on_removal_failed(self, name: str, now_ms: int) -> None:
-        self._dropping.discard(name)
-        if self._phases.get(name) is TopicPhase.DELETING:
-            self._move_topic(name, TopicPhase.WAITING)
-        self._failed_names.add(name)
-        self._retry_later(now_ms)
 
     def _retry_later(self, now_ms: int) -> None:
         if self._retry_at_ms is None:
@@ -256,92 +336,123 @@ class ControllerMachine:
     def _on_tick(self, now_ms: int) -> None:
         if self._retry_at_ms is not None and now_ms >= self._retry_at_ms:
             self._retry_at_ms = None
-            self._to_settle |= self._failed_partitions
-            self._failed_partitions = set()
-            self._failed_names = set()
+            self._to_settle |= self._failed
+            self._failed = set()
+            self._topics.retry()
+        if self._balance_at_ms is not None and now_ms >= self._balance_at_ms:
+            self._balance_at_ms = now_ms + self._policy.imbalance_check_interval_ms
+            for name in displaced(self._leaderships(), self._policy.imbalance_percentage):
+                if self.preferred_verdict(name) is None:
+                    self._settle_leisurely(name, Grounds(preferred=True))
+
+    def _leaderships(self) -> Iterable[Leadership]:
+        for name, record in self._partitions.items():
+            topic = self._topics[name.topic]
+            if record.state is None or name.partition in topic.moving:
+                continue
+            if self._topics.phase(name.topic) is TopicPhase.PRESENT:
+                preferred = topic.assignment[name.partition][0]
+                yield Leadership(name, record.state.leader, preferred)
 
     # -- deciding -------------------------------------------------------------------------------
 
     def _plan(self) -> Ready:
-        removals = self._plan_deletions()  # first: what is being deleted is not elected any more
-        changes = self._plan_states()
+        # First: what is being deleted is not elected any more.
+        removals = self._topics.plan(self._may_remove, deletes_topics=self._policy.deletes_topics)
+        changes, completions = self._plan_states()
         writes: list[Effect] = [WriteStates(changes)] if changes else []
-        return Ready((*writes, *removals))
-
-    def _plan_deletions(self) -> list[Effect]:
-        effects: list[Effect] = []
-        for name in sorted(self._deletions - self._failed_names - self._dropping):
-            topic = self._topics.get(name)
-            reason = None
-            if topic is None:
-                reason = f"Topic '{name}' does not exist"
-            elif not self._deletes_topics:
-                reason = f"Topic '{name}' is kept: delete.topic.enable is false"
-            if reason is not None:
-                self._dropping.add(name)
-                effects.append(DropDeletion(name, reason))
-            elif topic is not None and self._may_remove(topic):
-                self._move_topic(name, TopicPhase.DELETING)
-                effects.append(RemoveTopic(name))
-        return effects
+        return Ready((*writes, *completions, *removals))
 
     def _may_remove(self, topic: Topic) -> bool:
         """Whether all brokers that hold a part of it are there to remove theirs."""
-        if self._phases[topic.name] is TopicPhase.DELETING:
-            return False
-        if self._phases[topic.name] is TopicPhase.PRESENT:
-            self._move_topic(topic.name, TopicPhase.WAITING)
-        in_flight = any(
-            self._partitions[TopicPartition(topic.name, number)].planned is not None
+        writing = any(
+            self._partitions[TopicPartition(topic.name, number)].is_writing
             for number in topic.assignment
         )
-        return not in_flight and all(
-            replica in self._brokers
-            for replicas in topic.assignment.values()
-            for replica in replicas
+        return not writing and all(
+            self._brokers.live.issuperset(replicas) for replicas in topic.assignment.values()
         )
 
-    def _plan_states(self) -> tuple[StateChange, ...]:
-        changes = []
-        for name in sorted(self._to_settle - self._failed_partitions):
-            partition = self._partitions[name]
-            if partition.planned is not None or self._phases[name.topic] is TopicPhase.DELETING:
-                continue
-            self._to_settle.discard(name)
-            change = self._settle(name, partition)
-            if change is None:
-                # No member of the ISR was started anew, and who joins it later has caught up.
-                partition.restarted = frozenset()
-            else:
-                partition.planned = change.state
-                partition.planned_for = partition.restarted
-                changes.append(change)
-        return tuple(changes)
+    def _plan_states(self) -> tuple[tuple[StateChange, ...], list[CompleteReassignment]]:
+        changes: list[StateChange] = []
+        completed: dict[str, set[int]] = {}
+        while True:
+            for name in sorted(self._to_settle - self._failed):
+                change = self._settle(self._partitions[name], completed)
+                if change is not None:
+                    changes.append(change)
+            if not self._draw():
+                break
+        # Who waits for a leader comes first.
+        changes.sort(key=lambda change: (not self._replaces_leader(change), change.partition))
+        completions = [
+            CompleteReassignment(name, frozenset(numbers))
+            for name, numbers in sorted(completed.items())
+        ]
+        return tuple(changes), completions
 
-    def _settle(self, name: TopicPartition, partition: _Partition) -> StateChange | None:
-        replicas = self._topics[name.topic].assignment[name.partition]
-        if partition.state is not None:
-            state = next_state(
-                partition.state, replicas, self._brokers, partition.restarted, self._epoch
-            )
-            expected_version = partition.state.version
-        elif self._phases[name.topic] is TopicPhase.PRESENT:
-            epoch = partition.last_leader_epoch + 1
-            state = first_state(replicas, self._brokers, self._epoch, epoch)
-            expected_version = NEW_STATE_VERSION
-        else:
-            # A removal that another controller began took it away: it must not come back.
-            return None
-        return StateChange(name, state, expected_version) if state is not None else None
+    def _draw(self) -> bool:
+        """Take the next of the leisurely ones to be settled; False while it is not their turn."""
+        writing = (
+            name in self._partitions and self._partitions[name].is_writing for name in self._drawn
+        )
+        if any(writing) or not self._leisurely:
+            return False
+        self._drawn = list(self._leisurely)[:LEISURELY_AT_ONCE]
+        for name in self._drawn:
+            del self._leisurely[name]
+            self._to_settle.add(name)
+        return True
 
-    def _move_topic(self, name: str, phase: TopicPhase) -> None:
-        check_topic_transition(name, self._phases.get(name, TopicPhase.GONE), phase)
-        if phase is TopicPhase.GONE:
-            del self._phases[name]
-        else:
-            self._phases[name] = phase
+    def _replaces_leader(self, change: StateChange) -> bool:
+        state = self.state(change.partition)
+        return state is None or state.leader not in self._brokers.live
+
+    def _settle(
+        self, record: PartitionRecord, completed: dict[str, set[int]]
+    ) -> StateChange | None:
+        """Decide on one partition; notes in `completed` the reassignment that is done with."""
+        name = record.name
+        phase = self._topics.phase(name.topic)
+        if record.is_writing or phase is TopicPhase.DELETING:
+            return None  # looked at again when that is over
+        self._to_settle.discard(name)
+        state = self._decide(record, phase)
+        if state is not None:
+            return record.plan(state)
+        # All that was heard is taken into account: who joins the ISR from now on has caught up.
+        record.grounds = NO_GROUNDS
+        topic, now = self._topics[name.topic], record.state
+        if (
+            now is not None
+            and now != record.completing
+            and phase is TopicPhase.PRESENT
+            and is_complete(topic, name.partition, now)
+        ):
+            record.completing = now
+            completed.setdefault(name.topic, set()).add(name.partition)
+        return None
+
+    def _decide(self, record: PartitionRecord, phase: TopicPhase) -> PartitionState | None:
+        situation = self._situation(record)
+        if record.state is not None:
+            return next_state(record.state, situation, self._epoch)
+        if phase is TopicPhase.PRESENT:
+            return first_state(situation, self._epoch, record.last_leader_epoch + 1)
+        # A removal that another controller began took it away: it must not come back.
+        return None
+
+    def _situation(self, record: PartitionRecord) -> Situation:
+        topic = self._topics[record.name.topic]
+        return Situation(
+            topic,
+            record.name.partition,
+            self._brokers.live,
+            self._brokers.leaving,
+            record.grounds,
+            allows_unclean=record.grounds.unclean or self._policy.elects_unclean_for(topic),
+        )
 
 
-def _same(one: PartitionState, other: PartitionState) -> bool:
-    """Whether two states differ in nothing but the version under which they are stored."""
-    return replace(one, version=0) == replace(other, version=0)
+def _placement(topic: Topic, number: int) -> tuple[object, ...]:
+    return topic.assignment[number], topic.adding.get(number), topic.removing.get(number)

@@ -25,9 +25,11 @@ from kafkalite.controller.events import (
     WriteStates,
 )
 from kafkalite.controller.machine import ControllerMachine
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 
+_POLICY = ControllerPolicy(rebalances_leaders=False)
 _BROKERS = [BrokerId(number) for number in range(4)]
 
 
@@ -43,9 +45,7 @@ class Cluster:
     revision: int = 0
     controller_epoch: int = 0
     now_ms: int = 0
-    machine: ControllerMachine = field(
-        default_factory=lambda: ControllerMachine(deletes_topics=True)
-    )
+    machine: ControllerMachine = field(default_factory=lambda: ControllerMachine(_POLICY))
     pending: list[Effect] = field(default_factory=list)
 
     def tick(self) -> int:
@@ -59,7 +59,7 @@ class Cluster:
         """A controller begins; what its predecessor had not written is lost."""
         self.controller_epoch += 1
         self.pending.clear()
-        self.machine = ControllerMachine(deletes_topics=True)
+        self.machine = ControllerMachine(_POLICY)
         self.tell(
             Elected(
                 ControllerEpoch(self.controller_epoch),

@@ -23,6 +23,7 @@ from kafkalite.controller.events import (
     WriteStates,
 )
 from kafkalite.controller.machine import RETRY_AFTER_MS, ControllerMachine
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import PartitionState, Topic
 from kafkalite.model.ids import (
     NO_LEADER,
@@ -62,7 +63,9 @@ class Controller:
     """A machine with a clock and short ways to talk to it."""
 
     def __init__(self, *, deletes_topics: bool = True) -> None:
-        self.machine = ControllerMachine(deletes_topics=deletes_topics)
+        self.machine = ControllerMachine(
+            ControllerPolicy(deletes_topics=deletes_topics, rebalances_leaders=False)
+        )
         self.now_ms = 0
 
     def elect(

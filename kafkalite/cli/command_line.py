@@ -1,6 +1,7 @@
 """Command lines in the manner of Kafka's tools: their option names, one sentence for a mistake."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
@@ -8,7 +9,14 @@ from typing import Final, NoReturn
 from kafkalite.cli.failure import EXIT_FAILURE
 
 _GIVEN: Final = "_given"
+_SCRIPT_VARIABLE: Final = "KAFKALITE_TYPED_AS"
+"""Set by scripts/lib/kafkalite.sh."""
 _DEFAULT_BOOTSTRAP_OPTION: Final = "bootstrap-server"
+
+
+def typed_as(command: str) -> str:
+    """What people typed to run `command`: itself, or the script that ran it for them."""
+    return os.environ.get(_SCRIPT_VARIABLE) or command
 
 
 class _Once(argparse.Action):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from kafkalite.cli.command_line import CommandParser
+from kafkalite.cli.command_line import CommandParser, typed_as
 from kafkalite.cli.failure import EXIT_FAILURE, EXIT_INTERRUPTED, CommandError
 from kafkalite.model.errors import LogError
 
@@ -53,9 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, command: _Command, arguments: list[str]) -> int:
+    shown_name = typed_as(f"kafkalite {name}")
     try:
         module = importlib.import_module(f"kafkalite.cli.{command.module}")
-        parser = CommandParser(prog=f"kafkalite {name}", description=command.summary)
+        parser = CommandParser(prog=shown_name, description=command.summary)
         module.add_arguments(parser)
         exit_code: int = module.run(parser.parse(arguments))
         sys.stdout.flush()
@@ -72,7 +73,7 @@ def _run(name: str, command: _Command, arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         exit_code = 0
     except OSError as error:
-        print(f"kafkalite {name} failed: {error}", file=sys.stderr)
+        print(f"{shown_name} failed: {error}", file=sys.stderr)
         exit_code = EXIT_FAILURE
     return exit_code
 

@@ -5,6 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
+from kafkalite.cli.command_line import typed_as
 from kafkalite.cli.failure import CommandError
 from kafkalite.config.load import ConfigError, LoadedSettings, load_settings
 
@@ -14,11 +15,16 @@ DEFAULT_FILE = Path("configs/server.properties")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the sub-commands on `parser`."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="start|stop")
-    start = commands.add_parser("start", help="run the broker", allow_abbrev=False)
+
+    def add_command(action: str, summary: str) -> argparse.ArgumentParser:
+        name = typed_as(f"kafkalite server {action}")
+        return commands.add_parser(action, prog=name, help=summary, allow_abbrev=False)
+
+    start = add_command("start", "run the broker")
     start.add_argument(
         "-daemon", action="store_true", help="run it in the background, return when it is ready"
     )
-    stop = commands.add_parser("stop", help="end the broker cleanly", allow_abbrev=False)
+    stop = add_command("stop", "end the broker cleanly")
     for command in (start, stop):
         command.add_argument(
             "file", nargs="?", type=Path, default=DEFAULT_FILE, help=f"default: {DEFAULT_FILE}"

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from kafkalite.cli.command_line import typed_as
 from kafkalite.zkserver.config import ZooKeeperConfig
 from kafkalite.zkserver.config_file import ConfigError, load_config
 from kafkalite.zkserver.data_directory import serving_pid
@@ -30,12 +31,17 @@ _log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the sub-commands on `parser`."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="start|status|stop")
-    start = commands.add_parser("start", help="run the server", allow_abbrev=False)
+
+    def add_command(action: str, summary: str) -> argparse.ArgumentParser:
+        name = typed_as(f"kafkalite zookeeper {action}")
+        return commands.add_parser(action, prog=name, help=summary, allow_abbrev=False)
+
+    start = add_command("start", "run the server")
     start.add_argument(
         "-daemon", action="store_true", help="run it in the background and return when it answers"
     )
-    status = commands.add_parser("status", help="say whether it answers", allow_abbrev=False)
-    stop = commands.add_parser("stop", help="end it", allow_abbrev=False)
+    status = add_command("status", "say whether it answers")
+    stop = add_command("stop", "end it")
     for command in (start, status, stop):
         command.add_argument(
             "file", nargs="?", type=Path, default=DEFAULT_FILE, help=f"default: {DEFAULT_FILE}"

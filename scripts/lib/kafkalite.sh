@@ -1,5 +1,7 @@
 # Sourced by the scripts: where this repository is, and how to run kafkalite from it.
 
+# What the user typed, for help and mistakes.
+typed_as="$(basename "$0")"
 KAFKALITE_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 
 # Runs `kafkalite "$@"` in place of the script: with this repository's .venv, or else with a
@@ -14,5 +16,5 @@ kafkalite() {
             exit 1
         fi
     fi
-    exec "$python" -P -m kafkalite.cli.main "$@"
+    KAFKALITE_TYPED_AS="$typed_as" exec "$python" -P -m kafkalite.cli.main "$@"
 }

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.cli.command import run_command
+from tests.cli.command import SCRIPTS, run_command, run_script
 
 pytestmark = pytest.mark.slow
 
@@ -51,3 +51,18 @@ def test_each_command_describes_itself(command: str) -> None:
     outcome = run_command(command, "--help")
     assert (outcome.exit_code, outcome.err) == (0, "")
     assert outcome.out.startswith(f"usage: kafkalite {command}")
+
+
+@pytest.mark.parametrize(
+    "script", sorted(path.stem for path in SCRIPTS.glob("*.sh") if "-" in path.stem)
+)
+def test_each_script_is_described_by_the_name_that_was_typed(script: str) -> None:
+    outcome = run_script(script, "--help")
+    assert (outcome.exit_code, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"usage: {script}.sh [-h]")
+
+
+def test_a_mistake_points_to_the_help_of_what_was_typed() -> None:
+    expected = "bogus is not a recognized option\n'{} --help' describes the options.\n"
+    assert run_command("topics", "--bogus").err == expected.format("kafkalite topics")
+    assert run_script("kafka-topics", "--bogus").err == expected.format("kafka-topics.sh")

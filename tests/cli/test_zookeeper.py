@@ -58,6 +58,16 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_no_mistake(installation: Installation, option: str) -> None:
+    helped = installation.run("zkstart.sh", option)
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert helped.stdout.startswith("Usage: zkstart.sh [start|status|stop] [FILE]\n")
+    mistaken = installation.run("zkstart.sh", "begin")
+    assert (mistaken.returncode, mistaken.stdout) == (1, "")
+    assert mistaken.stderr.startswith("Usage: zkstart.sh [start|status|stop] [FILE]\n")
+
+
 def test_server_is_started_asked_and_stopped(installation: Installation) -> None:
     shown_address = f"Client port found: {installation.port}. Client address: localhost.\n"
     status = installation.zkstart("status")

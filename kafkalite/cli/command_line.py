@@ -9,8 +9,8 @@ from typing import Final, NoReturn
 from kafkalite.cli.failure import EXIT_FAILURE
 
 _GIVEN: Final = "_given"
-_SCRIPT_VARIABLE: Final = "KAFKALITE_TYPED_AS"
-"""Set by scripts/lib/kafkalite.sh."""
+_SCRIPT_VARIABLE: Final = "_KAFKALITE_TYPED_AS"
+"""Set by scripts/lib/kafkalite.sh. A name that begins with KAFKALITE_ would be a setting."""
 _DEFAULT_BOOTSTRAP_OPTION: Final = "bootstrap-server"
 
 

@@ -16,5 +16,5 @@ kafkalite() {
             exit 1
         fi
     fi
-    KAFKALITE_TYPED_AS="$typed_as" exec "$python" -P -m kafkalite.cli.main "$@"
+    _KAFKALITE_TYPED_AS="$typed_as" exec "$python" -P -m kafkalite.cli.main "$@"
 }

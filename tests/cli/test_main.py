@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,14 @@ def test_each_script_is_described_by_the_name_that_was_typed(script: str) -> Non
     outcome = run_script(script, "--help")
     assert (outcome.exit_code, outcome.err) == (0, "")
     assert outcome.out.startswith(f"usage: {script}.sh [-h]")
+
+
+def test_the_name_that_was_typed_is_not_taken_for_a_setting(tmp_path: Path) -> None:
+    """Settings come from the environment, too."""
+    file = tmp_path / "server.properties"
+    file.write_text(f"broker.id=0\nlog.dirs={tmp_path}/logs\nzookeeper.connect=localhost:2181\n")
+    outcome = run_script("kafka-server-stop", str(file))
+    assert outcome == (1, "No kafka server to stop\n", "")
 
 
 def test_a_mistake_points_to_the_help_of_what_was_typed() -> None:

@@ -67,11 +67,8 @@ log.cleaner.io.max.bytes.per.second log.cleaner.max.compaction.lag.ms
 log.cleaner.min.cleanable.ratio log.cleaner.min.compaction.lag.ms
 log.dir.failure.timeout.ms log.local.retention.bytes log.local.retention.ms
 log.message.downconversion.enable log.message.format.version log.preallocate log.roll.jitter.hours
-log.roll.jitter.ms num.replica.fetchers replica.fetch.backoff.ms replica.fetch.max.bytes
-replica.fetch.min.bytes replica.fetch.response.max.bytes replica.fetch.wait.max.ms
-replica.lag.max.messages replica.lag.time.max.ms replica.selector.class
-replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
-follower.replication.throttled.rate leader.replication.throttled.rate
+log.roll.jitter.ms num.replica.fetchers replica.fetch.min.bytes replica.lag.max.messages
+replica.selector.class replica.socket.receive.buffer.bytes reserved.broker.max.id
 replica.alter.log.dirs.io.max.bytes.per.second replication.quota.window.num
 replication.quota.window.size.seconds alter.log.dirs.replication.quota.window.num
 alter.log.dirs.replication.quota.window.size.seconds quota.consumer.default
@@ -111,8 +108,7 @@ _REFUSED_PREFIXES = (
 
 _REFUSED_TOPIC = """
 min.cleanable.dirty.ratio delete.retention.ms min.compaction.lag.ms max.compaction.lag.ms
-leader.replication.throttled.replicas follower.replication.throttled.replicas preallocate
-segment.jitter.ms message.downconversion.enable message.format.version
+preallocate segment.jitter.ms message.downconversion.enable message.format.version
 message.timestamp.difference.max.ms remote.storage.enable local.retention.bytes
 local.retention.ms compression.gzip.level compression.lz4.level compression.zstd.level
 """

@@ -14,7 +14,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kafkalite.config.listener import Listener, parse_listener, reachable_host
 from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, key_of, setting
 from kafkalite.config.setting import topic_setting as topic
-from kafkalite.config.views import NO_LIMIT, FlushPolicy
+from kafkalite.config.throttled_replicas import (
+    NO_REPLICAS,
+    ThrottledReplicas,
+    parse_throttled_replicas,
+)
+from kafkalite.config.views import NO_LIMIT, FlushPolicy, ReplicaOptions
 from kafkalite.config.zookeeper_connect import check_zookeeper_connect
 
 HIGHEST_GIVEN_BROKER_ID = 1000
@@ -72,6 +77,8 @@ AdvertisedListeners = Annotated[Listener, BeforeValidator(_listener), AfterValid
 Directories = Annotated[tuple[Path, ...], BeforeValidator(_directories), AfterValidator(_distinct)]
 ZooKeeperConnect = Annotated[Text, AfterValidator(check_zookeeper_connect)]
 Policy = Annotated[FlushPolicy, BeforeValidator(_normal_enum)]
+
+Throttled = Annotated[ThrottledReplicas, BeforeValidator(parse_throttled_replicas)]
 
 Positive = Annotated[Int, Field(ge=1)]
 PositiveLong = Annotated[Long, Field(ge=1)]
@@ -338,6 +345,57 @@ class FlushKeys(BaseModel):
     )
 
 
+class ReplicationKeys(BaseModel):
+    """Replication"""
+
+    model_config = _DECLARATIONS
+
+    replica_lag_time_max_ms: PositiveLong = setting(
+        30_000,
+        "A follower that has not caught up with the leader's end for so long is taken out of the "
+        "in-sync replicas.",
+        scope="cluster",
+    )
+    replica_fetch_max_bytes: NotNegative = setting(
+        _MEBI,
+        "How much a follower asks for of one partition at a time; a single larger batch still "
+        "comes.",
+    )
+    replica_fetch_response_max_bytes: Positive = setting(
+        10 * _MEBI,
+        "The most bytes of batches in one answer to a follower; a single larger batch still comes.",
+    )
+    replica_fetch_buffer_bytes: Positive = setting(
+        64 * _MEBI,
+        "The most bytes of batches that a follower asks of all its leaders together, so that "
+        "catching up takes a bounded amount of memory.",
+        ours=True,
+    )
+    replica_fetch_wait_max_ms: Positive = setting(
+        500, "The longest that a follower's fetch waits for records at the leader."
+    )
+    replica_fetch_backoff_ms: Positive = setting(
+        1_000, "The longest pause before a follower tries again what failed; it begins shorter."
+    )
+    replica_socket_timeout_ms: Positive = setting(
+        30_000,
+        "A leader that has not answered a follower's fetch for so long is tried anew; beyond "
+        "replica.fetch.wait.max.ms.",
+    )
+    leader_replication_throttled_rate: PositiveLong = setting(
+        MAX_LONG,
+        "Bytes a second that this broker sends of the partitions in "
+        "leader.replication.throttled.replicas to followers that are not in sync.",
+        live=True,
+    )
+    follower_replication_throttled_rate: PositiveLong = setting(
+        MAX_LONG,
+        "Bytes a second that this broker fetches of the partitions in "
+        "follower.replication.throttled.replicas while it is not in sync.",
+        live=True,
+    )
+
+
 SECTIONS: tuple[type[BaseModel], ...] = (
     IdentityKeys,
     NetworkKeys,
@@ -346,6 +404,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     LogKeys,
     RetentionKeys,
     FlushKeys,
+    ReplicationKeys,
 )
 
 
@@ -357,6 +416,7 @@ class BrokerSettings(
     LogKeys,
     RetentionKeys,
     FlushKeys,
+    ReplicationKeys,
 ):
     """The settings of one broker. Immutable; made by `load.py`, or by tests from attributes."""
 
@@ -392,6 +452,23 @@ class BrokerSettings(
         if self.zookeeper_connection_timeout_ms is None:
             return self.zookeeper_session_timeout_ms
         return self.zookeeper_connection_timeout_ms
+
+    @property
+    def replica_options(self) -> ReplicaOptions:
+        """How this broker fetches from the leaders that it follows."""
+        return ReplicaOptions(
+            partition_max_bytes=self.replica_fetch_max_bytes,
+            answer_max_bytes=self.replica_fetch_response_max_bytes,
+            buffer_bytes=self.replica_fetch_buffer_bytes,
+            wait_max_ms=self.replica_fetch_wait_max_ms,
+            backoff_max_ms=self.replica_fetch_backoff_ms,
+            timeout_ms=self.replica_socket_timeout_ms,
+        )
+
+    @property
+    def throttled_replicas(self) -> ThrottledReplicas:
+        """The replicas that are throttled of a topic which names none."""
+        return NO_REPLICAS
 
     def advertised_listener(self, bound_port: int) -> Listener:
         """The address to register: what is advertised, else where the broker listens.
@@ -429,9 +506,21 @@ class TopicOverrides(BaseModel):
         default_of="flush_interval_ms",
         synonyms=("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
     )
+    follower_replication_throttled_replicas: Throttled | None = topic(
+        "Replicas that fetch at no more than follower.replication.throttled.rate while they are "
+        "not in sync: partition:broker, separated by commas, or *.",
+        default_of="throttled_replicas",
+        synonyms=(),
+    )
     index_interval_bytes: NotNegative | None = topic(
         "How many bytes of batches lie between two entries of an index.",
         default_of="log_index_interval_bytes",
+    )
+    leader_replication_throttled_replicas: Throttled | None = topic(
+        "Replicas from which no more than leader.replication.throttled.rate is fetched by "
+        "followers that are not in sync: partition:broker, separated by commas, or *.",
+        default_of="throttled_replicas",
+        synonyms=(),
     )
     max_message_bytes: NotNegative | None = topic(
         "The largest record batch, in bytes as sent (compressed).", default_of="message_max_bytes"

@@ -70,18 +70,18 @@ def setting(
     return Field(default, description=doc, json_schema_extra=extra)
 
 
-def topic_setting(doc: str, *, default_of: str, synonyms: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - as above
+def topic_setting(doc: str, *, default_of: str, synonyms: tuple[str, ...] | None = None) -> Any:  # noqa: ANN401 - as above
     """Declare a key of a topic.
 
     Args:
         doc: what it does, and its unit.
         default_of: the attribute of BrokerSettings whose value counts when the topic says nothing.
         synonyms: the broker's keys behind that value, the strongest first; by default the one that
-            `default_of` names.
+            `default_of` names; none of them: the broker has no such key.
     """
     extra: JsonDict = {
         "default_of": default_of,
-        "synonyms": list(synonyms or (key_of(default_of),)),
+        "synonyms": list((key_of(default_of),) if synonyms is None else synonyms),
     }
     return Field(None, description=doc, json_schema_extra=extra)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from kafkalite.config.broker_config import (
+    DEFAULT,
     ConfigEntry,
     ConfigSynonym,
     invalid_values,
@@ -16,6 +17,7 @@ from kafkalite.config.broker_config import (
 from kafkalite.config.kafka_keys import topic_refusal
 from kafkalite.config.keys import BrokerSettings, TopicOverrides
 from kafkalite.config.setting import MAX_LONG, as_text, attribute_of, declared, nearest
+from kafkalite.config.throttled_replicas import ThrottledReplicas
 from kafkalite.config.views import LogOptions
 from kafkalite.model.compression import Compression
 from kafkalite.model.errors import InvalidConfigError
@@ -60,6 +62,10 @@ class TopicSettings:
     """How far in the past a producer's timestamp may be."""
     timestamp_after_max_ms: int
     """How far in the future a producer's timestamp may be."""
+    leader_throttled: ThrottledReplicas
+    """From which followers that are not in sync are sent records at a bounded rate."""
+    follower_throttled: ThrottledReplicas
+    """Which fetch at a bounded rate while they are not in sync."""
     log_options: LogOptions
 
     @property
@@ -91,6 +97,8 @@ def topic_settings(defaults: BrokerSettings, overrides: Mapping[str, str]) -> To
         stamps_log_append_time=values["message_timestamp_type"] == "LogAppendTime",
         timestamp_before_max_ms=values["message_timestamp_before_max_ms"],
         timestamp_after_max_ms=values["message_timestamp_after_max_ms"],
+        leader_throttled=values["leader_replication_throttled_replicas"],
+        follower_throttled=values["follower_replication_throttled_replicas"],
         log_options=LogOptions(
             segment_bytes=values["segment_bytes"],
             segment_ms=values["segment_ms"],
@@ -134,7 +142,13 @@ def describe_topic_config(
         else:
             value = as_text(getattr(defaults, setting.default_of))
         entries.append(
-            ConfigEntry(setting.key, value, synonyms[0].source, tuple(synonyms), setting.doc)
+            ConfigEntry(
+                setting.key,
+                value,
+                synonyms[0].source if synonyms else DEFAULT,
+                tuple(synonyms),
+                setting.doc,
+            )
         )
     return sorted(entries)
 

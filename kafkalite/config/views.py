@@ -43,3 +43,21 @@ class LogOptions:
     """Flush when so many records have come since the last one (policy `interval`)."""
     flush_ms: int = _MAX_LONG
     """Flush when the oldest unflushed record has waited this long (policy `interval`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOptions:
+    """How a broker fetches from the leaders that it follows; the defaults are Kafka's."""
+
+    partition_max_bytes: int = 1 << 20
+    """Of one partition in one answer; a first batch that is larger comes all the same."""
+    answer_max_bytes: int = 10 << 20
+    """Of batches in one answer."""
+    buffer_bytes: int = 64 << 20
+    """Of batches in the answers of all leaders together."""
+    wait_max_ms: int = 500
+    """How long a fetch waits at the leader for records."""
+    backoff_max_ms: int = 1_000
+    """The longest pause before what failed is tried again."""
+    timeout_ms: int = 30_000
+    """How long an answer may take, beyond the wait."""

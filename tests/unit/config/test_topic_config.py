@@ -98,6 +98,25 @@ def test_batches_are_made_no_larger_than_topic_and_segment_take(bound: str) -> N
     assert topic_settings(DEFAULTS, {bound: "20000"}).batch_target_bytes == 20_000
 
 
+def test_throttled_replicas_are_told_apart_by_side() -> None:
+    overrides = {
+        "leader.replication.throttled.replicas": "1:2, 0:1",
+        "follower.replication.throttled.replicas": "*",
+    }
+    settings = topic_settings(DEFAULTS, overrides)
+    assert settings.leader_throttled.covers(0, 1)
+    assert not settings.leader_throttled.covers(1, 1)
+    assert settings.follower_throttled.covers(7, 7)
+    assert not topic_settings(DEFAULTS, {}).leader_throttled.covers(0, 0)
+
+
+def test_a_key_that_brokers_do_not_have_is_described_with_its_default() -> None:
+    described = entry(DEFAULTS, {}, "leader.replication.throttled.replicas")
+    assert (described.value, described.source, described.synonyms) == ("", "DEFAULT_CONFIG", ())
+    own = {"leader.replication.throttled.replicas": "0:1"}
+    assert entry(DEFAULTS, own, "leader.replication.throttled.replicas").value == "0:1"
+
+
 def test_zero_retention_is_allowed_for_a_topic() -> None:
     check_topic_config({"retention.ms": "0"})
     assert topic_settings(DEFAULTS, {"retention.ms": "0"}).log_options.retention_ms == 0

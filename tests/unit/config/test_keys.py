@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from kafkalite.config.kafka_keys import WITHOUT_EFFECT, WRITE_INSTEAD, refusal, topic_refusal
 from kafkalite.config.keys import SECTIONS, BrokerSettings, TopicOverrides
 from kafkalite.config.setting import as_text, attribute_of, declared
-from kafkalite.config.views import FlushPolicy, LogOptions
+from kafkalite.config.views import FlushPolicy, LogOptions, ReplicaOptions
 
 MINIMAL = {"zookeeper.connect": "localhost:2181"}
 BROKER_SETTINGS = tuple(declared(BrokerSettings))

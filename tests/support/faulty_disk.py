@@ -8,7 +8,7 @@ that a machine finds when it comes back: of what was not synced, any part may be
 import errno
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,8 @@ class FaultyDisk:
         """Bytes that may still be written; None: any number."""
         self.short_writes = False
         """Take only half of each write but the last byte."""
+        self.when_crashing: Callable[[], None] = lambda: None
+        """Called as the machine goes."""
         self.syncs: list[str] = []
         self._fail: dict[str, int] = {}
         self._fail_at: dict[Path, int] = {}
@@ -85,6 +87,15 @@ class FaultyDisk:
 
     def open_descriptors(self) -> int:
         return len(self._open)
+
+    def take_away(self) -> "FaultyDisk":
+        """As `after_kill`, but the same files: this process can do nothing with them any more."""
+        self._crashed = True
+        for file, _ in self._open.values():
+            file.locked_by = None
+        disk = FaultyDisk(root=self._root)
+        disk.room = self.room
+        return disk
 
     def after_kill(self) -> "FaultyDisk":
         """What the next process finds when only the process died: all writes, synced or not."""
@@ -271,6 +282,7 @@ class FaultyDisk:
         """A changing operation is about to be done."""
         if self.operations == self.crash_at:
             self._crashed = True
+            self.when_crashing()
             raise Crashed
         self.operations += 1
 

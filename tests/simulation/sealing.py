@@ -1,0 +1,199 @@
+"""Puts the simulated world in the place of the real one, where the product would reach for it.
+
+The product has no switch for this: names in its outermost modules are replaced for as long as a
+simulation runs. Everything else of the product runs as it is, the composition root included.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+from unittest.mock import patch
+
+from kafkalite import server
+from kafkalite.broker.broker import Broker
+from kafkalite.broker.partition import Partition
+from kafkalite.coordination import bridge, zookeeper_coordination
+from kafkalite.coordination.bridge import KazooBridge
+from kafkalite.coordination.session_file import SessionKey
+from kafkalite.storage import log_directories
+from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.transport import http_peers
+from kafkalite.transport.errors import PeerRefusedError
+from kafkalite.transport.peer_reply import PeerReply
+from tests.simulation.kazoo_client import Ensemble, SimulatedKazoo
+from tests.simulation.machine import Machine, MachineClock
+from tests.simulation.network import AsgiApp, Listener
+from tests.simulation.process import CURRENT
+
+_MAX_OPEN_FILES: Final = 24
+_CONNECT_S: Final = 3.0
+
+
+def _machine() -> Machine:
+    machine = CURRENT.get().machine
+    assert machine is not None
+    return machine
+
+
+class _Listener:
+    """Stands for a bound socket."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address = f"{host}:{port}"
+        self._name = host, port
+
+    def getsockname(self) -> tuple[str, int]:
+        return self._name
+
+    def close(self) -> None:
+        pass
+
+
+class _HttpServer:
+    """Stands in for `api.http_server.HttpServer`."""
+
+    def __init__(self, app: AsgiApp, **_: Any) -> None:
+        self._app = app
+        self._listener: Listener | None = None
+
+    async def start(self, listener: _Listener) -> None:
+        machine, process = _machine(), CURRENT.get()
+        self._listener = machine.network.listen(process, listener.address, self._app)
+
+    async def stop(self) -> None:
+        if self._listener is not None:
+            await self._listener.stop()
+
+
+class _ConnectionPool:
+    """Stands in for `transport.connection_pool.ConnectionPool`."""
+
+    def __init__(self, host: str, port: int, **_: Any) -> None:
+        self._address = f"{host}:{port}"
+        self._network = _machine().network
+
+    async def exchange(self, request: Any, max_bytes: int, timeout_s: float) -> PeerReply:
+        head, body = request
+        first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = dict(line.split(": ", 1) for line in lines)
+        del headers["content-length"]
+        return await self._network.exchange(
+            self._address, method, target, headers, bytes(body), timeout_s
+        )
+
+    def close(self) -> None:
+        pass
+
+
+async def _connect(host: str, port: int, *_: Any) -> Any:
+    if await _machine().network.refuses(f"{host}:{port}", _CONNECT_S):
+        raise PeerRefusedError(f"Nobody listens at {host}:{port}")
+    return SimpleNamespace(close=lambda: None)
+
+
+def _make_directories(paths: list[Path]) -> LogDirectories:
+    return LogDirectories(paths, _machine().disk, max_open_files=_MAX_OPEN_FILES)
+
+
+def _make_broker(*args: Any, **kwargs: Any) -> Broker:
+    broker = Broker(*args, **kwargs)
+    _machine().broker = broker
+    return broker
+
+
+def _write_session_file(_path: Path, key: SessionKey) -> None:
+    _machine().session_key = key
+
+
+def _remove_session_file(_path: Path) -> None:
+    _machine().session_key = None
+
+
+def _in_thread(self: KazooBridge, work: Any) -> "asyncio.Future[None]":
+    """Runs what starts or closes a client, which here take no thread."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    answer = work()
+    if answer is None:
+        future.set_result(None)
+    else:
+        answer.rawlink(lambda _: future.done() or future.set_result(None))
+    return future
+
+
+@contextlib.contextmanager
+def sealed(seed: int, ensemble: Ensemble) -> Iterator[None]:
+    """Within it brokers live in the simulated world, and chance comes from `seed`."""
+    chance = random.Random(f"{seed}-sealed")
+    hashes = iter(range(1, 1 << 60))
+    numbers: dict[int, int] = {}
+    kept: list[object] = []
+
+    class _Random(random.Random):
+        def __init__(self, given: Any = None) -> None:
+            super().__init__(chance.getrandbits(64) if given is None else given)
+
+    def number_of(thing: object) -> int:
+        """In place of an address, of which sets would take their order."""
+        number = numbers.get(id(thing))
+        if number is None:
+            number = numbers[id(thing)] = next(hashes)
+            kept.append(thing)
+        return number
+
+    def make_client(_hosts: str, timeout_s: float, key: SessionKey | None = None) -> SimulatedKazoo:
+        client = SimulatedKazoo(ensemble, timeout_s, key)
+        if key is None:
+            _machine().client = client
+        return client
+
+    random_before = random.getstate()
+    replacements: list[tuple[Any, str, Any]] = [
+        (server, "LogDirectories", _make_directories),
+        (server, "SystemClock", MachineClock),
+        (server, "HttpServer", _HttpServer),
+        (server, "Broker", _make_broker),
+        (server, "bind", _Listener),
+        (server, "_freeze_what_stays", lambda: None),
+        (http_peers, "ConnectionPool", _ConnectionPool),
+        (http_peers, "connect", _connect),
+        (bridge, "make_client", make_client),
+        (bridge, "dispose", lambda client: client.begin_close()),
+        (KazooBridge, "_in_thread", _in_thread),
+        (zookeeper_coordination, "read_session_file", lambda _: _machine().session_key),
+        (zookeeper_coordination, "write_session_file", _write_session_file),
+        (zookeeper_coordination, "remove_session_file", _remove_session_file),
+        (log_directories, "current_boot_id", lambda: _machine().boot_id),
+        (Partition, "__hash__", number_of),
+        (random, "Random", _Random),
+        (uuid, "uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4)),
+    ]
+    random.seed(seed)
+    with contextlib.ExitStack() as stack:
+        for owner, name, replacement in replacements:
+            stack.enter_context(patch.object(owner, name, replacement))
+        yield
+    random.setstate(random_before)
+
+
+class LogCapture(logging.Handler):
+    """Takes what the product logs into the trace; `complain` hears of exceptions."""
+
+    def __init__(self, note: Any, complain: Any) -> None:
+        super().__init__()
+        self._note = note
+        self._complain = complain
+
+    def emit(self, record: logging.LogRecord) -> None:
+        process = CURRENT.get(None)
+        who = process.name if process is not None else "?"
+        text = record.getMessage()
+        self._note(who, f"{record.levelname.lower()}: {text}")
+        if record.exc_info and record.exc_info[1] is not None and process and not process.is_dead:
+            self._complain(process, {"message": text, "exception": record.exc_info[1]})

@@ -13,7 +13,7 @@ from kafkalite.broker.housekeeping import Housekeeping
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.membership import Membership
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
-from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.record_append import RecordAppendPath
@@ -229,11 +229,12 @@ class Broker:
         return Partition(
             log,
             settings,
-            self.settings.log_flush_policy,
+            PartitionOptions(self.settings.log_flush_policy, self.settings.replica_lag_time_max_ms),
             self.id,
             self._clock,
             initial_high_watermark=self._logs.high_watermark(log),
             on_append=self._logs.appended,
+            on_isr_due=lambda _: None,
         )
 
     async def _choose_id(self) -> BrokerId:

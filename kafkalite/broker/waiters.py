@@ -66,13 +66,17 @@ class AckWaiters:
             self._set_alarm(deadline)
         return future
 
-    def release(self, high_watermark: int) -> None:
-        """Let go everyone whose records the high watermark has passed."""
+    def release(self, high_watermark: int, error: LogError | None = None) -> None:
+        """Let go everyone whose records the high watermark has passed; with `error`, as failed."""
         queue = self._queue
         while queue and queue[0][0] <= high_watermark:
             future = queue.popleft()[2]
-            if not future.done():
+            if future.done():
+                continue
+            if error is None:
                 future.set_result(None)
+            else:
+                future.set_exception(error)
 
     def fail(self, error: LogError) -> None:
         """Tell everyone that the answer will not come."""

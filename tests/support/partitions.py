@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import cast
 
-from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.topic_config import topic_settings
@@ -20,6 +20,7 @@ from tests.support.fake_clock import FakeClock
 OWN_ID = BrokerId(0)
 OTHER_ID = BrokerId(1)
 NOW_MS = 1_700_000_000_000
+LAG_MS = 30_000
 TOPIC_ID = TopicId("AAAAAAAAAAAAAAAAAAAAAA")
 
 
@@ -51,6 +52,8 @@ class Logs:
     def __init__(self, directory: Path) -> None:
         self.clock = FakeClock(NOW_MS)
         self.settings = broker_settings(directory)
+        self.isr_due: list[Partition] = []
+        """Partitions whose in-sync replicas may have to change, in order."""
         self.appended: list[Partition] = []
         """Partitions that asked for a flush, in order."""
         self.directories = LogDirectories([directory])
@@ -73,11 +76,12 @@ class Logs:
         return Partition(
             log,
             settings,
-            policy,
+            PartitionOptions(policy, LAG_MS),
             OWN_ID,
             self.clock,
             initial_high_watermark=high_watermark,
             on_append=lambda partition, *_: self.appended.append(partition),
+            on_isr_due=self.isr_due.append,
         )
 
     def led(self, number: int = 0, *, config: dict[str, str] | None = None) -> Partition:

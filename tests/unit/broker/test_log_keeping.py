@@ -11,7 +11,7 @@ import pytest
 
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.metadata_view import MetadataView
-from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
 from kafkalite.config.topic_config import topic_settings
@@ -21,7 +21,15 @@ from kafkalite.model.ids import TopicId, TopicPartition
 from kafkalite.storage.log_directories import LogDirectories
 from tests.support.fake_clock import FakeClock
 from tests.support.faulty_disk import FaultyDisk
-from tests.support.partitions import NOW_MS, OWN_ID, TOPIC_ID, batch_of, broker_settings, led_by
+from tests.support.partitions import (
+    LAG_MS,
+    NOW_MS,
+    OWN_ID,
+    TOPIC_ID,
+    batch_of,
+    broker_settings,
+    led_by,
+)
 
 _ONE, _TWO = Path("/one"), Path("/two")
 _TIMEOUT_MS = 600_000
@@ -54,11 +62,12 @@ class _Broker:
                 TopicPartition("t", number), topic_id, settings.log_options, is_new=True
             ),
             settings,
-            FlushPolicy.COMMIT,
+            PartitionOptions(FlushPolicy.COMMIT, LAG_MS),
             OWN_ID,
             self.clock,
             initial_high_watermark=0,
             on_append=lambda *_: None,
+            on_isr_due=lambda _: None,
         )
         partition.apply(led_by(OWN_ID))
         return partition

@@ -11,7 +11,7 @@ import pytest
 
 from kafkalite.broker import partition_table
 from kafkalite.broker.metadata_view import StateAt, TopicAt
-from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.config.topic_config import TopicSettings, topic_settings
 from kafkalite.config.views import FlushPolicy
@@ -26,7 +26,7 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 from kafkalite.storage.log import Log
 from tests.support.fake_metadata import FakeMetadata, fake_brokers
-from tests.support.partitions import OTHER_ID, OWN_ID, Logs, batch_of, led_by
+from tests.support.partitions import LAG_MS, OTHER_ID, OWN_ID, Logs, batch_of, led_by
 
 _ID = TopicId("AAAAAAAAAAAAAAAAAAAAAA")
 _NEXT_ID = TopicId("BBBBBBBBBBBBBBBBBBBBBA")
@@ -70,11 +70,12 @@ class _Cluster:
         return Partition(
             log,
             settings,
-            FlushPolicy.OS,
+            PartitionOptions(FlushPolicy.OS, LAG_MS),
             OWN_ID,
             self.logs.clock,
             initial_high_watermark=0,
             on_append=lambda _partition, _is_awaited: None,
+            on_isr_due=lambda _: None,
         )
 
     # -- what happens to the cluster ------------------------------------------------------------

@@ -177,7 +177,10 @@ class RecordsEndpoint:
     def _offset(self, query: Mapping[str, str], topic: str, partition: int) -> int:
         text = query.get("offset", "earliest")
         if text not in {"earliest", "latest"}:
-            return int_parameter(query, "offset", 0)
+            try:
+                return int_parameter(query, "offset", 0)
+            except InvalidRequestError as error:
+                raise InvalidRequestError(f"{error.detail}; or earliest, or latest") from None
         offsets = self._partitions.get(topic, partition).offsets
         return offsets.start if text == "earliest" else offsets.high_watermark
 

@@ -44,6 +44,10 @@ _RETRY_FOR_S: Final = 10.0
 """How long a request is repeated that a broker refused with a retriable error."""
 _DISCOVERY_TIMEOUT_S: Final = 10.0
 
+_NO_HTTP: Final = (
+    "closed the connection without an answer in HTTP; is it a broker's port, and not ZooKeeper's?"
+)
+
 _Answer = TypeVar("_Answer")
 
 
@@ -58,6 +62,7 @@ class Cluster:
 
     def __init__(self, urls: Sequence[str], *, retry_for_s: float = _RETRY_FOR_S) -> None:
         self._urls = list(urls)
+        self._answered: set[str] = set()
         self._retry_for_s = retry_for_s
         # No proxies: brokers are reached directly, and `localhost` is this machine's.
         self._http = httpx.Client(
@@ -220,12 +225,14 @@ class Cluster:
                 if method != "GET":
                     raise NetworkError(f"{shown(url)} did not answer in time") from None
             except httpx.TransportError as error:
-                failures.append(f"{shown(url)} ({reason(error)})")
+                why = reason(error)
+                if url not in self._answered and isinstance(error, httpx.RemoteProtocolError):
+                    why = _NO_HTTP
+                failures.append(f"{shown(url)} ({why})")
                 if method != "GET":
-                    raise NetworkError(
-                        f"{shown(url)} closed the connection before it answered: {reason(error)}"
-                    ) from None
+                    raise NetworkError(f"The request to {shown(url)} failed: {why}") from None
             else:
+                self._answered.add(url)
                 self._prefer(url)
                 return _checked(response, url)
         raise NoBrokerError(f"No broker can be reached: {', '.join(failures)}.")

@@ -14,7 +14,9 @@ a line, any other body is one record.
 """
 
 import binascii
+import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -83,6 +85,10 @@ class _MsgpackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     records: Annotated[list[_MsgpackRecord], Meta(max_length=MAX_RECORDS)]
 
 
+_FIELDS: Final = (*_JsonBody.__struct_fields__, *_JsonRecord.__struct_fields__)
+"""The names that a body may use; msgpack's are among them."""
+_UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.{1,40}?)`")
+
 _json_body = msgspec.json.Decoder(_JsonBody)
 _json_lines = msgspec.json.Decoder(_JsonRecord)
 _json_string = msgspec.json.Decoder(str)
@@ -98,10 +104,19 @@ def decode_records(media: Media, body: bytes, *, key: bytes | None = None) -> li
     try:
         records = _DECODERS[media](body, key)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequestError(f"The body does not fit {media}: {error}") from error
+        raise InvalidRequestError(
+            f"The body does not fit {media}: {error}{_hint(error)}"
+        ) from error
     if not records:
         raise InvalidRequestError("The body holds no record")
     return records
+
+
+def _hint(error: Exception) -> str:
+    """The field that was meant by one that is not known, where one looks like it."""
+    unknown = _UNKNOWN_FIELD.search(str(error))
+    near = get_close_matches(unknown[1], _FIELDS, n=1) if unknown else []
+    return f" (did you mean `{near[0]}`?)" if near else ""
 
 
 def decode_one(media: Media, body: bytes, *, key: bytes | None = None) -> IncomingRecord | None:

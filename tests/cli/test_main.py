@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import SCRIPTS, run_command, run_script
+from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
 
@@ -75,3 +76,14 @@ def test_a_mistake_points_to_the_help_of_what_was_typed() -> None:
     expected = "bogus is not a recognized option\n'{} --help' describes the options.\n"
     assert run_command("topics", "--bogus").err == expected.format("kafkalite topics")
     assert run_script("kafka-topics", "--bogus").err == expected.format("kafka-topics.sh")
+
+
+@pytest.mark.parametrize("action", ["--list", "--create"])
+def test_a_server_that_is_no_broker_is_told_from_one_that_is_gone(
+    embedded_zookeeper: EmbeddedZooKeeper, action: str
+) -> None:
+    address = embedded_zookeeper.hosts
+    outcome = run_command("topics", action, "--topic", "t", "--bootstrap-server", address)
+    assert outcome.exit_code == 1
+    assert address in outcome.out
+    assert "without an answer in HTTP; is it a broker's port, and not ZooKeeper's?" in outcome.out

@@ -234,6 +234,12 @@ def test_query_is_refused_when_it_is_not_understood(
     _assert_problem(raw.read_answer(), 400)
 
 
+@pytest.mark.parametrize("offset", ["x", "-1"])
+def test_refusal_of_an_offset_names_what_else_it_may_be(topic: Topic, offset: str) -> None:
+    answer = topic.get(offset=offset)
+    assert answer.json()["detail"].endswith("; or earliest, or latest")
+
+
 @pytest.mark.parametrize(
     "query", ["acks=2", "acks=quorum", "acks=", "timeout_ms=x", "partition=-1"]
 )

@@ -118,6 +118,18 @@ def test_body_is_refused_when_it_is_not_what_its_media_type_promises(
         decode_records(media, body)
 
 
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [("vaule", "value"), ("timestmap", "timestamp"), ("nothing_like_it", None), ("v" * 100, None)],
+)
+def test_field_that_was_meant_is_named_when_one_is_not_known(field: str, meant: str | None) -> None:
+    body = msgspec.json.encode({"records": [{field: 1}]})
+    with pytest.raises(InvalidRequestError) as raised:
+        decode_records(Media.JSON, body)
+    hint = raised.value.detail.partition("(did you mean ")[2]
+    assert hint == (f"`{meant}`?)" if meant else "")
+
+
 @pytest.mark.parametrize("media", [Media.TEXT, Media.NDJSON])
 def test_more_lines_than_records_allowed_are_refused_before_they_are_decoded(media: Media) -> None:
     with pytest.raises(RequestTooLargeError, match=str(MAX_RECORDS)):

@@ -1,42 +1,24 @@
-"""Runs the controller's machine while this broker is the controller."""
+"""Takes part in the election of the controller, and rules while this broker is it."""
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
+from kafkalite.broker.controller_term import ControllerTerm, refusal
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
 from kafkalite.broker.ports import (
     ControllerClaim,
     ControllerStore,
     FencedControllerError,
+    Peers,
     StoreError,
-    StoreUnavailableError,
 )
-from kafkalite.controller.events import (
-    BrokersChanged,
-    CompleteReassignment,
-    CompletionFailed,
-    DeletionsChanged,
-    DropDeletion,
-    Effect,
-    Elected,
-    Event,
-    RemovalFailed,
-    RemoveTopic,
-    StatesFailed,
-    StatesObserved,
-    StatesWritten,
-    Tick,
-    TopicRemoved,
-    TopicsChanged,
-    WriteStates,
-)
-from kafkalite.controller.machine import ControllerMachine
 from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.clock import Clock
-from kafkalite.model.ids import BrokerId, TopicPartition
+from kafkalite.model.errors import NotControllerError
+from kafkalite.model.ids import BrokerId
+from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest
 
 _log = logging.getLogger(__name__)
 
@@ -60,25 +42,48 @@ class ControllerDriver:
         broker_id: BrokerId,
         *,
         clock: Clock,
-        deletes_topics: Callable[[], bool],
+        policy: Callable[[], ControllerPolicy] | None = None,
+        peers: Peers | None = None,
+        deletes_topics: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Build; `deletes_topics` is delete.topic.enable."""
+        """Build.
+
+        Args:
+            view: what the broker knows of the cluster.
+            store: how a controller changes it.
+            broker_id: of this broker.
+            clock: for what is done again later.
+            policy: the controller's settings as they are now.
+            peers: how to look at brokers that others call unreachable.
+        """
         self._view = view
         self._store = store
         self._broker_id = broker_id
         self._clock = clock
-        self._deletes_topics = deletes_topics
-        self._news = MetadataChange()
-        self._has_news = asyncio.Event()
+        self._policy = policy or (lambda: ControllerPolicy(deletes_topics=deletes_topics()))
+        self._peers = cast("Peers", peers)
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
-        self._claim: ControllerClaim | None = None
+        self._term: ControllerTerm | None = None
+        self._past_elections = 0
+        self._past_unclean_elections = 0
         self._started = False
 
     @property
     def claim(self) -> ControllerClaim | None:
         """The claim while this broker rules."""
-        return self._claim
+        return None if self._term is None else self._term.claim
+
+    @property
+    def elections(self) -> int:
+        """How many leaders this broker has elected for partitions that had been led before."""
+        return self._past_elections + (0 if self._term is None else self._term.elections)
+
+    @property
+    def unclean_elections(self) -> int:
+        """Those of the elected leaders that were not in sync."""
+        now = 0 if self._term is None else self._term.unclean_elections
+        return self._past_unclean_elections + now
 
     def start(self) -> None:
         """Stand for election from now on."""
@@ -88,7 +93,7 @@ class ControllerDriver:
 
     def suspend(self) -> None:
         """Stop at once: the session is suspended or lost."""
-        self._claim = None
+        self._end_term()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -110,18 +115,27 @@ class ControllerDriver:
         if self._ending:
             await asyncio.wait(set(self._ending))
 
+    async def ask(self, request: ControllerRequest) -> ControllerReply:
+        """Do what a broker asks the controller for; NOT_CONTROLLER where this one is not it.
+
+        Answers once all that follows from the request is written, as far as it can be.
+        """
+        if self._term is None:
+            return refusal(NotControllerError(), self._view.controller)
+        return await self._term.ask(request)
+
     def _hear(self, change: MetadataChange) -> None:
-        self._news |= change
-        self._has_news.set()
+        if self._term is not None:
+            self._term.hear(change)
 
     async def _run(self) -> None:
         while True:
             try:
-                self._claim = await self._store.claim(self._broker_id)
-                if self._claim is None:
+                claim = await self._store.claim(self._broker_id)
+                if claim is None:
                     await self._wait_for_vacancy()
                 else:
-                    await self._rule(self._claim)
+                    await self._rule(claim)
             except FencedControllerError as error:
                 _log.warning("%s", error)
             except StoreError as error:
@@ -130,7 +144,6 @@ class ControllerDriver:
             except Exception:  # noqa: BLE001 - a bug must not leave the cluster without a controller
                 _log.exception("The controller failed and begins anew")
                 await asyncio.sleep(_RETRY_AFTER_S)
-            self._claim = None
 
     async def _wait_for_vacancy(self) -> None:
         """Wait until there is no controller."""
@@ -139,107 +152,21 @@ class ControllerDriver:
         while not await self._view.wait_until(lambda: self._view.controller is None, _LOOK_AFTER_S):
             pass
 
-    # -- ruling ---------------------------------------------------------------------------------
-
     async def _rule(self, claim: ControllerClaim) -> None:
         _log.info("Broker %d is the controller, epoch %d", claim.broker_id, claim.epoch)
-        await self._store.catch_up()
-        self._news = MetadataChange()
-        self._has_news.clear()
-        machine = ControllerMachine(ControllerPolicy(deletes_topics=self._deletes_topics()))
-        view = self._view
-        elected = Elected(
-            claim.epoch,
-            {broker.id: broker.epoch for broker in view.brokers.values()},
-            dict(view.topics),
-            dict(view.states),
-            dict(view.state_revisions),
-            view.deletions,
+        term = ControllerTerm(
+            claim, self._view, self._store, self._peers, clock=self._clock, policy=self._policy
         )
-        await self._handle(claim, machine, (elected,))
-        while self._still_rules():
-            await self._wait_for_news(machine.next_tick_ms)
-            news, self._news = self._news, MetadataChange()
-            self._has_news.clear()
-            await self._handle(claim, machine, self._events_of(news))
-            await self._store.prune_notices(claim)
+        self._term = term
+        try:
+            await term.run()
+        finally:
+            if self._term is term:
+                self._end_term()
         _log.info("Broker %d is not the controller any more", claim.broker_id)
 
-    def _still_rules(self) -> bool:
-        return self._view.controller == self._broker_id
-
-    async def _wait_for_news(self, tick_at_ms: int | None) -> None:
-        if tick_at_ms is None:
-            await self._has_news.wait()
-            return
-        delay_s = max(0, tick_at_ms - self._clock.monotonic_ms()) / 1000
-        try:
-            async with asyncio.timeout(delay_s):
-                await self._has_news.wait()
-        except TimeoutError:
-            pass  # the tick is due
-
-    def _events_of(self, news: MetadataChange) -> Iterable[Event]:
-        view = self._view
-        if news.brokers:
-            yield BrokersChanged({broker.id: broker.epoch for broker in view.brokers.values()})
-        if news.topics:
-            yield TopicsChanged({name: view.topics.get(name) for name in news.topics})
-        if news.deletions:
-            yield DeletionsChanged(view.deletions)
-        if news.partitions:
-            yield StatesObserved({name: view.states.get(name) for name in news.partitions})
-        yield Tick()
-
-    async def _handle(
-        self, claim: ControllerClaim, machine: ControllerMachine, events: Iterable[Event]
-    ) -> None:
-        """Feed the machine, carry out what it wants, and feed it with what came of that."""
-        queue = deque(events)
-        while queue:
-            ready = machine.handle(queue.popleft(), self._clock.monotonic_ms())
-            for effect in ready.effects:
-                queue.extend(await self._carry_out(claim, effect))
-
-    async def _carry_out(self, claim: ControllerClaim, effect: Effect) -> Iterable[Event]:
-        """Do it; gives what the machine is to be told. What ends the term raises StoreError."""
-        try:
-            match effect:
-                case WriteStates():
-                    return await self._write_states(claim, effect)
-                case RemoveTopic(name):
-                    await self._store.remove_topic(claim, name)
-                    _log.info("Deleted topic %s", name)
-                    return (TopicRemoved(name),)
-                case DropDeletion(name, reason):
-                    _log.warning("A request to delete topic %s is dropped: %s", name, reason)
-                    await self._store.drop_deletion(claim, name)
-                    return ()
-                case CompleteReassignment(name, partitions):
-                    await self._store.complete_reassignment(claim, name, partitions)
-                    return ()
-        except (FencedControllerError, StoreUnavailableError):
-            raise
-        except StoreError as error:
-            _log.error("Controller: %s; trying again later", error)
-            return (_failure(effect),)
-
-    async def _write_states(self, claim: ControllerClaim, effect: WriteStates) -> Iterable[Event]:
-        outcome = await self._store.write_states(claim, effect.changes)
-        for partition, state in outcome.items():
-            if state is not None and state.is_offline:
-                _log.warning("Partition %s is offline: no in-sync replica is alive", partition)
-        unreadable = frozenset(change.partition for change in effect.changes) - outcome.keys()
-        if unreadable:
-            return StatesWritten(outcome), StatesFailed(unreadable)
-        return (StatesWritten(outcome),)
-
-
-def _failure(effect: Effect) -> Event:
-    if isinstance(effect, WriteStates):
-        return StatesFailed(frozenset(change.partition for change in effect.changes))
-    if isinstance(effect, CompleteReassignment):
-        return CompletionFailed(
-            frozenset(TopicPartition(effect.name, number) for number in effect.partitions)
-        )
-    return RemovalFailed(effect.name)
+    def _end_term(self) -> None:
+        term, self._term = self._term, None
+        if term is not None:
+            self._past_elections += term.elections
+            self._past_unclean_elections += term.unclean_elections

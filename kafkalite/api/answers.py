@@ -10,6 +10,9 @@ from typing import Final
 import msgspec
 from fastapi import Response
 
+from kafkalite.model.errors import LogError
+from kafkalite.model.ids import TopicPartition
+
 
 class TopicSummary(msgspec.Struct, frozen=True):
     """A topic in a list."""
@@ -28,7 +31,7 @@ class TopicList(msgspec.Struct, frozen=True):
     topics: list[TopicSummary]
 
 
-class PartitionDescription(msgspec.Struct, frozen=True):
+class PartitionDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who holds a partition."""
 
     partition: int
@@ -39,6 +42,10 @@ class PartitionDescription(msgspec.Struct, frozen=True):
     """Assigned brokers; the first is the preferred leader."""
     isr: list[int]
     """Those of them that are in sync."""
+    adding_replicas: list[int] = []
+    """While it moves: the replicas that it gains."""
+    removing_replicas: list[int] = []
+    """While it moves: the replicas that it loses."""
 
 
 class TopicDescription(msgspec.Struct, frozen=True):
@@ -139,6 +146,127 @@ class ClusterDescription(msgspec.Struct, frozen=True):
     version: str
 
 
+class BrokerHealth(msgspec.Struct, frozen=True):
+    """A broker's share, also of one that does not live but is missed."""
+
+    id: int
+    url: str | None
+    """None: it does not live."""
+    leaders: int
+    replicas: int
+    in_sync: int
+    """Those of its replicas that are in sync."""
+
+
+class PartitionsInTrouble(msgspec.Struct, frozen=True):
+    """How many partitions something is wrong with, and the first of them."""
+
+    count: int
+    examples: list[str]
+    """As `topic-partition`."""
+
+
+class ClusterHealth(msgspec.Struct, frozen=True):
+    """How the cluster is, in a few numbers."""
+
+    cluster_id: str
+    controller: int
+    """-1 while there is none."""
+    brokers: list[BrokerHealth]
+    topics: int
+    partitions: int
+    offline: PartitionsInTrouble
+    """Without a leader: neither read nor written."""
+    under_replicated: PartitionsInTrouble
+    """With fewer replicas in sync than they shall have."""
+    under_min_isr: PartitionsInTrouble
+    """With fewer in sync than min.insync.replicas: acks=all is refused."""
+    reassignments: int
+    """Partitions that are on the move."""
+
+
+class PartitionAssignment(msgspec.Struct, frozen=True):
+    """The brokers of a partition, the preferred leader first."""
+
+    topic: str
+    partition: int
+    replicas: list[int]
+
+
+class AssignmentProposal(msgspec.Struct, frozen=True):
+    """Where partitions are, and where they could be."""
+
+    current: list[PartitionAssignment]
+    proposed: list[PartitionAssignment]
+
+
+class Reassignment(msgspec.Struct, frozen=True):
+    """A partition on the move."""
+
+    topic: str
+    partition: int
+    replicas: list[int]
+    """Where it goes, then what it leaves."""
+    adding_replicas: list[int]
+    removing_replicas: list[int]
+
+
+class ReassignmentList(msgspec.Struct, frozen=True):
+    """Partitions on the move, by name."""
+
+    reassignments: list[Reassignment]
+
+
+class PartitionOutcome(msgspec.Struct, frozen=True):
+    """What became of a request about one partition."""
+
+    topic: str
+    partition: int
+    error_code: int = 0
+    """0: it is done."""
+    error: str = ""
+    message: str = ""
+
+
+class PartitionOutcomes(msgspec.Struct, frozen=True):
+    """What became of each partition."""
+
+    results: list[PartitionOutcome]
+
+
+class ReplicaDescription(msgspec.Struct, frozen=True):
+    """A replica in a log directory."""
+
+    topic: str
+    partition: int
+    size: int
+    """Bytes, without indexes."""
+    offset_lag: int
+    """By how much its end is behind the high watermark that it knows of."""
+    is_future: bool = False
+    """Whether it is being moved there from another directory; never yet."""
+
+
+class LogDirDescription(msgspec.Struct, frozen=True):
+    """A log directory."""
+
+    path: str
+    error: str | None
+    """Kafka's name of the error when it has failed."""
+    message: str
+    total_bytes: int
+    """Of its file system; -1 where that is not known."""
+    usable_bytes: int
+    partitions: list[ReplicaDescription]
+
+
+class LogDirList(msgspec.Struct, frozen=True):
+    """The log directories of a broker, as log.dirs has them."""
+
+    broker: int
+    log_dirs: list[LogDirDescription]
+
+
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the process lives, or may be sent requests."""
 
@@ -156,9 +284,21 @@ ANSWERS: Final[tuple[type[msgspec.Struct], ...]] = (
     BrokerList,
     BrokerDescription,
     ClusterDescription,
+    ClusterHealth,
+    ReassignmentList,
+    AssignmentProposal,
+    PartitionOutcomes,
+    LogDirList,
     Health,
 )
 """The roots that the OpenAPI document has schemas for."""
+
+
+def outcome(partition: TopicPartition, error: LogError | None) -> PartitionOutcome:
+    """What became of a partition; `error` says why it was refused."""
+    if error is None:
+        return PartitionOutcome(*partition)
+    return PartitionOutcome(*partition, error.code, error.name, error.detail)
 
 
 def answer(

@@ -1,13 +1,24 @@
 """The control plane: a FastAPI application on a broker."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Response
 
 from kafkalite.api import docs_page, exception_handlers
 from kafkalite.api.control_front import ControlFront
 from kafkalite.api.openapi import make_openapi
-from kafkalite.api.routers import brokers, cluster, configs, health, metrics, partitions, topics
+from kafkalite.api.routers import (
+    brokers,
+    cluster,
+    configs,
+    elections,
+    health,
+    log_dirs,
+    metrics,
+    partitions,
+    reassignments,
+    topics,
+)
 from kafkalite.broker.broker import Broker
 
 _TAGS = [
@@ -15,10 +26,23 @@ _TAGS = [
     {"name": "partitions", "description": "Of a partition's leader: offsets, delete records."},
     {"name": "records", "description": "Produce and read."},
     {"name": "configs", "description": "Settings of topics and brokers."},
-    {"name": "brokers", "description": "Who is alive."},
+    {"name": "reassignments", "description": "Where partitions are, and who leads them."},
+    {"name": "brokers", "description": "Who is alive, and what it keeps."},
     {"name": "cluster", "description": "The whole."},
     {"name": "probes", "description": "For whoever supervises the process."},
 ]
+_PARTS: Final = (
+    topics,
+    partitions,
+    reassignments,
+    elections,
+    configs,
+    brokers,
+    log_dirs,
+    cluster,
+    health,
+    metrics,
+)
 
 
 def make_control_app(broker: Broker) -> FastAPI:
@@ -39,7 +63,7 @@ def make_control_app(broker: Broker) -> FastAPI:
     app.state.broker = broker
     exception_handlers.install(app)
     app.add_middleware(ControlFront)
-    for part in (topics, partitions, configs, brokers, cluster, health, metrics):
+    for part in _PARTS:
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     return app

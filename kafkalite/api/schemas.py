@@ -5,7 +5,7 @@ broker decides, in Kafka's words. What is answered is in `answers.py`.
 """
 
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -172,6 +172,78 @@ class DeleteRecordsBody(_Body):
         ge=-1,
         le=_INT_64,
         description="The first offset to keep; -1: delete all below the high watermark.",
+    )
+
+
+BrokerNumber = Annotated[int, Field(ge=0, le=_INT_32)]
+
+
+class PartitionName(_Body):
+    """A partition."""
+
+    topic: str
+    partition: int = Field(ge=0, le=_INT_32)
+
+
+class PartitionTarget(PartitionName):
+    """A partition and the brokers that it shall be on."""
+
+    replicas: list[BrokerNumber] = Field(description="The preferred leader first.")
+
+
+class ReassignBody(_Body):
+    """Partitions to move."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"partitions": [{"topic": "flights", "partition": 0, "replicas": [1, 2]}]}]
+        }
+    )
+
+    partitions: list[PartitionTarget] = Field(min_length=1)
+
+
+class CancelReassignmentsBody(_Body):
+    """Partitions that shall not move any more."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"partitions": [{"topic": "flights", "partition": 0}]}]}
+    )
+
+    partitions: list[PartitionName] | None = Field(None, description="By default all that move.")
+    timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
+
+
+class ProposeAssignmentBody(_Body):
+    """Topics to spread over brokers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"topics": ["flights"], "brokers": [0, 1, 2]}]}
+    )
+
+    topics: list[str] = Field(min_length=1)
+    brokers: list[BrokerNumber] = Field(min_length=1)
+    rack_aware: bool = Field(True, description="Alternate the racks of the brokers.")
+
+
+class ElectLeadersBody(_Body):
+    """Partitions to elect leaders of."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "preferred"},
+                {"kind": "unclean", "partitions": [{"topic": "flights", "partition": 0}]},
+            ]
+        }
+    )
+
+    kind: Literal["preferred", "unclean"] = Field(
+        description="The first of the replicas, or, where there is no leader, whoever lives: that "
+        "may lose records."
+    )
+    partitions: list[PartitionName] | None = Field(
+        None, min_length=1, description="By default all."
     )
 
 

@@ -19,6 +19,7 @@ from kafkalite.model.errors import (
     InvalidRequestError,
     InvalidTopicError,
     LogError,
+    ReassignmentInProgressError,
     RequestTimedOutError,
     TopicAlreadyExistsError,
     TopicDeletionDisabledError,
@@ -271,6 +272,10 @@ class TopicAdmin:
             raise InvalidPartitionsError(
                 f"Topic currently has {existing} partitions, which is higher than the requested "
                 f"{count}."
+            )
+        if topic.moving:
+            raise ReassignmentInProgressError(
+                f"A partition reassignment is in progress for the topic '{topic.name}'"
             )
         if count == existing:
             raise InvalidPartitionsError(f"Topic already has {existing} partitions.")

@@ -22,7 +22,11 @@ from kafkalite.model.ids import BrokerId
 
 
 def origin(topic: Topic, number: int) -> tuple[BrokerId, ...]:
-    """The replicas that a partition had before its reassignment, if there is one, began."""
+    """The replicas that a partition had before its reassignment, if there is one, began.
+
+    Those that it keeps come first, as they are ordered in the target: the order that they had
+    before is not written anywhere (nor is it by Kafka).
+    """
     added = topic.adding.get(number, ())
     return tuple(replica for replica in topic.assignment[number] if replica not in added)
 

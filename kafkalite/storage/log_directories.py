@@ -37,6 +37,11 @@ class LogDirectories:
         """The directories that have not failed."""
         return (directory for directory in self._all if directory.failed is None)
 
+    @property
+    def all(self) -> Sequence[LogDirectory]:
+        """The failed ones too, as log.dirs has them."""
+        return tuple(self._all)
+
     # -- life -----------------------------------------------------------------------------------
 
     def open(self) -> None:

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from kafkalite.api.schemas import (
     AlterConfigBody,
     AlterTopicBody,
+    CancelReassignmentsBody,
     CreateTopicBody,
     DeleteRecordsBody,
+    ElectLeadersBody,
+    PartitionTarget,
+    ProposeAssignmentBody,
 )
 from tests.support.fake_broker import FakeBroker, control_plane
 
@@ -22,8 +26,21 @@ PATHS = (
     ("PATCH", "/v1/brokers/0/config"),
     ("PATCH", "/v1/brokers/default/config"),
     ("POST", "/v1/topics/t/partitions/0/delete-records"),
+    ("POST", "/v1/reassignments"),
+    ("POST", "/v1/reassignments/cancel"),
+    ("POST", "/v1/reassignments/proposal"),
+    ("POST", "/v1/leader-elections"),
 )
-BODY_MODELS = (CreateTopicBody, AlterTopicBody, AlterConfigBody, DeleteRecordsBody)
+BODY_MODELS = (
+    CreateTopicBody,
+    AlterTopicBody,
+    AlterConfigBody,
+    DeleteRecordsBody,
+    PartitionTarget,
+    CancelReassignmentsBody,
+    ProposeAssignmentBody,
+    ElectLeadersBody,
+)
 NAMES = st.sampled_from(
     sorted({"retention.ms", "t"}.union(*(model.model_fields for model in BODY_MODELS)))
 )

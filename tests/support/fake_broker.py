@@ -6,7 +6,7 @@ a few numbers. `control_plane` gives a client that talks to the application in t
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -17,10 +17,13 @@ import httpx
 from kafkalite.api.control import make_control_app
 from kafkalite.broker.broker import Broker, State
 from kafkalite.broker.controller_driver import ControllerDriver
+from kafkalite.broker.log_dirs import LogDirState
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.reassignment import ReassignmentAdmin
 from kafkalite.broker.topic_admin import TopicAdmin, TopicDefaults
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
+from kafkalite.model import cluster
 from kafkalite.model.errors import (
     LeaderNotAvailableError,
     OffsetOutOfRangeError,
@@ -29,6 +32,9 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.model.offsets import LogOffsets, OffsetRange
 from kafkalite.storage.timestamps import TimestampOffset
+from kafkalite.transport.errors import PeerError, PeerRefusedError
+from kafkalite.transport.peer_reply import PeerReply
+from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_metadata import FakeMetadata, fake_brokers
 
@@ -119,6 +125,58 @@ class FakePartitions:
         return len(self.held)
 
 
+class FakeLogDirs:
+    """Log directories that a test describes."""
+
+    def __init__(self) -> None:
+        self.states: list[LogDirState] = []
+
+    def describe(self, topics: Collection[str] | None = None) -> list[LogDirState]:
+        return [
+            state._replace(
+                replicas=[
+                    r for r in state.replicas if topics is None or r.partition.topic in topics
+                ]
+            )
+            for state in self.states
+        ]
+
+
+class FakeControllerClient:
+    """A controller that gives the answer which a test has chosen."""
+
+    def __init__(self) -> None:
+        self.asked: list[ControllerRequest] = []
+        self.reply = ControllerReply()
+
+    async def ask(self, request: ControllerRequest) -> ControllerReply:
+        self.asked.append(request)
+        return self.reply
+
+
+class FakePeers:
+    """Other brokers, all of which give the answer, or the error, that a test has chosen."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, str, str]] = []
+        self.reply: PeerReply | PeerError = PeerRefusedError("nobody listens")
+
+    async def request(
+        self,
+        broker: cluster.Broker,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+    ) -> PeerReply:
+        del headers, body, timeout_s
+        self.asked.append((broker.id, method, target))
+        if isinstance(self.reply, PeerError):
+            raise self.reply
+        return self.reply
+
+
 class FakeBroker:
     """Broker 0 of a cluster of `brokers`; the others live in the metadata only."""
 
@@ -142,6 +200,10 @@ class FakeBroker:
             deletes_topics=lambda: self.settings.delete_topic_enable,
             random=Random(1),
         )
+        self.reassignments = ReassignmentAdmin(self.view, self.member, Random(1))
+        self.log_dirs = FakeLogDirs()
+        self.controller_client = FakeControllerClient()
+        self.peers = FakePeers()
         self.controller = ControllerDriver(
             self.view,
             self.member,

@@ -159,20 +159,19 @@ def _describe(topic: Topic, view: MetadataView) -> TopicDescription:
         replication_factor=topic.replication_factor,
         config=topic.config,
         partitions=[
-            _describe_partition(TopicPartition(topic.name, number), replicas, view)
-            for number, replicas in sorted(topic.assignment.items())
+            _describe_partition(topic, number, view) for number in sorted(topic.assignment)
         ],
     )
 
 
-def _describe_partition(
-    partition: TopicPartition, replicas: tuple[int, ...], view: MetadataView
-) -> PartitionDescription:
-    state = view.states.get(partition)
+def _describe_partition(topic: Topic, number: int, view: MetadataView) -> PartitionDescription:
+    state = view.states.get(TopicPartition(topic.name, number))
     return PartitionDescription(
-        partition=partition.partition,
+        partition=number,
         leader=NO_LEADER if state is None else state.leader,
         leader_epoch=-1 if state is None else state.leader_epoch,
-        replicas=list(replicas),
+        replicas=list(topic.assignment[number]),
         isr=[] if state is None else list(state.isr),
+        adding_replicas=list(topic.adding.get(number, ())),
+        removing_replicas=list(topic.removing.get(number, ())),
     )

@@ -65,3 +65,20 @@ class DataProbe:
         """Count records that came into the log, `size` bytes of batches."""
         self.produce_records += records
         self.produce_bytes += size
+
+
+@dataclass(slots=True)
+class ReplicationProbe:
+    """What went between this broker and its followers and leaders since the start."""
+
+    follower_fetches: int = 0
+    """Answered as a leader."""
+    follower_bytes: int = 0
+    """Of batches, given to followers."""
+    sessions_begun: int = 0
+    leader_fetches: int = 0
+    """Answers that leaders gave to this broker."""
+    leader_bytes: int = 0
+    """Of batches, taken from leaders."""
+    leader_errors: int = 0
+    """Fetches without an answer, and partitions that an answer had an error for."""

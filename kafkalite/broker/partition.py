@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn, Protocol
 
+from kafkalite.broker import batch_rules
 from kafkalite.broker.following import Following
 from kafkalite.broker.leading import ReplicaRead, records_for, take_fetch
 from kafkalite.broker.waiters import AckWaiters, ReadWaiters
@@ -15,11 +16,9 @@ from kafkalite.model.cluster import Broker, PartitionState
 from kafkalite.model.errors import (
     CorruptMessageError,
     FencedLeaderEpochError,
-    InvalidTimestampError,
     KafkaStorageError,
     LeaderNotAvailableError,
     LogError,
-    MessageTooLargeError,
     NotEnoughReplicasAfterAppendError,
     NotEnoughReplicasError,
     NotLeaderOrFollowerError,
@@ -41,9 +40,8 @@ from kafkalite.replication.leader_replica import LastFetch, LeaderReplica
 from kafkalite.replication.position import Position
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
-from kafkalite.wire.batch import BatchHeader, Buffer, header_at, read_headers
+from kafkalite.wire.batch import BatchHeader, Buffer
 from kafkalite.wire.messages import FetchResult
-from kafkalite.wire.restamp import recompress, with_log_append_time
 
 TO_HIGH_WATERMARK: Final = -1
 """Where records shall be deleted up to the high watermark, as Kafka's tools say it."""
@@ -186,6 +184,13 @@ class Partition:
             self._stand_back()
         self._tell_watchers()
 
+    def assign(self, replicas: tuple[BrokerId, ...]) -> None:
+        """Other brokers than before are its replicas."""
+        self._replicas = replicas
+        if self._leading is not None:
+            self._leading.follow(self._leading.state, replicas, self._clock.monotonic_ms())
+        self._tell_watchers()
+
     def _lead(self, state: PartitionState) -> None:
         now_ms = self._clock.monotonic_ms()
         epoch = state.leader_epoch
@@ -279,11 +284,11 @@ class Partition:
             self._acks.check_room()
         settings = self._settings
         if settings.bounds_timestamps:
-            self._check_timestamps(headers)
+            batch_rules.check_timestamps(headers, settings, self._clock.wall_ms())
         log_append_time = NO_TIMESTAMP
         if settings.stamps_log_append_time:
             log_append_time = self._clock.wall_ms()
-            batches, headers = _stamped(batches, headers, log_append_time)
+            batches, headers = batch_rules.stamped(batches, headers, log_append_time)
         base_offset = self.log.append(batches, headers, self.leader_epoch)
         self._on_append(self, acks_all or self.readers.are_waiting)
         if not self._waits_for_flush:
@@ -307,20 +312,7 @@ class Partition:
         Raises:
             MessageTooLargeError: it is larger than the topic takes, as it is or once it is so.
         """
-        self._check_size(batch)
-        codec = self._settings.compression
-        if codec is not None and header.compression != codec:
-            batch = recompress(batch, codec)
-            header = header_at(batch, 0)
-            self._check_size(batch)
-        return batch, header
-
-    def _check_size(self, batch: Buffer) -> None:
-        if len(batch) > self._settings.max_message_bytes:
-            raise MessageTooLargeError(
-                f"A batch of {len(batch)} bytes, as {self.topic_partition} stores it, is more than "
-                f"{self._settings.max_message_bytes} (max.message.bytes)"
-            )
+        return batch_rules.as_stored(batch, header, self._settings)
 
     def committed(self, end_offset: int, timeout_ms: int) -> asyncio.Future[None] | None:
         """Done when every record below `end_offset` is on all in-sync replicas; None: it is so.
@@ -338,17 +330,6 @@ class Partition:
                 f"{self.topic_partition} has {in_sync} in-sync replicas, "
                 f"min.insync.replicas is {self._settings.min_insync_replicas}"
             )
-
-    def _check_timestamps(self, headers: Sequence[BatchHeader]) -> None:
-        now = self._clock.wall_ms()
-        earliest = now - self._settings.timestamp_before_max_ms
-        latest = now + self._settings.timestamp_after_max_ms
-        for header in headers:
-            if header.base_timestamp < earliest or header.max_timestamp > latest:
-                raise InvalidTimestampError(
-                    f"Timestamps {header.base_timestamp} to {header.max_timestamp} are outside "
-                    f"of what {self.topic_partition} accepts, {earliest} to {latest}"
-                )
 
     # -- flushing -------------------------------------------------------------------------------
 
@@ -543,16 +524,3 @@ class Partition:
         self.log.advance_start_offset(max(target, self.log.start_offset))
         self._tell_watchers()
         return self.log.start_offset
-
-
-def _stamped(
-    batches: Buffer, headers: Sequence[BatchHeader], now_ms: int
-) -> tuple[Buffer, list[BatchHeader]]:
-    """Batches back to back, with `now_ms` as the time of all their records."""
-    view = memoryview(batches)
-    stamped = bytearray()
-    position = 0
-    for header in headers:
-        stamped += with_log_append_time(view[position : position + header.size], now_ms)
-        position += header.size
-    return stamped, read_headers(stamped)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kafkalite.broker import partition_table
+from kafkalite.broker import partition_opening
 from kafkalite.broker.metadata_view import StateAt, TopicAt
 from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
@@ -42,6 +42,7 @@ class _Cluster:
         for broker in fake_brokers([OWN_ID, OTHER_ID]):
             self.metadata.register(broker)
         self.retired: list[Partition] = []
+        self.roles: list[Partition] = []
         self.asked_for: list[str] = []
         self.on_ask: Callable[[str], None] = lambda _: None
         self.table = PartitionTable(
@@ -51,6 +52,7 @@ class _Cluster:
             make_partition=self._make,
             retire=self._retire,
             settings_of=self._settings_of,
+            on_role=self.roles.append,
         )
         self.table.own_id = OWN_ID
 
@@ -439,7 +441,7 @@ def test_namesake_waits_until_the_old_log_is_away(
     logs: Logs, monkeypatch: pytest.MonkeyPatch, gets_as_far_as_the_rename: bool
 ) -> None:
     remove = logs.directories.remove_log
-    monkeypatch.setattr(partition_table, "_RETRY_S", 0.01)
+    monkeypatch.setattr(partition_opening, "RETRY_S", 0.01)
     may_work = False
 
     def fail_at_first(log: Log) -> None:

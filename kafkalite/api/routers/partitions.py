@@ -50,6 +50,7 @@ async def partition_offsets(
     """Where the partition stands; with `at=` the offset at a point in time instead."""
     if query.at is not None:
         return answer(_find(partition, query.at))
+    partition.check_offsets_available()
     offsets = partition.offsets
     return answer(
         PartitionOffsets(
@@ -92,8 +93,10 @@ def _find(partition: Partition, at: str) -> FoundOffset:
 
     Raises:
         InvalidRequestError: `at` is neither a word that we know nor a time.
-        OffsetNotAvailableError: the newest record cannot be read yet.
+        OffsetNotAvailableError: the newest record cannot be read yet, or is not known.
     """
+    if at != "earliest":
+        partition.check_offsets_available()
     offsets = partition.offsets
     offset, timestamp = NO_OFFSET, NO_TIMESTAMP
     match at:

@@ -3,7 +3,7 @@
 import argparse
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -11,12 +11,18 @@ import httpx
 import msgspec
 
 from kafkalite.cli.answers import (
+    AssignmentProposal,
     ClusterDescription,
+    ClusterHealth,
     ConfigDescription,
     ConfigList,
     FoundOffset,
+    LogDirList,
     LowWatermark,
+    PartitionOutcomes,
     Problem,
+    Reassignment,
+    ReassignmentList,
     TopicDescription,
     TopicList,
     TopicSummary,
@@ -32,6 +38,7 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
     error_by_name,
 )
+from kafkalite.model.ids import TopicPartition
 
 EARLIEST: Final = "earliest"
 LATEST: Final = "latest"
@@ -185,6 +192,65 @@ class Cluster:
         answer = self._request("POST", path, {"before_offset": before}, url)
         return _decode(answer, LowWatermark).low_watermark
 
+    def health(self) -> ClusterHealth:
+        """The cluster in a few numbers, as the broker sees it that answers."""
+        return self._get("/v1/cluster/health", ClusterHealth)
+
+    def log_dirs(self, broker: int, topics: Iterable[str] = ()) -> LogDirList:
+        """A broker's log directories, with the partitions of `topics` (none: all)."""
+        query = urlencode([("topic", topic) for topic in topics])
+        path = f"/v1/brokers/{broker}/log-dirs"
+        return self._get(f"{path}?{query}" if query else path, LogDirList)
+
+    def reassignments(self) -> list[Reassignment]:
+        """The partitions on the move, sorted by name."""
+        return self._get("/v1/reassignments", ReassignmentList).reassignments
+
+    def reassign(
+        self, targets: Mapping[TopicPartition, Sequence[int]]
+    ) -> dict[TopicPartition, LogError | None]:
+        """Begin to move partitions; gives why each one was refused, None: it was not."""
+        named = [{**_named(found), "replicas": list(ids)} for found, ids in targets.items()]
+        return self._request_of_partitions("/v1/reassignments", {"partitions": named})
+
+    def cancel_reassignments(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, LogError | None]:
+        """Move partitions back; gives why each one was refused, None: it was not."""
+        named = [_named(found) for found in partitions]
+        return self._request_of_partitions("/v1/reassignments/cancel", {"partitions": named})
+
+    def propose_assignment(
+        self, topics: Sequence[str], brokers: Sequence[int], *, rack_aware: bool
+    ) -> AssignmentProposal:
+        """Where topics are, and where they would be if they were created on `brokers`."""
+        body = {"topics": topics, "brokers": brokers, "rack_aware": rack_aware}
+        answer = self._request("POST", "/v1/reassignments/proposal", body)
+        return _decode(answer, AssignmentProposal)
+
+    def elect_leaders(
+        self, kind: str, partitions: Iterable[TopicPartition] | None
+    ) -> dict[TopicPartition, LogError | None]:
+        """Have `preferred` or `unclean` leaders elected; gives why not, of each partition.
+
+        None: of all partitions; those that needed none are then left out.
+        """
+        body: dict[str, object] = {"kind": kind}
+        if partitions is not None:
+            body["partitions"] = [_named(found) for found in partitions]
+        return self._request_of_partitions("/v1/leader-elections", body)
+
+    def _request_of_partitions(
+        self, path: str, body: object
+    ) -> dict[TopicPartition, LogError | None]:
+        results = _decode(self._request("POST", path, body), PartitionOutcomes).results
+        return {
+            TopicPartition(found.topic, found.partition): (
+                error_by_name(found.error)(found.message or None) if found.error else None
+            )
+            for found in results
+        }
+
     def _get(self, path: str, kind: type[_Answer], url: str | None = None) -> _Answer:
         return _decode(self._request("GET", path, url=url), kind)
 
@@ -261,6 +327,10 @@ def _find_through_zookeeper(connect: str) -> list[str]:
     except CoordinationError as error:
         raise NoBrokerError(str(error)) from None
     return [broker.url for broker in brokers]
+
+
+def _named(partition: TopicPartition) -> dict[str, object]:
+    return {"topic": partition.topic, "partition": partition.partition}
 
 
 def _topic_path(name: str) -> str:

@@ -74,11 +74,16 @@ class CommandParser(argparse.ArgumentParser):
                 self.error(f'Option "[{beside}]" can\'t be used with option "[{option}]"')
 
 
-def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how to find the brokers: by address, or through ZooKeeper as before Kafka 3.0."""
+def add_connection_arguments(
+    parser: argparse.ArgumentParser, *, also_broker_list: bool = True
+) -> None:
+    """Declare how to find the brokers: by address, or through ZooKeeper as before Kafka 3.0.
+
+    Without `also_broker_list` the option `--broker-list` is left to mean something else.
+    """
     parser.add_argument(
         "--bootstrap-server",
-        "--broker-list",
+        *(["--broker-list"] if also_broker_list else []),
         dest="bootstrap_server",
         metavar="HOST:PORT[,..]",
         help="brokers to begin with; one that is alive is enough",
@@ -120,6 +125,11 @@ def natural_number(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"must be 0 or more, not {number}")
     return number
+
+
+def broker_ids(text: str) -> list[int]:
+    """An argument's type: `0,1,2`."""
+    return [natural_number(part.strip()) for part in text.split(",") if part.strip()]
 
 
 def key_value(text: str) -> tuple[str, str]:

@@ -1,8 +1,6 @@
 """`kafkalite delete-records`: kafka-delete-records, deletes what lies below given offsets."""
 
 import argparse
-from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -13,10 +11,9 @@ from kafkalite.cli.command_line import (
     check_connection_arguments,
 )
 from kafkalite.cli.failure import EXIT_FAILURE, CommandError
+from kafkalite.cli.json_file import VERSION, read_json_file
 from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
 from kafkalite.model.ids import TopicPartition
-
-_VERSION: Final = 1
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -28,7 +25,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 class _OffsetFile(msgspec.Struct, frozen=True):
     partitions: list[_Entry]
-    version: int = _VERSION
+    version: int = VERSION
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -70,16 +67,7 @@ def _read(file: str) -> dict[TopicPartition, int]:
     Raises:
         CommandError: the file cannot be read, or is not what it should be.
     """
-    try:
-        content = msgspec.json.decode(Path(file).read_bytes(), type=_OffsetFile)
-    except OSError as error:
-        raise CommandError(f"Cannot read {file}: {error.strerror}.") from None
-    except msgspec.ValidationError as error:
-        raise CommandError(f"{file} is no list of offsets: {error}.") from None
-    except msgspec.DecodeError as error:
-        raise CommandError(f"The input string is not a valid JSON: {file}: {error}.") from None
-    if content.version != _VERSION:
-        raise CommandError(f"Not supported version field value {content.version}")
+    content = read_json_file(file, _OffsetFile, "list of offsets")
     if not content.partitions:
         raise CommandError(f"{file} names no partition.")
     wanted: dict[TopicPartition, int] = {}

@@ -27,6 +27,10 @@ _COMMANDS: Final = {
     "configs": _Command("configs", "Describe and alter settings of topics and brokers."),
     "dump-log": _Command("dump_log", "Print what log segments and index files hold."),
     "delete-records": _Command("delete_records", "Delete the oldest records of partitions."),
+    "reassign-partitions": _Command("reassign_partitions", "Move partitions to other brokers."),
+    "leader-election": _Command("leader_election", "Elect leaders of partitions."),
+    "log-dirs": _Command("log_dirs", "Print what brokers keep in their log directories."),
+    "cluster": _Command("cluster_status", "Say how the cluster is, on one screen."),
     "server": _Command("server", "Run a broker."),
     "zookeeper": _Command("zookeeper", "Run the embedded ZooKeeper."),
 }
@@ -86,7 +90,7 @@ def _version() -> str:
 
 def _usage() -> str:
     lines = ["Usage: kafkalite COMMAND [OPTION..]", ""]
-    lines += [f"  {name:<18}{command.summary}" for name, command in _COMMANDS.items()]
+    lines += [f"  {name:<21}{command.summary}" for name, command in _COMMANDS.items()]
     lines += ["", "'kafkalite COMMAND --help' describes the options of one."]
     return "\n".join(lines)
 

@@ -1,17 +1,18 @@
 """`topics --describe`: a line a topic and a line a partition, and the filters on them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from kafkalite.cli.answers import PartitionDescription, TopicDescription
 from kafkalite.cli.cluster import Cluster
 from kafkalite.model.errors import UnknownTopicOrPartitionError
 
+_UNAVAILABLE: Final = "unavailable-partitions"
 _MIN_ISR_KEY: Final = "min.insync.replicas"
 
 PARTITION_FILTERS: Final = (
     "under-replicated-partitions",
-    "unavailable-partitions",
+    _UNAVAILABLE,
     "under-min-isr-partitions",
     "at-min-isr-partitions",
 )
@@ -37,17 +38,21 @@ def describe_topics(cluster: Cluster, names: Iterable[str], shown: str | None) -
                 print(_topic_line(topic))
         else:
             min_isr = _min_isr(cluster, name) if "min-isr" in shown else 0
+            live = cluster.broker_urls().keys() if shown == _UNAVAILABLE else ()
             for partition in topic.partitions:
-                if _is_shown(partition, shown, min_isr):
+                if _is_shown(partition, shown, min_isr, live):
                     print(_partition_line(name, partition))
 
 
-def _is_shown(partition: PartitionDescription, shown: str, min_isr: int) -> bool:
+def _is_shown(
+    partition: PartitionDescription, shown: str, min_isr: int, live: Collection[int]
+) -> bool:
     in_sync = len(partition.isr)
     if shown == "under-replicated-partitions":
-        return in_sync < len(partition.replicas)
-    if shown == "unavailable-partitions":
-        return partition.leader < 0
+        # Who is only on the way to become a replica is not missed yet.
+        return in_sync < len(partition.replicas) - len(partition.adding_replicas)
+    if shown == _UNAVAILABLE:
+        return partition.leader not in live
     if shown == "under-min-isr-partitions":
         return in_sync < min_isr
     return in_sync == min_isr
@@ -70,9 +75,15 @@ def _topic_line(topic: TopicDescription) -> str:
 
 def _partition_line(topic: str, partition: PartitionDescription) -> str:
     leader = "none" if partition.leader < 0 else str(partition.leader)
+    moving = ""
+    if partition.is_moving:
+        moving = (
+            f"\tAdding Replicas: {_ids(partition.adding_replicas)}"
+            f"\tRemoving Replicas: {_ids(partition.removing_replicas)}"
+        )
     return (
         f"\tTopic: {topic}\tPartition: {partition.partition}\tLeader: {leader}"
-        f"\tReplicas: {_ids(partition.replicas)}\tIsr: {_ids(partition.isr)}"
+        f"\tReplicas: {_ids(partition.replicas)}\tIsr: {_ids(partition.isr)}{moving}"
     )
 
 

@@ -42,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     name = arguments[0] if arguments else ""
-    if name in {"-h", "--help"}:
-        print(_usage())
-        return 0
-    if name == "--version":
-        print(_version())
+    if name in {"-h", "--help", "--version"}:
+        try:
+            print(_version() if name == "--version" else _usage(), flush=True)
+        except BrokenPipeError:
+            _stop_writing()
         return 0
     command = _COMMANDS.get(name)
     if command is None:
@@ -73,13 +73,17 @@ def _run(name: str, command: _Command, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         exit_code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_writing()
         exit_code = 0
     except OSError as error:
         print(f"{shown_name} failed: {error}", file=sys.stderr)
         exit_code = EXIT_FAILURE
     return exit_code
+
+
+def _stop_writing() -> None:
+    """Whoever read our output has seen enough. Python would complain when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version() -> str:

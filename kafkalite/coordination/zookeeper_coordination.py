@@ -86,12 +86,18 @@ class ZooKeeperCoordination:
         self._on_connected = on_connected
         self._bridge = KazooBridge(self._connect, session_timeout_ms, self._hear)
         self._registration = BrokerRegistration(self._bridge, session_timeout_ms)
-        self._states = StateWrites(self._bridge, self._unknown_members)
-        self._store = ZooKeeperStore(self._bridge, self._states, self._catch_up)
+        states = StateWrites(self._bridge, self._unknown_members)
+        self._store = ZooKeeperStore(self._bridge, states, self._catch_up)
+        self._controller_store = ZooKeeperControllerStore(
+            self._bridge,
+            clock,
+            catch_up=self._catch_up,
+            states=states,
+            notice_counts=self._notice_counts,
+        )
         self._monitor = SessionMonitor(session_timeout_ms)
         self._broker: Broker | None = None
         self._reader: ClusterReader | None = None
-        self._controller_store: ZooKeeperControllerStore | None = None
         self._loss_timer: asyncio.TimerHandle | None = None
         self._rejoining: asyncio.Task[None] | None = None
         self._is_up = False
@@ -107,8 +113,6 @@ class ZooKeeperCoordination:
 
     @property
     def controller_store(self) -> ControllerStore:
-        if self._controller_store is None:
-            raise RuntimeError("load_view comes first")
         return self._controller_store
 
     async def start(self) -> None:
@@ -150,13 +154,6 @@ class ZooKeeperCoordination:
         await reader.load()
         reader.start()
         self._reader = reader
-        self._controller_store = ZooKeeperControllerStore(
-            self._bridge,
-            self._clock,
-            catch_up=self._catch_up,
-            states=self._states,
-            notice_counts=lambda: reader.notice_counts,
-        )
 
     async def register(self, broker: Broker) -> int:
         """Make the broker known, now and after every lost session; gives the broker epoch.
@@ -209,6 +206,9 @@ class ZooKeeperCoordination:
 
     def _unknown_members(self, partition: TopicPartition) -> Members:
         return NO_MEMBERS if self._reader is None else self._reader.unknown_members(partition)
+
+    def _notice_counts(self) -> tuple[int, int]:
+        return (0, 0) if self._reader is None else self._reader.notice_counts
 
     async def _make_base_paths(self) -> None:
         for path in paths.PERSISTENT:

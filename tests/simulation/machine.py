@@ -1,6 +1,7 @@
 """A simulated machine: a disk, a clock, and the broker that runs there, if one does."""
 
 import asyncio
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -8,6 +9,7 @@ from kafkalite import server
 from kafkalite.broker.broker import Broker
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.coordination.session_file import SessionKey
+from kafkalite.storage.log_directories import LogDirectories
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Network
 from tests.simulation.process import CURRENT, Process
@@ -33,10 +35,14 @@ class Machine:
         self.settings = settings
         self.network = network
         self.disk = FaultyDisk()
+        self.disk.make_directory(Path(f"/{self.name}"))
+        self.disk.sync_directory(Path("/"))
         self.session_key: SessionKey | None = None
         """What the session file holds."""
         self.process: Process | None = None
         self.broker: Broker | None = None
+        self.directories: LogDirectories | None = None
+        """Those of the running broker."""
         self.client: SimulatedKazoo | None = None
         """The running broker's client of ZooKeeper."""
         self.disk_delay_s = 0.002
@@ -73,6 +79,12 @@ class Machine:
         )
 
     @property
+    def has_failed_directory(self) -> bool:
+        """Whether one is out of use until the next start."""
+        wanted = len(self.settings.log_directories)
+        return self.directories is not None and len(list(self.directories)) < wanted
+
+    @property
     def address(self) -> str:
         return f"{self.name}:9092"
 
@@ -97,6 +109,8 @@ class Machine:
             await server._serve(self.settings)
         except server.StartError as error:
             self._trace.note(process.name, f"cannot start: {error}")
+        except Exception as error:  # noqa: BLE001 - a bug, which the loop reports
+            self._loop.call_exception_handler({"message": "the broker died", "exception": error})
         else:
             self._trace.note(process.name, "exits")
         self._loop.world.call(self._exited, process)
@@ -106,7 +120,7 @@ class Machine:
             self._end(process)
 
     def _end(self, process: Process) -> None:
-        self.process = self.broker = self.client = None
+        self.process = self.broker = self.directories = self.client = None
         self._past.append(process)
         process.kill()
         self.disk = self.disk.take_away()

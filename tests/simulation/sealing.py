@@ -99,7 +99,10 @@ async def _connect(host: str, port: int, *_: Any) -> Any:
 
 
 def _make_directories(paths: list[Path]) -> LogDirectories:
-    return LogDirectories(paths, _machine().disk, max_open_files=_MAX_OPEN_FILES)
+    machine = _machine()
+    directories = LogDirectories(paths, machine.disk, max_open_files=_MAX_OPEN_FILES)
+    machine.directories = directories
+    return directories
 
 
 def _make_broker(*args: Any, **kwargs: Any) -> Broker:

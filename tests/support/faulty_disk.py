@@ -68,6 +68,12 @@ class FaultyDisk:
         """Let the next opening of a file fail with an errno."""
         self._fail_at[path] = error
 
+    def heal(self) -> None:
+        """Forget all that was to fail, and have room again."""
+        self._fail.clear()
+        self._fail_at.clear()
+        self.room = self.crash_at = None
+
     def flip_bit(self, path: Path, position: int, bit: int = 0) -> None:
         """Alter one bit of a file, in what is synced too."""
         file = self._file(path)

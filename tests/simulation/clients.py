@@ -1,0 +1,235 @@
+"""Producers and consumers: they know nothing but addresses, and remember what they were told."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+import msgspec
+
+from kafkalite.model.ids import TopicPartition
+from kafkalite.model.record import Record
+from kafkalite.transport.errors import PeerError
+from kafkalite.wire.messages import (
+    ACKS_ALL,
+    ACKS_LEADER,
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchResult,
+    PartitionBatches,
+    ProduceRequest,
+    ProduceResponse,
+    ProduceResult,
+)
+from kafkalite.wire.records import decode_batches, encode_batch
+from tests.simulation.history import History
+from tests.simulation.network import Network
+from tests.simulation.trace import Trace
+
+_MSGPACK: Final = {"content-type": "application/msgpack"}
+_TIME_MS: Final = 1_700_000_000_000
+_MAX_BYTES: Final = 1 << 20
+
+_encode = msgspec.msgpack.Encoder().encode
+_produced = msgspec.msgpack.Decoder(ProduceResponse).decode
+_fetched = msgspec.msgpack.Decoder(FetchResponse).decode
+
+
+class Client:
+    """Sends requests to whoever it believes to lead."""
+
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        history: History,
+        trace: Trace,
+        addresses: Sequence[str],
+        partitions: Callable[[], Sequence[TopicPartition]],
+        random: Random,
+    ) -> None:
+        """Build.
+
+        Args:
+            name: of the client.
+            network: its only way to the brokers.
+            history: where it says what it was told.
+            trace: where it says what it does.
+            addresses: of all brokers.
+            partitions: gives what there is to write to and to read.
+            random: its chance.
+        """
+        self.name = name
+        self.network = network
+        self.history = history
+        self.trace = trace
+        self.random = random
+        self.partitions = partitions
+        self.is_told_to_stop = False
+        self._addresses = addresses
+        self._leaders: dict[TopicPartition, str] = {}
+
+    def address_for(self, partition: TopicPartition) -> str:
+        """Mostly that of the leader as last heard, sometimes any."""
+        known = self._leaders.get(partition)
+        if known is None or self.random.random() < 0.1:
+            return self.random.choice(self._addresses)
+        return known
+
+    def learn(self, partition: TopicPartition, url: str, asked: str, *, is_well: bool) -> None:
+        """Take in who leads, as the answer of `asked` has it."""
+        if url:
+            self._leaders[partition] = url.removeprefix("http://")
+        elif is_well:
+            self._leaders[partition] = asked
+        else:
+            self._leaders.pop(partition, None)
+
+    async def post(self, address: str, target: str, body: bytes, timeout_s: float) -> bytes | None:
+        """The body of a good answer, or None."""
+        try:
+            reply = await self.network.exchange(address, "POST", target, _MSGPACK, body, timeout_s)
+        except PeerError:
+            return None
+        return reply.body if reply.status == 200 else None
+
+
+class Producer(Client):
+    """Writes records of which no two are the same, each once."""
+
+    _count = 0
+
+    async def run(self, pause_s: float) -> None:
+        """Write until told to stop."""
+        while not self.is_told_to_stop:
+            partitions = self.partitions()
+            if not partitions:
+                await asyncio.sleep(0.1)
+                continue
+            partition = self.random.choice(partitions)
+            acks_all = self.random.random() < 0.8
+            is_well = await self.write(partition, self.random.randint(1, 4), acks_all=acks_all)
+            pause = pause_s if is_well else 4 * pause_s
+            await asyncio.sleep(self.random.uniform(0.2 * pause, 1.8 * pause))
+
+    async def write(self, partition: TopicPartition, count: int, *, acks_all: bool) -> bool:
+        """Write some records to one partition; tells whether they were acknowledged."""
+        values = []
+        for _ in range(count):
+            self._count += 1
+            padding = b"." * self.random.choice((0, 0, 10, 200))
+            values.append(f"{self.name}-{self._count}".encode() + padding)
+        self.history.sent += count
+        batch = encode_batch([Record(value) for value in values], now_ms=_TIME_MS)
+        timeout_ms = self.random.choice((500, 2_000, 10_000))
+        request = ProduceRequest(
+            [PartitionBatches(*partition, memoryview(batch))],
+            ACKS_ALL if acks_all else ACKS_LEADER,
+            timeout_ms,
+        )
+        address = self.address_for(partition)
+        body = await self.post(address, "/v1/produce", _encode(request), timeout_ms / 1000 + 1)
+        if body is None:
+            self.learn(partition, "", address, is_well=False)
+            return False
+        (result,) = _produced(body).partitions
+        return self._take(partition, address, values, result, acks_all=acks_all)
+
+    def _take(
+        self,
+        partition: TopicPartition,
+        address: str,
+        values: list[bytes],
+        result: ProduceResult,
+        *,
+        acks_all: bool,
+    ) -> bool:
+        is_well = result.error_code == 0
+        self.learn(partition, result.leader_url, address, is_well=is_well)
+        what = f"{partition} {values[0][:12].decode().rstrip('.')}+{len(values)} via {address}"
+        if not is_well:
+            self.trace.note(self.name, f"{what}: {result.error}")
+            return False
+        acks = "all" if acks_all else "1"
+        self.trace.note(self.name, f"{what}: @{result.base_offset} acks={acks}")
+        self.history.acked(partition, result.base_offset, values, acks_all=acks_all)
+        return True
+
+
+class Consumer(Client):
+    """Reads below the high watermark, forwards, and now and then again."""
+
+    _positions: dict[TopicPartition, int]
+
+    async def run(self, pause_s: float) -> None:
+        """Read until told to stop."""
+        self._positions = {}
+        while not self.is_told_to_stop:
+            partitions = self.partitions()
+            if not partitions:
+                await asyncio.sleep(0.1)
+                continue
+            partition = self.random.choice(partitions)
+            position = self._positions.get(partition, 0)
+            if self.random.random() < 0.05:
+                position = self.random.randint(0, position)
+            end = await self.read(partition, position, self.random.choice((0, 300)))
+            if end is not None:
+                self._positions[partition] = max(end, self._positions.get(partition, 0))
+            await asyncio.sleep(self.random.uniform(0.2 * pause_s, 1.8 * pause_s))
+
+    async def read(
+        self, partition: TopicPartition, position: int, max_wait_ms: int
+    ) -> int | None:
+        """Read some records; gives the position after them, None where there was no answer."""
+        request = FetchRequest(
+            [FetchPartition(*partition, position, self.random.choice((1, 1_000, 1 << 20)))],
+            max_wait_ms=max_wait_ms,
+        )
+        address = self.address_for(partition)
+        body = await self.post(address, "/v1/fetch", _encode(request), max_wait_ms / 1000 + 2)
+        if body is None:
+            self.learn(partition, "", address, is_well=False)
+            return None
+        (result,) = _fetched(body).partitions
+        is_well = result.error_code == 0
+        self.learn(partition, result.leader_url, address, is_well=is_well)
+        if not is_well:
+            self._check_refusal(partition, position, address, result)
+            return None
+        return self._take(partition, position, result)
+
+    def _check_refusal(
+        self, partition: TopicPartition, position: int, address: str, result: FetchResult
+    ) -> None:
+        self.trace.note(self.name, f"{partition}@{position} via {address}: {result.error}")
+        if result.error == "OFFSET_OUT_OF_RANGE" and partition.topic not in self.history.deleted:
+            self.history.contradict(
+                f"INV-4 {partition}@{position} was shown before, and is out of range at {address}: "
+                f"{result.message}"
+            )
+
+    def _take(self, partition: TopicPartition, position: int, result: FetchResult) -> int:
+        expected = None
+        for record in decode_batches(result.batches, max_bytes=_MAX_BYTES):
+            assert record.value is not None
+            if expected is not None and record.offset != expected:
+                self.history.contradict(
+                    f"INV-2 {partition} goes from {expected - 1} to {record.offset}"
+                )
+            if expected is None and record.offset > position:
+                self.history.contradict(
+                    f"INV-2 {partition} was asked for {position} and gave {record.offset}"
+                )
+            expected = record.offset + 1
+            if record.offset >= result.high_watermark:
+                self.history.contradict(
+                    f"INV-4 {partition}@{record.offset} was shown, but the high watermark is "
+                    f"{result.high_watermark}"
+                )
+            self.history.read(partition, record.offset, record.value)
+        if expected is None:
+            return position
+        self.trace.note(self.name, f"{partition} read {position} to {expected}")
+        return max(position, expected)

@@ -1,0 +1,265 @@
+"""Does to a cluster what happens to clusters: all that a seed chooses."""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Final
+
+from tests.simulation.administrator import Administrator
+from tests.simulation.cluster import Cluster
+from tests.simulation.machine import Machine
+
+Fault = Callable[[], Awaitable[None]]
+
+_ALL_AT_ONCE: Final = 0.04
+
+
+class Nemesis:
+    """Owns the faults that are in force; one task for each. Belongs to the world."""
+
+    def __init__(
+        self, cluster: Cluster, administrator: Administrator, random: Random, kinds: Sequence[str]
+    ) -> None:
+        """Build; `kinds` are names of methods of this class, one chosen for each fault."""
+        self._cluster = cluster
+        self._administrator = administrator
+        self._random = random
+        self._faults: list[Fault] = [getattr(self, f"_{kind}") for kind in kinds]
+        self._troubled: set[int] = set()
+        """Brokers that have their share already."""
+
+    async def run(self, until_s: float, pause_s: float, at_most: int) -> None:
+        """Do harm until a time, to so many brokers at once at most."""
+        loop = self._cluster.loop
+        tasks = []
+        while loop.time() < until_s:
+            await asyncio.sleep(self._random.expovariate(1 / pause_s))
+            if len(self._troubled) < at_most or self._random.random() < _ALL_AT_ONCE:
+                fault = self._random.choice(self._faults)
+                tasks.append(loop.world.spawn(fault(), "fault"))
+        await asyncio.gather(*tasks)
+
+    async def heal(self) -> None:
+        """Mend all that is broken, and start all that is down."""
+        cluster = self._cluster
+        cluster.trace.note("nemesis", "heals everything")
+        cluster.network.cut.clear()
+        cluster.network.slowness.clear()
+        cluster.ensemble.slowness = 1.0
+        if not cluster.ensemble.is_available:
+            cluster.ensemble.recover()
+        for name in list(cluster.ensemble.unreachable):
+            cluster.ensemble.reconnect(name)
+        for machine in cluster.machines.values():
+            machine.disk.heal()
+            machine.disk_delay_s = 0.002
+            machine.turn_on()
+            machine.resume()
+            if machine.has_failed_directory:
+                machine.kill()
+            machine.start()
+
+    # -- choosing -------------------------------------------------------------------------------
+
+    def _pick(self) -> Machine | None:
+        """A broker that has no trouble yet."""
+        free = [each for each in self._cluster.machines.values() if each.id not in self._troubled]
+        return self._random.choice(free) if free else None
+
+    async def _trouble(self, machine: Machine, shortest_s: float, longest_s: float) -> None:
+        """Let a trouble last; mostly short, sometimes as long as may be."""
+        self._troubled.add(machine.id)
+        random = self._random
+        length_s = random.uniform(shortest_s, random.uniform(shortest_s, longest_s))
+        await asyncio.sleep(length_s)
+        self._troubled.discard(machine.id)
+
+    def _note(self, text: str) -> None:
+        self._cluster.trace.note("nemesis", text)
+
+    # -- processes and machines -----------------------------------------------------------------
+
+    async def _kill(self) -> None:
+        machine = self._pick()
+        if machine is not None and machine.is_running:
+            machine.kill()
+            await self._trouble(machine, 0.0, 15.0)
+            machine.start()
+
+    async def _power(self) -> None:
+        machine = self._pick()
+        if machine is not None:
+            machine.crash()
+            await self._trouble(machine, 0.2, 15.0)
+            machine.turn_on()
+            machine.start()
+
+    async def _die_while_writing(self) -> None:
+        machine = self._pick()
+        if machine is not None and machine.is_running:
+            power = self._random.random() < 0.5
+            count = self._random.randint(0, self._random.choice((3, 30)))
+            self._note(f"{machine} will die in its operation {count} from now (power={power})")
+            machine.die_at_operation(count, power=power)
+            await self._trouble(machine, 1.0, 10.0)
+            machine.disk.crash_at = None
+            machine.turn_on()
+            machine.start()
+
+    async def _stop(self) -> None:
+        machine = self._pick()
+        if machine is not None and machine.is_running:
+            machine.stop()
+            await self._trouble(machine, 0.05, 15.0)
+            machine.resume()
+
+    async def _terminate(self) -> None:
+        machine = self._pick()
+        if machine is not None and machine.is_serving:
+            machine.terminate()
+            for _ in range(300):
+                await asyncio.sleep(0.1)
+                if not machine.is_running:
+                    break
+            await self._trouble(machine, 0.0, 3.0)
+            machine.start()
+
+    async def _kill_all(self) -> None:
+        power = self._random.random() < 0.3
+        for machine in self._cluster.machines.values():
+            if power:
+                machine.crash()
+            else:
+                machine.kill()
+        await asyncio.sleep(self._random.uniform(0.1, 5.0))
+        for machine in self._cluster.machines.values():
+            if machine.id not in self._troubled:
+                machine.turn_on()
+                machine.start()
+                await asyncio.sleep(self._random.uniform(0.0, 2.0))
+
+    # -- the network ----------------------------------------------------------------------------
+
+    async def _isolate(self) -> None:
+        machine = self._pick()
+        if machine is None:
+            return
+        with_zookeeper = self._random.random() < 0.5
+        inwards, outwards = self._random.choice(((True, True), (True, False), (False, True)))
+        others = [name for name in self._names() if name != machine.name]
+        ways = {(other, machine.name) for other in others if inwards}
+        ways |= {(machine.name, other) for other in others if outwards}
+        self._note(f"isolates {machine}: in={inwards} out={outwards} zookeeper={with_zookeeper}")
+        self._cluster.network.cut |= ways
+        if with_zookeeper:
+            self._cluster.ensemble.cut_off(machine.name)
+        await self._trouble(machine, 0.2, 20.0)
+        self._note(f"lets {machine} be reached again")
+        self._cluster.network.cut -= ways
+        self._cluster.ensemble.reconnect(machine.name)
+
+    async def _cut(self) -> None:
+        machine = self._pick()
+        if machine is None or len(self._cluster.machines) < 2:
+            return
+        other = self._random.choice([n for n in self._names() if n != machine.name])
+        ways = {(machine.name, other), (other, machine.name)}
+        if self._random.random() < 0.5:
+            ways.pop() if other < machine.name else ways.discard((machine.name, other))
+        self._note(f"cuts {sorted(ways)}")
+        self._cluster.network.cut |= ways
+        await self._trouble(machine, 0.2, 20.0)
+        self._note(f"mends {sorted(ways)}")
+        self._cluster.network.cut -= ways
+
+    async def _slow_network(self) -> None:
+        machine = self._pick()
+        if machine is None:
+            return
+        factor = self._random.choice((10, 100, 1000))
+        slowness = self._cluster.network.slowness
+        ways = [(machine.name, other) for other in self._names()]
+        ways += [(other, machine.name) for other in self._names()]
+        self._note(f"slows {machine}'s network by {factor}")
+        slowness.update(dict.fromkeys(ways, float(factor)))
+        await self._trouble(machine, 0.5, 10.0)
+        for way in ways:
+            slowness.pop(way, None)
+
+    def _names(self) -> list[str]:
+        return [machine.name for machine in self._cluster.machines.values()] + ["p0", "c0"]
+
+    # -- ZooKeeper ------------------------------------------------------------------------------
+
+    async def _leave_zookeeper(self) -> None:
+        machine = self._pick()
+        if machine is not None:
+            self._note(f"cuts {machine} off from ZooKeeper")
+            self._cluster.ensemble.cut_off(machine.name)
+            await self._trouble(machine, 0.2, 20.0)
+            self._cluster.ensemble.reconnect(machine.name)
+
+    async def _drop_zookeeper(self) -> None:
+        for client in self._cluster.ensemble.live_clients():
+            if self._random.random() < 0.4:
+                self._note(f"breaks {client.process.name}'s connection to ZooKeeper")
+                self._cluster.ensemble.drop_connection(client)
+
+    async def _expire(self) -> None:
+        clients = self._cluster.ensemble.live_clients()
+        if clients:
+            client = self._random.choice(clients)
+            self._note(f"has ZooKeeper forget {client.process.name}'s session")
+            self._cluster.ensemble.expire(client)
+
+    async def _lose_quorum(self) -> None:
+        if self._cluster.ensemble.is_available:
+            self._note("takes ZooKeeper's quorum away")
+            self._cluster.ensemble.fail()
+            await asyncio.sleep(self._random.uniform(0.1, 10.0))
+            if not self._cluster.ensemble.is_available:
+                self._cluster.ensemble.recover()
+
+    async def _slow_zookeeper(self) -> None:
+        self._cluster.ensemble.slowness = self._random.choice((10.0, 100.0, 500.0))
+        await asyncio.sleep(self._random.uniform(0.5, 5.0))
+        self._cluster.ensemble.slowness = 1.0
+
+    # -- clocks and disks -----------------------------------------------------------------------
+
+    async def _jump(self) -> None:
+        machine = self._random.choice(list(self._cluster.machines.values()))
+        machine.skew_ms += self._random.choice((-1, 1)) * self._random.randint(0, 7_200_000)
+        self._note(f"sets {machine}'s clock to {machine.skew_ms} ms off")
+
+    async def _slow_disk(self) -> None:
+        machine = self._pick()
+        if machine is not None:
+            machine.disk_delay_s = self._random.choice((0.05, 0.5, 5.0))
+            self._note(f"slows {machine}'s disk to {machine.disk_delay_s} s")
+            await self._trouble(machine, 0.5, 10.0)
+            machine.disk_delay_s = 0.002
+
+    async def _fail_disk(self) -> None:
+        machine = self._pick()
+        if machine is not None:
+            operation = self._random.choice(("sync", "writev", "sync", "open", "truncate"))
+            self._note(f"lets {machine}'s next {operation} fail")
+            machine.disk.fail_next(operation, errno.EIO)
+            await self._trouble(machine, 1.0, 10.0)
+            machine.kill()
+            machine.start()
+
+    async def _fill_disk(self) -> None:
+        machine = self._pick()
+        if machine is not None:
+            machine.disk.room = self._random.randint(0, 5_000)
+            self._note(f"leaves {machine.disk.room} bytes on {machine}'s disk")
+            await self._trouble(machine, 0.5, 10.0)
+            machine.disk.room = None
+
+    # -- people ---------------------------------------------------------------------------------
+
+    async def _administer(self) -> None:
+        await self._administrator.do_something()

@@ -2,11 +2,10 @@
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from kafkalite.broker.partition import Partition
-from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.model.ids import TopicPartition
 from kafkalite.storage.log_directories import LogDirectories
 from kafkalite.storage.log_directory import LogDirectory
@@ -40,7 +39,8 @@ class LogDirState(NamedTuple):
 class LogDirs:
     """Describes this broker's log directories. Keeps nothing; on the event loop."""
 
-    def __init__(self, directories: LogDirectories, partitions: PartitionTable) -> None:
+    def __init__(self, directories: LogDirectories, partitions: Iterable[Partition]) -> None:
+        """Build; `partitions` gives, each time it is gone through, those that are open."""
         self._directories = directories
         self._partitions = partitions
 

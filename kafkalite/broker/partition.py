@@ -189,6 +189,7 @@ class Partition:
         self._replicas = replicas
         if self._leading is not None:
             self._leading.follow(self._leading.state, replicas, self._clock.monotonic_ms())
+            self._advance()
         self._tell_watchers()
 
     def _lead(self, state: PartitionState) -> None:
@@ -416,6 +417,7 @@ class Partition:
         if self._leading is None:
             return None
         change = self._leading.propose(self.log.end_offset, now_ms, last_fetch_ms, brokers)
+        self._advance()  # it may wait for fewer by now
         if change is None:
             return None
         return StateChange(self.topic_partition, change.state, change.expected_version)

@@ -240,9 +240,10 @@ class FetchLoop:
             size = len(result.batches)
             total += size
             since_turn += size
+            had_failed = followed.must_be_named
             if self._take_one(followed, result):
                 touched.append(followed)
-            is_news |= followed.named is None
+            is_news |= followed.must_be_named and not had_failed
             if size and self._is_throttled(followed.partition):
                 self._throttle.take(size)
         self._probe.leader_bytes += total

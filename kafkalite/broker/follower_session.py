@@ -30,12 +30,14 @@ def backoff_ms(failures: int, longest_ms: int, chance: random.Random) -> int:
 class Followed:
     """One partition in the session."""
 
-    __slots__ = ("failures", "held_until_ms", "named", "partition")
+    __slots__ = ("failures", "held_until_ms", "must_be_named", "named", "partition")
 
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
         self.named: Position | None = None
-        """Where the leader takes it to be; None: it has yet to be told, or told again."""
+        """Where the leader takes it to be; None: it has yet to be told."""
+        self.must_be_named = False
+        """Even where it has not moved: the leader says no more of it until it is asked again."""
         self.held_until_ms = 0
         """It is not named before, monotonic."""
         self.failures = 0
@@ -108,9 +110,9 @@ class FollowerSession:
                 continue
             del self._changed[topic_partition]
             position = followed.partition.position()
-            if position == followed.named:
+            if position == followed.named and not followed.must_be_named:
                 continue
-            followed.named = position
+            followed.named, followed.must_be_named = position, False
             named.append(
                 FetchPartition(
                     *topic_partition,
@@ -140,7 +142,7 @@ class FollowerSession:
     ) -> None:
         """Nothing came of an answer: it is named again, as it stands then, after a pause."""
         followed.failures += 1
-        followed.named = None
+        followed.must_be_named = True
         self._hold(followed, now_ms + backoff_ms(followed.failures, longest_ms, chance))
 
     def _hold(self, followed: Followed, until_ms: int) -> None:

@@ -62,10 +62,11 @@ class ReplicaFetchers:
         self._tasks: dict[BrokerId, asyncio.Task[None]] = {}
         self._leaders: dict[TopicPartition, BrokerId] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._is_stopped = False
+        self._is_started = self._is_stopped = False
 
     def start(self) -> None:
         """Notice from now on when brokers come and go."""
+        self._is_started = True
         self._view.subscribe(self._on_change)
 
     def update(self, partition: Partition) -> None:
@@ -82,9 +83,10 @@ class ReplicaFetchers:
             self._loop_of(leader).follow(partition)
 
     async def stop(self) -> None:
-        """Stop following, for good; what was taken stays."""
+        """Stop following, for good; what was taken stays. Stopping twice is stopping once."""
+        if self._is_started and not self._is_stopped:
+            self._view.unsubscribe(self._on_change)
         self._is_stopped = True
-        self._view.unsubscribe(self._on_change)
         tasks = [*self._tasks.values(), *self._ending]
         for task in tasks:
             task.cancel()

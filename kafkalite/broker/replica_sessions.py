@@ -59,9 +59,11 @@ class ReplicaSessions:
         self._max_wait_ms = max_wait_ms
         self._throttle = ReplicationThrottle(throttled_rate, clock)
         self._sessions: dict[BrokerId, ReplicaSession] = {}
+        self._is_started = False
 
     def start(self) -> None:
         """End the sessions of brokers that go, from now on."""
+        self._is_started = True
         self._view.subscribe(self._on_change)
 
     def stop_waiting(self) -> None:
@@ -72,7 +74,9 @@ class ReplicaSessions:
 
     def close(self) -> None:
         """End all sessions."""
-        self._view.unsubscribe(self._on_change)
+        if self._is_started:
+            self._view.unsubscribe(self._on_change)
+            self._is_started = False
         while self._sessions:
             self._sessions.popitem()[1].close()
 

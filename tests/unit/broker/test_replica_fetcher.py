@@ -1,0 +1,266 @@
+"""Following: what is fetched, taken and named, and what happens when it cannot be."""
+
+import asyncio
+
+import msgspec
+
+from kafkalite.config.views import FlushPolicy, ReplicaOptions
+from kafkalite.wire.messages import FetchResponse
+from tests.support.replication import Cluster, run_cluster, settle, state, until
+
+
+def test_a_record_is_on_both_and_committed_when_the_follower_has_flushed() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        leader, follower = cluster[0], cluster[1]
+        leader.append(b"a", b"b")
+        leader.append(b"c")
+        await until(lambda: leader[0].offsets.high_watermark == 3)
+        assert follower.values() == [b"a", b"b", b"c"]
+        assert follower[0].log.durable_end_offset == 3
+
+    run_cluster(test)
+
+
+def test_nothing_is_committed_before_the_follower_has_flushed() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        leader, follower = cluster[0], cluster[1]
+        follower.flushes = False
+        leader.append(b"a")
+        await until(lambda: bool(follower.waiting))
+        await settle()
+        assert leader[0].offsets.high_watermark == 0
+        follower.flush(follower[0])
+        await until(lambda: leader[0].offsets.high_watermark == 1)
+
+    run_cluster(test)
+
+
+def test_nothing_waits_for_a_flush_under_the_policy_os() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        cluster[1].flushes = False
+        cluster[0].append(b"a")
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+
+    run_cluster(test, lambda: Cluster(policy=FlushPolicy.OS))
+
+
+def test_an_idle_partition_is_named_once_and_only_what_changed_is_named_again() -> None:
+    async def test(cluster: Cluster) -> None:
+        for number in range(50):
+            cluster.replicate(number)
+        cluster[0].append(b"a", number=7)
+        await until(lambda: cluster[0][7].offsets.high_watermark == 1)
+        await settle()
+        named = [entry.partition for _, request in cluster.requests for entry in request.partitions]
+        assert sorted(named) == sorted([*range(50), 7])
+
+    run_cluster(test)
+
+
+def test_a_partition_that_comes_while_a_fetch_waits_is_named_at_once() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(0)
+        await settle()
+        cluster.replicate(1)
+        cluster[0].append(b"a", number=1)
+        await until(lambda: cluster[0][1].offsets.high_watermark == 1)
+        epochs = [request.session_epoch for _, request in cluster.requests]
+        assert epochs.count(0) == 1
+
+    run_cluster(test)
+
+
+def test_diverging_records_are_dropped_and_the_leaders_taken() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(isr=(0, 1))
+        cluster[0].append(b"a")
+        await until(lambda: cluster[1].values() == [b"a"])
+        cluster.refuses_fetches_to = {0, 1}
+        cluster[0].append(b"only here")
+        await settle()
+        cluster[1].apply(0, state(1, 1))
+        cluster[1].append(b"b")
+        cluster.refuses_fetches_to = set()
+        cluster[0].apply(0, state(1, 1))
+        await until(lambda: cluster[0].values() == [b"a", b"b"])
+        await until(lambda: cluster[1][0].offsets.high_watermark == 2)
+
+    run_cluster(test)
+
+
+def test_a_follower_behind_the_leaders_start_begins_anew_there() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(isr=(0,))
+        cluster.refuses_fetches_to = {0}
+        for value in (b"a", b"b", b"c"):
+            cluster[0].append(value)
+        await until(lambda: cluster[0][0].offsets.high_watermark == 3)
+        cluster[0][0].delete_records(2)
+        cluster.refuses_fetches_to = set()
+        await until(lambda: cluster[1].values() == [b"c"])
+        assert cluster[1][0].log.start_offset == 2
+
+    run_cluster(test)
+
+
+def test_a_follower_takes_the_batch_that_the_leaders_start_is_inside_of() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(isr=(0,))
+        cluster.refuses_fetches_to = {0}
+        cluster[0].append(b"a", b"b", b"c", b"d")
+        await until(lambda: cluster[0][0].offsets.high_watermark == 4)
+        cluster[0][0].delete_records(2)
+        cluster.refuses_fetches_to = set()
+        await until(lambda: cluster[1][0].log.durable_end_offset == 4)
+        assert cluster[1][0].log.start_offset == 2
+
+    run_cluster(test)
+
+
+def test_refused_connections_are_told_and_tried_again() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.refuses_fetches_to = {0}
+        cluster.replicate()
+        cluster[0].append(b"a")
+        await until(lambda: len(cluster[1].refused) >= 3)
+        cluster.refuses_fetches_to = set()
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+
+    run_cluster(test)
+
+
+def test_what_was_altered_on_the_way_reaches_no_log_and_is_fetched_again() -> None:
+    async def test(cluster: Cluster) -> None:
+        altered = 0
+
+        def alter(answer: FetchResponse) -> FetchResponse:
+            nonlocal altered
+            if altered == 3 or not any(each.batches for each in answer.partitions):
+                return answer
+            altered += 1
+            results = [
+                msgspec.structs.replace(each, batches=each.batches[:-1] + b"?")
+                for each in answer.partitions
+            ]
+            return msgspec.structs.replace(answer, partitions=results)
+
+        cluster.alter = alter
+        cluster.replicate()
+        cluster[0].append(b"a!")
+        await until(lambda: altered == 1)
+        await settle(3)
+        assert cluster[1].values() == []
+        # Its pause is over when the clock says so.
+        while not cluster[0][0].offsets.high_watermark:
+            cluster.clock.now_ms += 20
+            await asyncio.sleep(0.001)
+        assert cluster[1].values() == [b"a!"]
+
+    run_cluster(test, lambda: Cluster(options=ReplicaOptions(backoff_max_ms=20, wait_max_ms=20)))
+
+
+def test_a_partition_in_error_keeps_no_other_from_being_replicated() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(0)
+        cluster.replicate(1)
+        cluster[1].apply(0, state(0, epoch=5))  # its leader has not heard of that epoch
+        cluster[0].append(b"lost", number=0)
+        for _ in range(5):
+            cluster[0].append(b"a", number=1)
+            await until(lambda: cluster[0][1].offsets.high_watermark == cluster[0][1].offsets.end)
+        assert cluster[0][0].offsets.high_watermark == 0
+
+    run_cluster(test)
+
+
+def test_an_epoch_that_the_leader_hears_of_later_needs_no_second_asking() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        await settle()
+        cluster[1].apply(0, state(0, epoch=1))
+        await until(lambda: cluster[1].probe.leader_errors == 1)
+        cluster[0].apply(0, state(0, epoch=1))
+        cluster[0].append(b"a")
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+
+    run_cluster(test)
+
+
+def test_a_leader_that_says_nothing_at_once_is_not_asked_without_a_pause() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        cluster[0].sessions.stop_waiting()
+        await settle(2_000)
+        assert len(cluster.requests) < 20
+
+    run_cluster(test)
+
+
+def test_a_session_begins_anew_when_the_leader_is_registered_again() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        await settle()
+        cluster.register(0, 1, epoch=200)
+        cluster[0].append(b"a")
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+        assert [r.broker_epoch for _, r in cluster.requests if r.session_epoch == 0] == [100, 200]
+
+    run_cluster(test)
+
+
+def test_a_new_leader_is_followed_and_the_old_one_left_alone() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(isr=(0, 1, 2))
+        cluster[0].append(b"a")
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+        cluster.elect(1, 1, isr=(0, 1, 2))
+        cluster[1].append(b"b")
+        await until(lambda: cluster[1][0].offsets.high_watermark == 2)
+        assert [broker.values() for broker in cluster.brokers] == [[b"a", b"b"]] * 3
+
+    run_cluster(test, lambda: Cluster(3))
+
+
+def test_a_throttled_follower_that_is_not_in_sync_waits_for_credit() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster[1].throttled_rate = 1000
+        cluster.replicate(isr=(0,), config={"follower.replication.throttled.replicas": "*"})
+        for _ in range(3):
+            cluster[0].append(b"x" * 5000)
+            await until(lambda: bool(cluster[0][0].offsets.high_watermark))
+            await settle()
+        # The first batch took what there was, and more; the others wait until that is paid.
+        assert len(cluster[1].values()) == 1
+        while len(cluster[1].values()) < 3:
+            cluster.clock.now_ms += 1000
+            await asyncio.sleep(0.001)
+
+    run_cluster(test, lambda: Cluster(options=ReplicaOptions(wait_max_ms=5, backoff_max_ms=5)))
+
+
+def test_catching_up_asks_for_more_while_answers_are_full() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(isr=(0,))
+        cluster.refuses_fetches_to = {0}
+        for _ in range(80):
+            cluster[0].append(b"x" * 100_000)
+        cluster.refuses_fetches_to = set()
+        await until(lambda: cluster[1][0].log.durable_end_offset == 80)
+        asked = {request.max_bytes for _, request in cluster.requests}
+        assert asked == {256 << 10, 512 << 10, 1 << 20}
+
+    options = ReplicaOptions(answer_max_bytes=1 << 20, backoff_max_ms=20, wait_max_ms=60_000)
+    run_cluster(test, lambda: Cluster(options=options))
+
+
+def test_stopping_twice_is_stopping_once() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        await settle()
+        await cluster[1].fetchers.stop()
+        cluster[1].fetchers.update(cluster[1][0])
+
+    run_cluster(test)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.fetch import FetchEndpoint
@@ -20,6 +21,7 @@ from kafkalite.model.errors import (
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_NATIVE_PATHS: Final = frozenset({"/v1/produce", "/v1/fetch", "/v1/controller"})
 _CACHED_PATHS: Final = 4096
 _MAX_PARTITION_DIGITS: Final = 10
 
@@ -41,11 +43,13 @@ class Dispatcher:
         produce: ProduceEndpoint,
         fetch: FetchEndpoint,
         records: RecordsEndpoint,
+        controller: ControllerEndpoint,
         control: AsgiApp,
     ) -> None:
         self._produce = produce
         self._fetch = fetch
         self._records = records
+        self._controller = controller
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +57,7 @@ class Dispatcher:
             await self._control(scope, receive, send)
             return
         path: str = scope["path"]
-        if path == "/v1/produce" or path == "/v1/fetch":  # noqa: PLR1714 - faster than a set
+        if path in _NATIVE_PATHS:
             records_path = None
         else:
             records_path = parse_records_path(path)
@@ -94,17 +98,18 @@ class Dispatcher:
                 raise _not_allowed(method, path, "POST")
             if path == "/v1/fetch":
                 await self._fetch.post(exchange)
-                return
-        elif method == "GET" and records_path.partition is not None:
-            await self._records.get(exchange, records_path.topic, records_path.partition)
+            elif path == "/v1/produce":
+                await self._produce.post(exchange)
+            else:
+                await self._controller.post(exchange)
             return
-        elif method != "POST":
+        if method == "GET" and records_path.partition is not None:
+            await self._records.get(exchange, records_path.topic, records_path.partition)
+        elif method == "POST":
+            await self._records.post(exchange, *records_path)
+        else:
             allowed = "POST" if records_path.partition is None else "GET, POST"
             raise _not_allowed(method, path, allowed)
-        if records_path is None:
-            await self._produce.post(exchange)
-        else:
-            await self._records.post(exchange, *records_path)
 
 
 @lru_cache(_CACHED_PATHS)

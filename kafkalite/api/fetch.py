@@ -7,16 +7,19 @@ an empty value, whose two bytes are then replaced by the head of the real one.
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from kafkalite.api.exchange import Exchange
+from kafkalite.api.exchange import ClientGoneError, Exchange
 from kafkalite.api.produce import check_msgpack
 from kafkalite.broker.append import leader_of
-from kafkalite.broker.fetch import FetchPath, PartitionRead
-from kafkalite.model.errors import InvalidRequestError
+from kafkalite.broker.fetch import FetchPath
+from kafkalite.broker.partition_read import PartitionRead
+from kafkalite.broker.replica_sessions import ReplicaSessions
+from kafkalite.model.errors import InvalidRequestError, LogError
+from kafkalite.model.ids import NO_LEADER, BrokerId
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.wire.media import Media
 from kafkalite.wire.messages import FetchRequest, FetchResponse, FetchResult
@@ -34,14 +37,29 @@ _decoder = msgspec.msgpack.Decoder(FetchRequest)
 _encoder = msgspec.msgpack.Encoder()
 assert FetchResult.__struct_fields__[-1] == "batches"
 assert FetchResponse.__struct_fields__[-1] == "partitions"
-_RESPONSE_HEAD: Final = _encoder.encode(FetchResponse(partitions=[])).removesuffix(_EMPTY_ARRAY)
+
+
+def _head(response: FetchResponse) -> bytes:
+    """The encoding of a response without partitions, up to where they would be."""
+    return _encoder.encode(response).removesuffix(_EMPTY_ARRAY)
+
+
+_RESPONSE_HEAD: Final = _head(FetchResponse(partitions=[]))
 
 
 class FetchEndpoint:
-    """Decodes the request, waits for records, streams them."""
+    """Decodes the request, waits for records, streams them; to readers and to replicas."""
 
-    def __init__(self, path: FetchPath) -> None:
+    def __init__(
+        self,
+        path: FetchPath,
+        sessions: ReplicaSessions,
+        on_replica_gone: Callable[[BrokerId], None],
+    ) -> None:
+        """Assign only; `on_replica_gone` is told of a replica that left while its fetch waited."""
         self._path = path
+        self._sessions = sessions
+        self._on_replica_gone = on_replica_gone
 
     async def post(self, exchange: Exchange) -> None:
         check_msgpack(exchange)
@@ -50,15 +68,27 @@ class FetchEndpoint:
             request = _decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequestError(f"The body is no FetchRequest: {error}") from error
+        if request.replica_id >= 0:
+            await self._answer_replica(exchange, request)
+            return
         reads = self._path.try_fetch(request)
         if reads is None:
             reads = await exchange.while_connected(self._path.fetch(request))
-        await self._send(exchange, reads)
+        await self._send(exchange, _RESPONSE_HEAD, reads)
 
-    async def _send(self, exchange: Exchange, reads: Sequence[PartitionRead]) -> None:
+    async def _answer_replica(self, exchange: Exchange, request: FetchRequest) -> None:
+        try:
+            answer = await exchange.while_connected(self._sessions.fetch(request))
+        except ClientGoneError:
+            self._on_replica_gone(BrokerId(request.replica_id))
+            raise
+        head = _RESPONSE_HEAD if answer.error is None else _refusal_head(answer.error)
+        await self._send(exchange, head, answer.reads)
+
+    async def _send(self, exchange: Exchange, head: bytes, reads: Sequence[PartitionRead]) -> None:
         heads = [_encoder.encode(_result_of(read)).removesuffix(_EMPTY_BIN) for read in reads]
         sizes = [read.size for read in reads]
-        head = _RESPONSE_HEAD + _ARRAY32.pack(_ARRAY32_TYPE, len(reads))
+        head += _ARRAY32.pack(_ARRAY32_TYPE, len(reads))
         total = len(head) + sum(map(len, heads)) + sum(sizes) + _BIN32.size * len(reads)
         await exchange.start(200, ((b"content-type", _MSGPACK), (b"content-length", b"%d" % total)))
         for read, part, size in zip(reads, heads, sizes, strict=True):
@@ -71,15 +101,27 @@ class FetchEndpoint:
         await exchange.send_part(head, more=False)
 
 
+def _refusal_head(error: LogError) -> bytes:
+    return _head(
+        FetchResponse(error_code=error.code, error=error.name, message=error.detail, partitions=[])
+    )
+
+
 def _result_of(read: PartitionRead) -> FetchResult:
     """A read without its batches."""
     error = read.error
     if error is None:
+        leader = read.leader
         return FetchResult(
             read.topic,
             read.partition,
             high_watermark=read.high_watermark,
             log_start_offset=read.log_start_offset,
+            leader_id=NO_LEADER if leader is None else leader.id,
+            leader_url="" if leader is None else leader.url,
+            leader_epoch=read.leader_epoch,
+            diverging_epoch=read.diverging_epoch,
+            diverging_end_offset=read.diverging_end_offset,
         )
     leader_id, leader_url = leader_of(error)
     start, high_watermark = error.extra.get("log_start_offset"), error.extra.get("high_watermark")
@@ -93,4 +135,5 @@ def _result_of(read: PartitionRead) -> FetchResult:
         log_start_offset=start if isinstance(start, int) else NO_OFFSET,
         leader_id=leader_id,
         leader_url=leader_url,
+        leader_epoch=read.leader_epoch,
     )

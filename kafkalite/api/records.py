@@ -1,8 +1,9 @@
 """The records endpoints, for any language: records in, records out, in the media type asked for."""
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -11,6 +12,7 @@ import msgspec
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import (
     Exchange,
+    RawHeader,
     bool_parameter,
     int_parameter,
     parse_query,
@@ -18,10 +20,12 @@ from kafkalite.api.exchange import (
 )
 from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.whole_request import WholeRequest
-from kafkalite.broker.fetch import FetchPath, PartitionRead
+from kafkalite.broker.fetch import FetchPath
+from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
+from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import (
     CorruptMessageError,
     InvalidRequestError,
@@ -36,6 +40,7 @@ from kafkalite.wire.record_pages import OFFERED, RecordsPage, encode_page
 from kafkalite.wire.records import decode_batches
 
 _JSON: Final = Media.JSON.encode()
+_LEADER_HEADER: Final = b"kafkalite-leader"
 _ACKS: Final = {"0": ACKS_NONE, "1": ACKS_LEADER, "all": ACKS_ALL, "-1": ACKS_ALL}
 _POST_PARAMETERS: Final = frozenset({"acks", "timeout_ms", "key", "partition"})
 _GET_PARAMETERS: Final = frozenset({"offset", "max_bytes", "timeout_ms", "text"})
@@ -108,10 +113,10 @@ class RecordsEndpoint:
         if all(place.error is not None for place in places):
             await exchange.refuse(problem_response(_error_of(places)))
         elif wanted.acks == ACKS_NONE:
-            await exchange.respond(202, _JSON, b"{}")
+            await exchange.respond(202, _JSON, b"{}", _led_at(places))
         else:
             rows = b",".join([_place_row(place) for place in places])
-            await exchange.respond(200, _JSON, b'{"offsets":[%b]}' % rows)
+            await exchange.respond(200, _JSON, b'{"offsets":[%b]}' % rows, _led_at(places))
 
     def post_whole(self, request: WholeRequest, topic: str, partition: int | None) -> bool:
         """As `post`, without a task, for one record that waits for nothing but its batch.
@@ -155,8 +160,9 @@ class RecordsEndpoint:
         text = bool_parameter(query, "text")
         max_bytes = int_parameter(query, "max_bytes", _PAGE_BYTES, least=1)
         timeout_ms = timeout_parameter(query, 0)
-        await self._partitions.get_opened(topic, partition)
-        offset = self._offset(query, topic, partition)
+        with contextlib.suppress(LogError):  # where it lives elsewhere the fetch finds it
+            await self._partitions.get_opened(topic, partition)
+        offset = await self._offset(query, topic, partition)
         max_bytes = min(max_bytes, _MAX_PAGE_BYTES)
         request = FetchRequest(
             [FetchPartition(topic, partition, offset, max_bytes)],
@@ -171,24 +177,23 @@ class RecordsEndpoint:
             200,
             media.encode(),
             encode_page(media, page, text=text),
-            ((b"x-next-offset", b"%d" % page.next_offset),),
+            ((b"x-next-offset", b"%d" % page.next_offset), *_led_by(reads[0].leader)),
         )
 
-    def _offset(self, query: Mapping[str, str], topic: str, partition: int) -> int:
+    async def _offset(self, query: Mapping[str, str], topic: str, partition: int) -> int:
         text = query.get("offset", "earliest")
         if text not in {"earliest", "latest"}:
             try:
                 return int_parameter(query, "offset", 0)
             except InvalidRequestError as error:
                 raise InvalidRequestError(f"{error.detail}; or earliest, or latest") from None
-        offsets = self._partitions.get(topic, partition).offsets
-        return offsets.start if text == "earliest" else offsets.high_watermark
+        start, high_watermark = await self._fetch_path.bounds(topic, partition)
+        return start if text == "earliest" else high_watermark
 
     async def _page(self, read: PartitionRead, offset: int, max_bytes: int) -> RecordsPage:
         """Records until they come to `max_bytes`, however small they were while compressed."""
         if read.error is not None:
             raise read.error
-        partition = self._partitions.get(read.topic, read.partition)
         records: list[Record] = []
         left = max_bytes
         next_offset = offset
@@ -206,7 +211,10 @@ class RecordsEndpoint:
                     next_offset = record.offset + 1
             except CorruptMessageError as error:
                 if not records:
-                    partition.inspect(max(next_offset, offset), error)
+                    if read.leader is None:
+                        partition = self._partitions.get(read.topic, read.partition)
+                        partition.inspect(max(next_offset, offset), error)
+                    raise
                 break  # what precedes the damage is good; the next read is told
             if left < 0:
                 break
@@ -243,6 +251,18 @@ class _Answer:
                 _JSON,
                 b'{"offsets":[{"partition":%d,"offset":%d}]}' % (outcome.partition, outcome.offset),
             )
+
+
+def _led_by(leader: Broker | None) -> list[RawHeader]:
+    """The header that names the broker to ask directly, where this one asked another."""
+    return [] if leader is None else [(_LEADER_HEADER, leader.url.encode())]
+
+
+def _led_at(places: Sequence[RecordPlace]) -> list[RawHeader]:
+    """As `_led_by`, for records that all went to one other broker."""
+    urls = {place.leader_url for place in places}
+    url = urls.pop()
+    return [(_LEADER_HEADER, url.encode())] if url and not urls else []
 
 
 def _error_of(places: list[RecordPlace]) -> LogError:

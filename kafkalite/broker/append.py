@@ -1,15 +1,25 @@
 """The produce path of native clients: find the partition, append, and wait as `acks` asks."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
+from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
+from kafkalite.model.cluster import Broker
 from kafkalite.model.compression import Compression
-from kafkalite.model.errors import InvalidRequiredAcksError, LogError, MessageTooLargeError
-from kafkalite.model.ids import NO_LEADER
+from kafkalite.model.errors import (
+    InvalidRequiredAcksError,
+    LogError,
+    MessageTooLargeError,
+    NotLeaderOrFollowerError,
+)
+from kafkalite.model.ids import NO_LEADER, BrokerId, TopicPartition
+from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.wire.batch import HEADER_SIZE, BatchHeader, Buffer, header_at
 from kafkalite.wire.messages import (
     ACKS_ALL,
@@ -32,10 +42,16 @@ _QUICK_BYTES: Final = 64 << 10
 
 
 class AppendPath:
-    """Appends the batches that producers send to partitions of this broker. Lives on the loop."""
+    """Appends the batches that producers send, here or at the broker that leads.
 
-    def __init__(self, partitions: PartitionTable, probe: DataProbe) -> None:
+    Lives on the loop.
+    """
+
+    def __init__(
+        self, partitions: PartitionTable, forwarding: Forwarding, probe: DataProbe
+    ) -> None:
         self._partitions = partitions
+        self._forwarding = forwarding
         self._probe = probe
 
     async def append(self, request: ProduceRequest) -> list[ProduceResult]:
@@ -46,38 +62,133 @@ class AppendPath:
         """
         check_acks(request.acks)
         self._probe.produce_requests += 1
-        acks_all = request.acks == ACKS_ALL
-        results: list[ProduceResult] = []
+        results = await self.place(request)
+        self._probe.produce_errors += sum(result.error_code != 0 for result in results)
+        return results
+
+    async def place(self, request: ProduceRequest) -> list[ProduceResult]:
+        """As `append`, for whoever has checked and counted the request.
+
+        A result with an offset and an error: the records are in a log, but not known to be safe.
+        """
+        entries = request.partitions
+        results: dict[int, ProduceResult] = {}
         waits: list[tuple[int, asyncio.Future[None]]] = []
+        elsewhere = await self._append_here(request, range(len(entries)), results, waits)
+        if elsewhere and not request.forwarded:
+            await self._append_elsewhere(request, elsewhere, results, waits)
+        failures = await failures_of([committed for _, committed in waits])
+        for (index, _), failure in zip(waits, failures, strict=True):
+            if failure is not None:
+                offset = results[index].base_offset
+                refused = self._refused(entries[index], failure)
+                results[index] = msgspec.structs.replace(refused, base_offset=offset)
+        return [results[index] for index in range(len(entries))]
+
+    async def _append_here(
+        self,
+        request: ProduceRequest,
+        indexes: Iterable[int],
+        results: dict[int, ProduceResult],
+        waits: list[tuple[int, asyncio.Future[None]]],
+    ) -> list[int]:
+        """Append those entries that this broker leads; gives those that another one may take.
+
+        Nothing of these was appended; their results are the refusals. `waits` gets what is to be
+        waited for.
+        """
+        acks_all = request.acks == ACKS_ALL
+        elsewhere: list[int] = []
+        away: set[tuple[str, int]] = set()
         worked = 0
-        for entry in request.partitions:
+        for index in indexes:
+            entry = request.partitions[index]
+            place = (entry.topic, entry.partition)
             try:
+                if place in away:  # it may just have come here, but what precedes goes there
+                    raise NotLeaderOrFollowerError
                 partition = await self._partitions.find(entry.topic, entry.partition)
+                partition.check_leads()  # before all the work of checking what another one takes
                 batches, headers = await _take_in(entry.batches, partition)
                 appended = partition.append(batches, headers, acks_all=acks_all)
             except LogError as error:
-                results.append(self._refused(entry, error))
+                results[index] = self._refused(entry, error)
+                if self._forwarding.may_help(*place, error):
+                    elsewhere.append(index)
+                    away.add(place)
                 continue
             self._probe.appended(appended.end_offset - appended.base_offset, entry.batches.nbytes)
+            results[index] = _accepted(partition, appended)
             if acks_all:
                 # Now, not when the others are appended: this broker may stop leading until then.
                 committed = partition.committed(appended.end_offset, request.timeout_ms)
                 if committed is not None:
-                    waits.append((len(results), committed))
-            results.append(_accepted(partition, appended))
+                    waits.append((index, committed))
             worked += entry.batches.nbytes
             if worked >= _YIELD_BYTES:
                 worked = 0
                 await asyncio.sleep(0)
-        failures = await failures_of([committed for _, committed in waits])
-        for (index, _), failure in zip(waits, failures, strict=True):
-            if failure is not None:
-                results[index] = self._refused(request.partitions[index], failure)
-        return results
+        return elsewhere
+
+    async def _append_elsewhere(
+        self,
+        request: ProduceRequest,
+        indexes: list[int],
+        results: dict[int, ProduceResult],
+        waits: list[tuple[int, asyncio.Future[None]]],
+    ) -> None:
+        """Send entries on to their leaders, waiting a while where one is yet to be found.
+
+        What may have been appended is never sent again.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time() + request.timeout_ms / 1000
+        patience = self._forwarding.patience(request.timeout_ms)
+        while True:
+            seen = patience.states_of(_named(request, indexes))
+            left_ms = max(int((due - loop.time()) * 1000), 0)
+            await self._send_on(request, indexes, results, left_ms)
+            indexes = [index for index in indexes if self._may_try_again(results[index])]
+            if not indexes or not await patience.wait(seen):
+                return
+            # This broker may be the one that was elected.
+            indexes = await self._append_here(request, indexes, results, waits)
+            if not indexes:
+                return
+
+    async def _send_on(
+        self,
+        request: ProduceRequest,
+        indexes: Sequence[int],
+        results: dict[int, ProduceResult],
+        timeout_ms: int,
+    ) -> None:
+        """Ask each leader once, all at the same time; leaves what has no leader as it is."""
+        groups: dict[BrokerId, tuple[Broker, list[int]]] = {}
+        for index in indexes:
+            entry = request.partitions[index]
+            leader = self._forwarding.leader_of(entry.topic, entry.partition)
+            if leader is not None:
+                groups.setdefault(leader.id, (leader, []))[1].append(index)
+
+        async def send(leader: Broker, chosen: list[int]) -> None:
+            answered = await self._forwarding.produce(
+                leader,
+                [request.partitions[index] for index in chosen],
+                acks=request.acks,
+                timeout_ms=timeout_ms,
+            )
+            results.update(zip(chosen, answered, strict=True))
+
+        await asyncio.gather(*(send(leader, chosen) for leader, chosen in groups.values()))
+
+    def _may_try_again(self, result: ProduceResult) -> bool:
+        return result.base_offset == NO_OFFSET and self._forwarding.may_try_again(
+            result.topic, result.partition, result.error_code
+        )
 
     def _refused(self, entry: PartitionBatches, error: LogError) -> ProduceResult:
-        self._probe.produce_errors += 1
-        leader_id, leader_url = leader_of(error)
+        leader_id, leader_url = leader_of(self._forwarding.named(error))
         return ProduceResult(
             entry.topic,
             entry.partition,
@@ -87,6 +198,11 @@ class AppendPath:
             leader_id=leader_id,
             leader_url=leader_url,
         )
+
+
+def _named(request: ProduceRequest, indexes: Iterable[int]) -> list[TopicPartition]:
+    entries = [request.partitions[index] for index in indexes]
+    return [TopicPartition(entry.topic, entry.partition) for entry in entries]
 
 
 async def _take_in(batches: memoryview, partition: Partition) -> tuple[Buffer, list[BatchHeader]]:

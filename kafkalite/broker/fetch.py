@@ -3,45 +3,33 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from typing import Final
 
+from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition_read import PartitionRead, ReadPiece
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
-from kafkalite.broker.waiters import wait_any
+from kafkalite.broker.remote_reads import RemoteReads
+from kafkalite.broker.waiters import ReadWaiters, wait_any
 from kafkalite.model.clock import Clock
-from kafkalite.model.errors import KafkaStorageError, LogError
-from kafkalite.model.ids import NO_EPOCH
-from kafkalite.model.offsets import NO_OFFSET
+from kafkalite.model.errors import (
+    KafkaStorageError,
+    LogError,
+    OffsetNotAvailableError,
+    OffsetOutOfRangeError,
+)
+from kafkalite.model.ids import TopicPartition
 from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.messages import FetchPartition, FetchRequest
 
 PIECE_BYTES: Final = 256 << 10
 """Read and sent at once, so that a large fetch neither fills memory nor stalls the loop."""
 _COLD_READ_THREADS: Final = 4
+_NEVER: Final = 2**63 - 1
+_PAUSE_S: Final = 0.05
 _ENTRIES_A_TURN: Final = 100
 """Looked at before others have their turn."""
-
-
-class PartitionRead(NamedTuple):
-    """What one partition gives to a fetch: where it stands, and bytes that are not read yet."""
-
-    topic: str
-    partition: int
-    pieces: Sequence[LogRead] = ()
-    high_watermark: int = NO_OFFSET
-    log_start_offset: int = NO_OFFSET
-    error: LogError | None = None
-    leader_epoch: int = NO_EPOCH
-    """To a replica: the epoch in which the leader answers."""
-    diverging_epoch: int = NO_EPOCH
-    diverging_end_offset: int = NO_OFFSET
-    """To a replica: where its log stops being the leader's, as FetchResult says it."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of batches that the pieces will give."""
-        return sum(piece.size for piece in self.pieces)
 
 
 class FetchPath:
@@ -50,6 +38,7 @@ class FetchPath:
     def __init__(
         self,
         partitions: PartitionTable,
+        forwarding: Forwarding,
         clock: Clock,
         probe: DataProbe,
         *,
@@ -58,15 +47,19 @@ class FetchPath:
     ) -> None:
         """Assign only; `max_bytes` and `max_wait_ms` bound a fetch whatever it asks for."""
         self._partitions = partitions
+        self._forwarding = forwarding
         self._clock = clock
         self._probe = probe
         self._max_bytes = max_bytes
         self._max_wait_ms = max_wait_ms
+        self._stopping = ReadWaiters()
+        """Those who wait for other brokers: woken when this one stops."""
         self._threads = ThreadPoolExecutor(_COLD_READ_THREADS, thread_name_prefix="cold-read")
 
     def stop_waiting(self) -> None:
         """Answer every waiting fetch with what there is, and let none wait from now on."""
         self._max_wait_ms = 0
+        self._stopping.wake()
         self._partitions.wake_readers()
 
     def close(self) -> None:
@@ -77,26 +70,29 @@ class FetchPath:
     ) -> list[PartitionRead] | None:
         """What there is for each entry; None where that takes `fetch`.
 
-        Which is while there is less than `min_bytes`, and for so many entries that looking at all
-        of them would keep others waiting. An error of any partition is an answer: the client wants
-        to know.
+        Which is while there is less than `min_bytes`, for entries that another broker leads, and
+        for so many that looking at all of them would keep others waiting. An error of any partition
+        is an answer: the client wants to know.
         """
         self._probe.fetch_requests += 1
         if len(request.partitions) > _ENTRIES_A_TURN:
             return None
         budget = min(request.max_bytes, self._max_bytes)
         reads = self._read_entries(request.partitions, budget, piece_bytes)
-        return self._counted(reads) if _is_enough(request, reads) else None
+        if not _is_enough(request, reads) or self._elsewhere(request, reads):
+            return None
+        return self._counted(reads)
 
     async def fetch(
         self, request: FetchRequest, piece_bytes: int = PIECE_BYTES
     ) -> list[PartitionRead]:
         """After `try_fetch` gave None: waits up to `max_wait_ms`, then gives what there is."""
-        started = self._clock.monotonic_ms()
+        due = self._clock.monotonic_ms() + min(request.max_wait_ms, self._max_wait_ms)
         while True:
             reads = await self._read_in_turns(request, piece_bytes)
-            wait_ms = min(request.max_wait_ms, self._max_wait_ms)
-            left_ms = started + wait_ms - self._clock.monotonic_ms()
+            if self._elsewhere(request, reads):
+                return self._counted(await self._fetch_anywhere(request, piece_bytes, due))
+            left_ms = self._left_ms(due)
             if left_ms <= 0 or _is_enough(request, reads):
                 return self._counted(reads)
             partitions = self._unchanged(request, reads)
@@ -108,7 +104,86 @@ class FetchPath:
             finally:
                 self._probe.waiting_fetches -= 1
 
-    async def read_piece(self, piece: LogRead) -> bytes:
+    async def _fetch_anywhere(
+        self, request: FetchRequest, piece_bytes: int, due: int
+    ) -> list[PartitionRead]:
+        """As `fetch`, where other brokers lead some or all of the entries."""
+        remote = RemoteReads(self._forwarding, request, piece_bytes, self._stopping)
+        patience = self._forwarding.patience()
+        found = -1
+        while True:
+            seen = patience.states_of(
+                TopicPartition(entry.topic, entry.partition) for entry in request.partitions
+            )
+            reads = await self._read_in_turns(request, piece_bytes)
+            elsewhere = self._elsewhere(request, reads)
+            # One broker can do all the waiting, where it leads all there is to wait for.
+            is_handed_over = remote.is_one_broker(elsewhere)
+            budget = min(request.max_bytes, self._max_bytes) - sum(read.size for read in reads)
+            wait_ms = max(self._left_ms(due), 0) if is_handed_over else 0
+            await remote.look(reads, elsewhere, budget, wait_ms)
+            if self._may_yet_be_led(request, reads) and await patience.wait(seen):
+                continue
+            left_ms = self._left_ms(due)
+            if is_handed_over or left_ms <= 0 or _is_enough(request, reads):
+                return reads
+            here = self._unchanged(request, reads)
+            if here is None:
+                continue
+            if found == (found := sum(read.size for read in reads)):
+                await asyncio.sleep(_PAUSE_S)  # who woke us had no more than before
+            self._probe.waiting_fetches += 1
+            try:
+                await remote.wait([one.readers for one in here], left_ms)
+            finally:
+                self._probe.waiting_fetches -= 1
+
+    def _left_ms(self, due: int) -> int:
+        """What is left of a request's time; nothing once nobody may wait any more."""
+        return min(due - self._clock.monotonic_ms(), self._max_wait_ms)
+
+    def _elsewhere(self, request: FetchRequest, reads: Sequence[PartitionRead]) -> list[int]:
+        """Indexes of the entries that other brokers may be asked for."""
+        if request.forwarded:
+            return []
+        return [
+            index
+            for index, read in enumerate(reads)
+            if read.error is not None
+            and self._forwarding.may_help(read.topic, read.partition, read.error)
+        ]
+
+    def _may_yet_be_led(self, request: FetchRequest, reads: Sequence[PartitionRead]) -> bool:
+        """Whether an entry found no leader, and the others not enough to answer without it."""
+        return sum(read.size for read in reads) < max(request.min_bytes, 1) and any(
+            read.error is not None
+            and self._forwarding.may_try_again(read.topic, read.partition, read.error.code)
+            for read in reads
+        )
+
+    async def bounds(self, topic: str, number: int) -> tuple[int, int]:
+        """Start offset and high watermark of a partition, whoever leads it.
+
+        Raises:
+            LogError: it does not exist, or nobody can be asked.
+        """
+        try:
+            partition = self._partitions.get(topic, number)
+            partition.check_leads()
+        except LogError:
+            pass
+        else:
+            return partition.offsets.start, partition.offsets.high_watermark
+        # No partition holds that offset, and whoever says so says what it holds.
+        entry = FetchPartition(topic, number, _NEVER)
+        (read,) = await self.fetch(FetchRequest([entry], max_wait_ms=0))
+        error = read.error or OffsetNotAvailableError("The leader did not say what it holds")
+        start, end = error.extra.get("log_start_offset"), error.extra.get("high_watermark")
+        if isinstance(error, OffsetOutOfRangeError) and isinstance(start, int):
+            return start, end if isinstance(end, int) else start
+        raise error
+
+    async def read_piece(self, piece: ReadPiece) -> bytes:
         """The bytes of one piece.
 
         Raises:
@@ -152,6 +227,8 @@ class FetchPath:
         """The partitions to wait for; None where one has moved on while others had their turn."""
         partitions: list[Partition] = []
         for entry, read in zip(request.partitions, reads, strict=True):
+            if read.leader is not None:
+                continue
             try:
                 partition = self._partitions.get(entry.topic, entry.partition)
                 partition.check_leads(entry.leader_epoch)
@@ -163,6 +240,7 @@ class FetchPath:
         return partitions
 
     def _counted(self, reads: list[PartitionRead]) -> list[PartitionRead]:
+        self._probe.fetch_errors += sum(read.error is not None for read in reads)
         self._probe.fetch_bytes += sum(read.size for read in reads)
         return reads
 
@@ -171,8 +249,7 @@ class FetchPath:
             partition = self._partitions.get(entry.topic, entry.partition)
             pieces = _pieces(partition, entry, budget, piece_bytes)
         except LogError as error:
-            self._probe.fetch_errors += 1
-            return PartitionRead(entry.topic, entry.partition, error=error)
+            return PartitionRead(entry.topic, entry.partition, error=self._forwarding.named(error))
         start, high_watermark, _ = partition.offsets
         return PartitionRead(entry.topic, entry.partition, pieces, high_watermark, start)
 

@@ -2,28 +2,30 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from kafkalite.broker.append import as_stored, check_acks, failure_of, failures_of
+from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.gathering import Gathering, Then
 from kafkalite.broker.partition import Appended, Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.record_chunks import chunks
 from kafkalite.broker.record_place import RecordPlace
+from kafkalite.broker.remote_records import RemoteRecords
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import LogError
 from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
-from kafkalite.wire.batch import HEADER_SIZE
 from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.record_bodies import IncomingRecord
 from kafkalite.wire.records import encode_batch_with_header, encode_one
 
+_TRIES: Final = 8
+"""Partitions drawn before a record is sent to one that has no leader."""
 _YIELD_BYTES: Final = 256 << 10
 """Let others run after a batch of this size."""
-_RECORD_OVERHEAD_BYTES: Final = 64
-"""More than a record takes beside its key, value and headers."""
 
 
 class _Run(NamedTuple):
@@ -39,8 +41,17 @@ class _Run(NamedTuple):
 class RecordAppendPath:
     """Appends records one by one or many at a time, as they come over HTTP. Lives on the loop."""
 
-    def __init__(self, partitions: PartitionTable, clock: Clock, probe: DataProbe) -> None:
+    def __init__(
+        self,
+        partitions: PartitionTable,
+        remote: RemoteRecords,
+        forwarding: Forwarding,
+        clock: Clock,
+        probe: DataProbe,
+    ) -> None:
         self._partitions = partitions
+        self._remote = remote
+        self._forwarding = forwarding
         self._clock = clock
         self._probe = probe
         self._gathering = Gathering(clock, probe)
@@ -59,16 +70,21 @@ class RecordAppendPath:
         self._probe.produce_requests += 1
         acks_all = acks == ACKS_ALL
         if len(incoming) == 1:
-            return [await self._append_one(topic, incoming[0], timeout_ms, acks_all=acks_all)]
+            return [await self._append_one(topic, incoming[0], acks, timeout_ms)]
         places = [_NOWHERE] * len(incoming)
         runs: list[_Run] = []
+        elsewhere: dict[int, list[int]] = {}
         for number, indexes in (await self._group(topic, incoming)).items():
             try:
                 partition = await self._partitions.find(topic, number)
+                partition.check_leads()
             except LogError as error:
-                self._refuse(indexes, number, error, places)
+                if self._forwarding.may_help(topic, number, error):
+                    elsewhere[number] = indexes
+                else:
+                    self._refuse(indexes, number, error, places)
                 continue
-            for chunk in _chunks(incoming, indexes, partition.settings.batch_target_bytes):
+            for chunk in chunks(incoming, indexes, partition.settings.batch_target_bytes):
                 batch, header = encode_batch_with_header(
                     [incoming[index].record for index in chunk], now_ms=self._clock.wall_ms()
                 )
@@ -87,8 +103,25 @@ class RecordAppendPath:
                 if len(batch) >= _YIELD_BYTES:
                     await asyncio.sleep(0)
         _note(runs, places)
+        if elsewhere:
+            await self._append_elsewhere(topic, incoming, elsewhere, places, acks, timeout_ms)
         await self._wait(runs, places)
         return places
+
+    async def _append_elsewhere(
+        self,
+        topic: str,
+        incoming: Sequence[IncomingRecord],
+        groups: Mapping[int, list[int]],
+        places: list[RecordPlace],
+        acks: int,
+        timeout_ms: int,
+    ) -> None:
+        for index, place in await self._remote.append(
+            topic, incoming, groups, acks=acks, timeout_ms=timeout_ms
+        ):
+            self._probe.produce_errors += place.error is not None
+            places[index] = place
 
     def begin(
         self, topic: str, incoming: IncomingRecord, *, acks: int, timeout_ms: int, then: Then
@@ -108,8 +141,7 @@ class RecordAppendPath:
             partition = self._partitions.get(topic, number)
         except LogError:
             return False
-        # Without an epoch its leader is still to be told: `append` waits for that.
-        if partition.leader_epoch < 0 or not self._gathering.takes(record, partition):
+        if not partition.is_leader or not self._gathering.takes(record, partition):
             return False
         self._probe.produce_requests += 1
         self._gathering.append(
@@ -118,14 +150,16 @@ class RecordAppendPath:
         return True
 
     async def _append_one(
-        self, topic: str, incoming: IncomingRecord, timeout_ms: int, *, acks_all: bool
+        self, topic: str, incoming: IncomingRecord, acks: int, timeout_ms: int
     ) -> RecordPlace:
         """The way of most requests, without the lists that several records need."""
         record, number = incoming
+        acks_all = acks == ACKS_ALL
         if number is None:
             number = self._choose_for(record, topic, await self._partitions.partition_count(topic))
         try:
             partition = await self._partitions.find(topic, number)
+            partition.check_leads()
             if self._gathering.takes(record, partition):
                 return await self._gathering.wait(
                     record, partition, acks_all=acks_all, timeout_ms=timeout_ms
@@ -137,6 +171,12 @@ class RecordAppendPath:
             stored, header = await as_stored(partition, batch, header)
             appended = partition.append(stored, (header,), acks_all=acks_all)
         except LogError as error:
+            if self._forwarding.may_help(topic, number, error):
+                places = [_NOWHERE]
+                await self._append_elsewhere(
+                    topic, [incoming], {number: [0]}, places, acks, timeout_ms
+                )
+                return places[0]
             self._probe.produce_errors += 1
             return RecordPlace(number, -1, error)
         self._probe.appended(1, len(batch))
@@ -166,11 +206,20 @@ class RecordAppendPath:
         return groups
 
     def _choose_for(self, record: Record, topic: str, count: int) -> int:
-        """Where a record goes by its key; without one, to any partition that this broker leads."""
+        """Where a record goes by its key; without one, to any partition that this broker leads.
+
+        Where it leads none, to one that has a leader.
+        """
         if record.key is not None:
             return partition_for_key(record.key, count)
         led = self._partitions.led_partitions(topic)
-        return random.choice(led) if led else random.randrange(count)
+        if led:
+            return random.choice(led)
+        for _ in range(_TRIES):
+            number = random.randrange(count)
+            if self._forwarding.leader_of(topic, number) is not None:
+                break
+        return number
 
     async def _wait(self, runs: list[_Run], places: list[RecordPlace]) -> None:
         waits = [(run.indexes, run.committed) for run in runs if run.committed is not None]
@@ -197,30 +246,3 @@ def _note(runs: Sequence[_Run], places: list[RecordPlace]) -> None:
         number = run.partition.topic_partition.partition
         for offset, index in enumerate(run.indexes, run.appended.base_offset):
             places[index] = RecordPlace(number, offset)
-
-
-def _chunks(
-    incoming: Sequence[IncomingRecord], indexes: list[int], target_bytes: int
-) -> Iterator[list[int]]:
-    """Indexes in parts that fit a batch each; a record that is too large is a part of its own."""
-    if len(indexes) == 1:
-        yield indexes
-        return
-    target = target_bytes - HEADER_SIZE
-    chunk: list[int] = []
-    size = 0
-    for index in indexes:
-        record_size = _size(incoming[index].record)
-        if chunk and size + record_size > target:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(index)
-        size += record_size
-    yield chunk
-
-
-def _size(record: Record) -> int:
-    size = len(record.value or b"") + len(record.key or b"") + _RECORD_OVERHEAD_BYTES
-    for name, data in record.headers:
-        size += len(name) * 4 + len(data or b"") + _RECORD_OVERHEAD_BYTES
-    return size

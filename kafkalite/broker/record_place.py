@@ -11,3 +11,5 @@ class RecordPlace(NamedTuple):
     partition: int
     offset: int
     error: LogError | None = None
+    leader_url: str = ""
+    """Where the partition's leader is, if that is another broker and took or refused the record."""

@@ -1,4 +1,4 @@
-"""One partition, asked of the broker that leads it: offsets, offsets by time, delete records."""
+"""One partition: offsets, offsets by time, delete records. Its leader answers, whoever is asked."""
 
 from typing import Annotated, Final
 
@@ -10,6 +10,7 @@ from kafkalite.api.answers import (
     PartitionOffsets,
     answer,
 )
+from kafkalite.api.leader_route import LeaderRoute
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import DeleteRecordsBody, OffsetsQuery
 from kafkalite.api.serving import LedPartition
@@ -26,7 +27,11 @@ from kafkalite.model.errors import (
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.model.record import NO_TIMESTAMP
 
-router = APIRouter(prefix="/v1/topics/{topic}/partitions/{partition}", tags=["partitions"])
+router = APIRouter(
+    prefix="/v1/topics/{topic}/partitions/{partition}",
+    tags=["partitions"],
+    route_class=LeaderRoute,
+)
 
 _LATEST_TIMESTAMP: Final = 2**63 - 1
 

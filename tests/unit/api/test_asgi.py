@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from kafkalite.api.asgi import Dispatcher, RecordsPath, parse_records_path
+from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.exchange import Exchange
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.produce import ProduceEndpoint
@@ -51,6 +52,7 @@ class _Server:
             cast("ProduceEndpoint", self.endpoint),
             cast("FetchEndpoint", self.endpoint),
             cast("RecordsEndpoint", self.endpoint),
+            cast("ControllerEndpoint", self.endpoint),
             self._control,
         )
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from kafkalite.broker import partition as partition_module
+from kafkalite.broker import batch_rules
 from kafkalite.broker.append import AppendPath
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.probes import DataProbe
@@ -16,6 +16,7 @@ from kafkalite.wire.batch import Buffer, read_headers
 from kafkalite.wire.messages import PartitionBatches, ProduceRequest, ProduceResult
 from kafkalite.wire.records import decode_batch, encode_batch
 from kafkalite.wire.restamp import recompress
+from tests.support.forwarding import forwarding
 from tests.support.partitions import (
     NOW_MS,
     OTHER_ID,
@@ -40,7 +41,7 @@ async def _append(
 
 
 def _path(logs: Logs, *partitions: Partition) -> AppendPath:
-    return AppendPath(OpenPartitions(*partitions).table(), DataProbe())
+    return AppendPath(OpenPartitions(*partitions).table(), forwarding(), DataProbe())
 
 
 def test_each_entry_is_answered_for_itself(logs: Logs) -> None:
@@ -142,7 +143,7 @@ def test_batches_are_compressed_as_the_topic_wants_one_a_turn(
         turns.append(turn)
         return recompress(batch, codec)
 
-    monkeypatch.setattr(partition_module, "recompress", watched)
+    monkeypatch.setattr(batch_rules, "recompress", watched)
 
     async def scenario() -> None:
         nonlocal turn
@@ -187,7 +188,7 @@ def test_only_what_is_quickly_compressed_is_compressed_on_the_loop(
         threads.append(threading.get_ident())
         return recompress(batch, codec)
 
-    monkeypatch.setattr(partition_module, "recompress", watched)
+    monkeypatch.setattr(batch_rules, "recompress", watched)
     partition = logs.led(config={"compression.type": "zstd"})
     (result,) = asyncio.run(_append(_path(logs, partition), _entry(batch)))
     assert result.error == ""

@@ -13,6 +13,7 @@ from kafkalite.model.errors import KafkaStorageError, UnknownTopicOrPartitionErr
 from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.batch import HEADER_SIZE, read_headers
 from kafkalite.wire.messages import FetchPartition, FetchRequest
+from tests.support.forwarding import forwarding
 from tests.support.partitions import OTHER_ID, Logs, OpenPartitions, batch_of, flush, led_by
 
 _BATCH = b"x" * 1000
@@ -30,7 +31,7 @@ class _Reading:
         self.probe = DataProbe()
         table = OpenPartitions(self.full, self.empty).table()
         self.path = FetchPath(
-            table, logs.clock, self.probe, max_bytes=1 << 20, max_wait_ms=_FOR_EVER_MS
+            table, forwarding(), logs.clock, self.probe, max_bytes=1 << 20, max_wait_ms=_FOR_EVER_MS
         )
 
     def batches(self, *partitions: FetchPartition, max_bytes: int = 1 << 20) -> list[int]:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 import pytest
 
-from kafkalite.broker import partition as partition_module
+from kafkalite.broker import batch_rules
 from kafkalite.broker.partition import Partition
-from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
 from kafkalite.config.topic_config import topic_settings
@@ -20,6 +19,7 @@ from kafkalite.storage.log import Log
 from kafkalite.wire.batch import Buffer, read_headers
 from kafkalite.wire.record_bodies import IncomingRecord
 from kafkalite.wire.restamp import recompress
+from tests.support.forwarding import record_append_path
 from tests.support.partitions import NOW_MS, Logs, OpenPartitions, flush, led_by, values_of
 
 
@@ -29,9 +29,7 @@ class _Producing:
     def __init__(self, logs: Logs, runner: asyncio.Runner) -> None:
         self.logs = logs
         self.partitions = [logs.led(number) for number in range(3)]
-        self.path = RecordAppendPath(
-            OpenPartitions(*self.partitions).table(), logs.clock, DataProbe()
-        )
+        self.path = record_append_path(OpenPartitions(*self.partitions).table(), logs.clock)
         self._runner = runner
 
     def append(self, *incoming: IncomingRecord) -> list[RecordPlace]:
@@ -275,7 +273,7 @@ def test_large_records_are_compressed_off_the_loop(
         threads.append(threading.get_ident())
         return recompress(batch, codec)
 
-    monkeypatch.setattr(partition_module, "recompress", watched)
+    monkeypatch.setattr(batch_rules, "recompress", watched)
     partition = producing.partitions[0]
     partition.reconfigure(topic_settings(producing.logs.settings, {"compression.type": "zstd"}))
     large = b"x" * 100_000
@@ -357,9 +355,7 @@ def test_nothing_is_begun_when_something_must_be_waited_for_or_refused(
     producing: _Producing, logs: Logs
 ) -> None:
     fresh = logs.partition(3)  # its leader is not known yet
-    path = RecordAppendPath(
-        OpenPartitions(*producing.partitions, fresh).table(), logs.clock, DataProbe()
-    )
+    path = record_append_path(OpenPartitions(*producing.partitions, fresh).table(), logs.clock)
     told = _Told(path)
     assert not told.begin(0, _record(partition=3), acks=1)
     assert not told.begin(1, _record(partition=4), acks=1)
@@ -373,9 +369,9 @@ def test_nothing_is_begun_when_something_must_be_waited_for_or_refused(
 
 def test_producer_is_told_why_its_record_was_refused(producing: _Producing) -> None:
     async def scenario() -> None:
-        producing.partitions[0].apply(led_by(1, epoch=1))
         told = _Told(producing.path)
         assert told.begin(0, _record(partition=0), acks=1)
+        producing.partitions[0].apply(led_by(1, epoch=1))
         await asyncio.sleep(0)
         (place,) = told.outcomes.values()
         assert isinstance(place, RecordPlace)

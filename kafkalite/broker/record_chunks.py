@@ -1,0 +1,38 @@
+"""Which records of one request share a batch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from kafkalite.model.record import Record
+from kafkalite.wire.batch import HEADER_SIZE
+from kafkalite.wire.record_bodies import IncomingRecord
+
+_RECORD_OVERHEAD_BYTES: Final = 64
+"""More than a record takes beside its key, value and headers."""
+
+
+def chunks(
+    incoming: Sequence[IncomingRecord], indexes: list[int], target_bytes: int
+) -> Iterator[list[int]]:
+    """Indexes in parts that fit a batch each; a record that is too large is a part of its own."""
+    if len(indexes) == 1:
+        yield indexes
+        return
+    target = target_bytes - HEADER_SIZE
+    chunk: list[int] = []
+    size = 0
+    for index in indexes:
+        record_size = _size(incoming[index].record)
+        if chunk and size + record_size > target:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(index)
+        size += record_size
+    yield chunk
+
+
+def _size(record: Record) -> int:
+    size = len(record.value or b"") + len(record.key or b"") + _RECORD_OVERHEAD_BYTES
+    for name, data in record.headers:
+        size += len(name) * 4 + len(data or b"") + _RECORD_OVERHEAD_BYTES
+    return size

@@ -12,6 +12,7 @@ class Grounds:
     """What was heard of a partition's replicas since its state was decided.
 
     Each counts once: what a decision took into account is gone when the decision is stored.
+    What is heard meanwhile is kept for the next one, even if it is the same again.
     """
 
     restarted: frozenset[BrokerId] = _NOBODY
@@ -32,15 +33,6 @@ class Grounds:
             self.leaving | other.leaving,
             self.preferred or other.preferred,
             self.unclean or other.unclean,
-        )
-
-    def __sub__(self, other: "Grounds") -> "Grounds":
-        return Grounds(
-            self.restarted - other.restarted,
-            self.damaged - other.damaged,
-            self.leaving - other.leaving,
-            self.preferred and not other.preferred,
-            self.unclean and not other.unclean,
         )
 
 

@@ -20,7 +20,7 @@ class PartitionRecord:
     last_leader_epoch: int = -1
     """Highest ever seen: a state made anew continues above it."""
     grounds: Grounds = NO_GROUNDS
-    """What was heard of its replicas since `state` was decided."""
+    """What was heard of its replicas since the last decision, `state` or the one under way."""
     completing: PartitionState | None = None
     """The state on which the completion of its reassignment was asked for."""
     _planned: PartitionState | None = None
@@ -34,22 +34,25 @@ class PartitionRecord:
     def plan(self, state: PartitionState) -> StateChange:
         """The write that makes `state` of it; under way from now on."""
         self._planned, self._planned_on = state, self.grounds
+        self.grounds = NO_GROUNDS
         version = NEW_STATE_VERSION if self.state is None else self.state.version
         return StateChange(self.name, state, version)
 
     def finish(self, state: PartitionState | None) -> PartitionState | None:
         """The write is over, and `state` is true now; gives what was before if it succeeded."""
-        planned, self._planned = self._planned, None
-        before = self.state
+        planned, before = self._planned, self.state
         succeeded = state is not None and planned is not None and _same(state, planned)
         if succeeded:
-            self.grounds -= self._planned_on
+            self._planned, self._planned_on = None, NO_GROUNDS
+        else:
+            self.give_up()
         self.confirm(state)
         return before if succeeded else None
 
     def give_up(self) -> None:
-        """The write is over, and nobody knows what came of it."""
-        self._planned = None
+        """The write is over, and nothing or nobody knows what came of it: decide again."""
+        self.grounds |= self._planned_on
+        self._planned, self._planned_on = None, NO_GROUNDS
 
     def observe(self, state: PartitionState | None) -> bool:
         """Somebody read this state; False where it is no news."""

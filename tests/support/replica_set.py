@@ -272,7 +272,7 @@ class ReplicaSet:
         log = self.replicas[int(broker)].partition.log
         size = sum(log.read(at, 0, at + 1).size for at in range(log.start_offset, int(offset) + 1))
         self.replicas[int(broker)].disk.flip_bit(log_file(0), size - 1)
-        log.verify()
+        log.inspect(int(offset))
 
     # -- replicating ----------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ MAX_TIMESTAMP: Final = "max-timestamp"
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _REQUEST_TIMEOUT_S: Final = 60.0
+_ANOTHER_AFTER_S: Final = 10.0
+"""How long one broker may take to answer a question that another one can answer as well."""
 _IDLE_CONNECTION_S: Final = 2.0
 _RETRY_FOR_S: Final = 10.0
 """How long a request is repeated that a broker refused with a retriable error."""
@@ -73,7 +75,6 @@ class Cluster:
         self._retry_for_s = retry_for_s
         # No proxies: brokers are reached directly, and `localhost` is this machine's.
         self._http = httpx.Client(
-            timeout=httpx.Timeout(_REQUEST_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             trust_env=False,
             # Given up before a broker does it, so that no request meets a closing connection.
             limits=httpx.Limits(keepalive_expiry=_IDLE_CONNECTION_S),
@@ -282,8 +283,11 @@ class Cluster:
         urls = [first] if first is not None else []
         urls += [url for url in self._urls if url != first]
         for url in urls:
+            # A broker that hangs must not keep a question from the others for long.
+            may_ask_another = method == "GET" and url != urls[-1]
+            timeout_s = _ANOTHER_AFTER_S if may_ask_another else _REQUEST_TIMEOUT_S
             try:
-                response = self._send(method, url + path, body)
+                response = self._send(method, url + path, body, timeout_s)
             except httpx.ConnectError as error:
                 failures.append(f"{shown(url)} ({reason(error)})")
             except httpx.TimeoutException:
@@ -303,10 +307,11 @@ class Cluster:
                 return _checked(response, url)
         raise NoBrokerError(f"No broker can be reached: {', '.join(failures)}.")
 
-    def _send(self, method: str, url: str, body: object) -> httpx.Response:
+    def _send(self, method: str, url: str, body: object, timeout_s: float) -> httpx.Response:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if content is None else {"content-type": "application/json"}
-        return self._http.request(method, url, content=content, headers=headers)
+        timeout = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
+        return self._http.request(method, url, content=content, headers=headers, timeout=timeout)
 
     def _prefer(self, url: str) -> None:
         """Ask the broker that answered first from now on."""

@@ -1,30 +1,45 @@
 """The controller's machine, event by event."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from kafkalite.controller.events import (
     NEW_STATE_VERSION,
+    BrokerLeaving,
+    BrokerReachable,
     BrokersChanged,
+    BrokerUnreachable,
+    CompleteReassignment,
     DeletionsChanged,
     DropDeletion,
     Effect,
     Elected,
     Event,
+    PolicyChanged,
+    PreferredLeadersWanted,
     RemovalFailed,
     RemoveTopic,
+    ReplicaDamaged,
     StatesFailed,
     StatesObserved,
     StatesWritten,
     Tick,
     TopicRemoved,
     TopicsChanged,
+    UncleanLeadersWanted,
     WriteStates,
 )
-from kafkalite.controller.machine import RETRY_AFTER_MS, ControllerMachine
+from kafkalite.controller.machine import (
+    FIRST_BALANCE_AFTER_MS,
+    LEISURELY_AT_ONCE,
+    RETRY_AFTER_MS,
+    ControllerMachine,
+)
 from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import PartitionState, Topic
+from kafkalite.model.errors import ElectionNotNeededError, UnknownTopicOrPartitionError
 from kafkalite.model.ids import (
     NO_LEADER,
     BrokerId,
@@ -33,6 +48,7 @@ from kafkalite.model.ids import (
     TopicId,
     TopicPartition,
 )
+from kafkalite.model.reassignment import move
 
 _EPOCH = ControllerEpoch(3)
 _T0 = TopicPartition("t", 0)
@@ -62,10 +78,8 @@ def _state(
 class Controller:
     """A machine with a clock and short ways to talk to it."""
 
-    def __init__(self, *, deletes_topics: bool = True) -> None:
-        self.machine = ControllerMachine(
-            ControllerPolicy(deletes_topics=deletes_topics, rebalances_leaders=False)
-        )
+    def __init__(self, policy: ControllerPolicy | None = None) -> None:
+        self.machine = ControllerMachine(policy or ControllerPolicy(rebalances_leaders=False))
         self.now_ms = 0
 
     def elect(
@@ -295,7 +309,7 @@ def test_a_failed_removal_is_tried_again_after_a_while() -> None:
 
 
 def test_a_deletion_is_dropped_when_it_is_disabled_or_the_topic_unknown() -> None:
-    controller = Controller(deletes_topics=False)
+    controller = Controller(ControllerPolicy(deletes_topics=False))
     controller.elect({1: 10}, [_topic((1,))], {_T0: _state(1, 4, (1,))})
     (dropped,) = controller.tell(DeletionsChanged(frozenset({"t"})))
     assert isinstance(dropped, DropDeletion)
@@ -317,3 +331,206 @@ def test_a_topic_of_the_same_name_but_another_id_is_another_topic() -> None:
     controller.elect({1: 10}, [_topic((1,))], {_T0: _state(1, 4, (1,))})
     effects = controller.tell(TopicsChanged({"t": _topic((1,), topic_id="B")}))
     assert _writes(effects) == {_T0: (1, 0, (1,))}
+
+
+# -- brokers that cannot be reached or leave -------------------------------------------------------
+
+
+def test_an_unreachable_broker_is_as_good_as_dead_until_it_is_reached_again() -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2))})
+    effects = controller.tell(BrokerUnreachable(BrokerId(1), 10))
+    assert _writes(effects) == {_T0: (2, 5, (2,))}
+    assert controller.tell(BrokerUnreachable(BrokerId(1), 10)) == ()
+    assert controller.written(effects) == ()
+    assert controller.tell(TopicsChanged({"t": _topic((1, 2), (1,))})) == ()
+    assert _writes(controller.tell(BrokerReachable(BrokerId(1), 10))) == {_T1: (1, 0, (1,))}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        BrokerUnreachable(BrokerId(1), 9),
+        BrokerUnreachable(BrokerId(7), -1),
+        BrokerReachable(BrokerId(1), 10),
+        BrokerLeaving(BrokerId(1), 9),
+    ],
+)
+def test_what_is_said_of_another_incarnation_is_nothing(event: Event) -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2))})
+    assert controller.tell(event) == ()
+
+
+def test_those_that_wait_for_a_leader_come_first_in_a_write() -> None:
+    controller = Controller()
+    states = {_T0: _state(2, 4, (2, 1)), _T1: _state(1, 4, (1, 2))}
+    controller.elect({1: 10, 2: 20}, [_topic((2, 1), (1, 2))], states)
+    assert list(_writes(controller.brokers(b2=20))) == [_T1, _T0]
+
+
+def test_leaders_of_a_broker_that_leaves_move_a_few_at_a_time() -> None:
+    controller = Controller()
+    count = LEISURELY_AT_ONCE + 1
+    states = {TopicPartition("t", number): _state(1, 4, (1, 2)) for number in range(count)}
+    controller.elect({1: 10, 2: 20}, [_topic(*((1, 2),) * count)], states)
+    first = controller.tell(BrokerLeaving(BrokerId(1), 10))
+    assert len(_writes(first)) == LEISURELY_AT_ONCE
+    assert controller.machine.remaining(BrokerId(1)) == count
+    assert controller.tell(BrokerLeaving(BrokerId(1), 10)) == ()
+    second = controller.written(first)
+    assert len(_writes(second)) == 1
+    assert controller.machine.remaining(BrokerId(1)) == 1
+    assert controller.written(second) == ()
+    assert controller.machine.remaining(BrokerId(1)) == 0
+
+
+def test_a_death_does_not_wait_for_a_broker_that_leaves() -> None:
+    controller = Controller()
+    count = LEISURELY_AT_ONCE + 1
+    states = {TopicPartition("t", number): _state(1, 4, (1, 2)) for number in range(count)}
+    controller.elect({1: 10, 2: 20}, [_topic(*((1, 2),) * count)], states)
+    controller.tell(BrokerLeaving(BrokerId(1), 10))
+    assert list(_writes(controller.brokers(b2=20))) == [TopicPartition("t", count - 1)]
+
+
+def test_what_only_a_leaving_broker_can_lead_does_not_remain_to_be_moved() -> None:
+    controller = Controller()
+    states = {_T0: _state(1, 4, (1,)), _T1: _state(1, 4, (1,))}
+    controller.elect({1: 10, 2: 20}, [_topic((1,), (1, 2))], states)
+    assert controller.tell(BrokerLeaving(BrokerId(1), 10)) == ()
+    assert controller.machine.remaining(BrokerId(1)) == 1  # broker 2 may still catch up
+    controller.tell(BrokerLeaving(BrokerId(2), 20))
+    assert controller.machine.remaining(BrokerId(1)) == 0
+
+
+# -- wishes ----------------------------------------------------------------------------------------
+
+
+def test_verdicts_about_wished_elections() -> None:
+    controller = Controller()
+    states = {_T0: _state(2, 4, (1, 2)), _T1: _state(1, 4, (1,))}
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2), (1, 2))], states)
+    machine = controller.machine
+    assert machine.preferred_verdict(_T0) is None
+    assert machine.preferred_verdict(_T1) is ElectionNotNeededError
+    assert machine.preferred_verdict(TopicPartition("t", 9)) is UnknownTopicOrPartitionError
+    assert machine.unclean_verdict(_T0) is ElectionNotNeededError
+    assert machine.unclean_verdict(TopicPartition("u", 0)) is UnknownTopicOrPartitionError
+    controller.tell(DeletionsChanged(frozenset({"t"})))
+    assert machine.preferred_verdict(_T0) is UnknownTopicOrPartitionError
+
+
+def test_elections_are_counted_when_they_have_taken_place() -> None:
+    controller = Controller()
+    states = {_T0: _state(1, 4, (1, 2)), _T1: _state(1, 4, (1,))}
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2), (1, 2))], states)
+    effects = controller.brokers(b2=20)
+    assert controller.machine.elections == 0
+    controller.written(effects)
+    assert (controller.machine.elections, controller.machine.unclean_elections) == (1, 0)
+    controller.written(controller.tell(UncleanLeadersWanted(frozenset({_T1}))))
+    assert (controller.machine.elections, controller.machine.unclean_elections) == (2, 1)
+
+
+def test_damage_in_a_former_epoch_is_nothing() -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2))})
+    assert controller.tell(ReplicaDamaged(_T0, BrokerId(1), 3)) == ()
+    assert controller.tell(ReplicaDamaged(_T0, BrokerId(2), 4)) == ()
+    assert controller.tell(ReplicaDamaged(_T1, BrokerId(1), 4)) == ()
+
+
+def test_what_was_wished_for_is_not_forgotten_when_its_write_fails() -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(2, 4, (2, 1))})
+    effects = controller.tell(PreferredLeadersWanted(frozenset({_T0})))
+    assert controller.tell(StatesFailed(frozenset({_T0}))) == ()
+    controller.now_ms = RETRY_AFTER_MS
+    assert controller.tell(Tick()) == effects
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+def test_allowing_unclean_elections_ends_the_wait_for_those_in_sync() -> None:
+    controller = Controller()
+    states = {_T0: _state(NO_LEADER, 4, (1,))}
+    assert controller.elect({2: 20}, [_topic((1, 2))], states) == ()
+    effects = controller.tell(PolicyChanged(ControllerPolicy(elects_unclean=True)))
+    assert _writes(effects) == {_T0: (2, 5, (2,))}
+
+
+def test_a_topic_forbids_unclean_elections_for_itself() -> None:
+    controller = Controller()
+    topic = replace(_topic((1, 2)), config={"unclean.leader.election.enable": "false"})
+    controller.elect({2: 20}, [topic], {_T0: _state(NO_LEADER, 4, (1,))})
+    assert controller.tell(PolicyChanged(ControllerPolicy(elects_unclean=True))) == ()
+
+
+def test_leaders_are_balanced_now_and_then_where_too_many_are_displaced() -> None:
+    controller = Controller(ControllerPolicy(imbalance_check_interval_ms=60_000))
+    states = {
+        TopicPartition("t", number): _state(leader, 4, (1, 2))
+        for number, leader in enumerate([2, 2, 1, 2])
+    }
+    topic = _topic((1, 2), (1, 2), (1, 2), (2, 1))
+    controller.elect({1: 10, 2: 20}, [topic], states)
+    assert controller.machine.next_tick_ms == FIRST_BALANCE_AFTER_MS
+    controller.now_ms = FIRST_BALANCE_AFTER_MS - 1
+    assert controller.tell(Tick()) == ()
+    controller.now_ms = FIRST_BALANCE_AFTER_MS
+    assert _writes(controller.tell(Tick())) == {_T0: (1, 5, (1, 2)), _T1: (1, 5, (1, 2))}
+    assert controller.machine.next_tick_ms == FIRST_BALANCE_AFTER_MS + 60_000
+
+
+def test_leaders_are_not_balanced_where_that_is_turned_off() -> None:
+    controller = Controller(ControllerPolicy())
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(2, 4, (1, 2))})
+    controller.tell(PolicyChanged(ControllerPolicy(rebalances_leaders=False)))
+    assert controller.machine.next_tick_ms is None
+
+
+def test_a_partition_that_moves_is_not_balanced_and_what_cannot_lead_stays() -> None:
+    controller = Controller(ControllerPolicy())
+    topic = move(_topic((1, 2), (1, 2)), 0, (BrokerId(3), BrokerId(2)))
+    states = {_T0: _state(2, 4, (2, 3)), _T1: _state(2, 4, (2,))}
+    controller.elect({1: 10, 2: 20, 4: 40}, [topic], states)
+    controller.now_ms = FIRST_BALANCE_AFTER_MS
+    controller.tell(StatesFailed(frozenset({_T0})))
+    assert controller.tell(Tick()) == ()
+
+
+# -- reassignments ---------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_reassignment_is_asked_for_once_a_state() -> None:
+    controller = Controller()
+    topic = move(_topic((1,)), 0, (BrokerId(2),))
+    states = {_T0: _state(2, 4, (2,), version=8)}
+    effects = controller.elect({1: 10, 2: 20}, [topic], states)
+    assert effects == (CompleteReassignment("t", frozenset({0})),)
+    assert controller.brokers(b1=11, b2=20) == ()
+    assert controller.tell(TopicsChanged({"t": replace(topic, config={"a": "b"})})) == ()
+    # Its leader changed the state, which made the store refuse, and changed it back.
+    news = StatesObserved({_T0: _state(2, 4, (2, 1), version=9)})
+    assert controller.written(controller.tell(news)) == effects
+    assert controller.brokers(b1=12, b2=20) == ()
+
+
+def test_a_replaced_reassignment_is_ended_anew() -> None:
+    controller = Controller()
+    topic = move(_topic((1, 2)), 0, (BrokerId(2),))
+    controller.elect({1: 10, 2: 20}, [topic], {_T0: _state(2, 4, (2,))})
+    assert controller.tell(TopicsChanged({"t": _topic((1, 2))})) == ()
+    effects = controller.tell(TopicsChanged({"t": topic}))
+    assert effects == (CompleteReassignment("t", frozenset({0})),)
+
+
+def test_a_topic_that_is_to_be_deleted_is_not_reassigned_any_more() -> None:
+    controller = Controller()
+    topic = move(_topic((1, 3)), 0, (BrokerId(2), BrokerId(3)))
+    states = {_T0: _state(2, 4, (2,))}
+    assert controller.elect({1: 10, 2: 20}, [topic], states, deletions=["t"]) == ()
+    effects = controller.tell(DeletionsChanged(frozenset()))
+    assert effects == (CompleteReassignment("t", frozenset({0})),)

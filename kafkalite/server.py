@@ -14,6 +14,7 @@ from typing import Final
 import uvloop
 
 from kafkalite.api.asgi import Dispatcher
+from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.http_server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
@@ -27,8 +28,10 @@ from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.listener import Listener
 from kafkalite.coordination.errors import CoordinationError
 from kafkalite.coordination.zookeeper_coordination import ZooKeeperCoordination
+from kafkalite.model.ids import BrokerId
 from kafkalite.storage.errors import StorageError
 from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.transport.http_peers import HttpPeers
 
 _SESSION_FILE: Final = ".zookeeper_session"
 _M_TRIM_THRESHOLD: Final = -1
@@ -37,6 +40,10 @@ _KEPT_BYTES: Final = 64 << 20
 _LARGEST_KEPT_BYTES: Final = 32 << 20
 """The most that glibc takes."""
 _SETTLE_S: Final = 10.0
+_PEER_CONNECTIONS: Final = 32
+"""To each other broker, for each kind of request."""
+_PEER_ANSWER_BYTES: Final = 128 << 20
+"""More than any broker answers another one: a bound on what a broken one may send."""
 
 _log = logging.getLogger(__name__)
 
@@ -95,18 +102,21 @@ async def _run(
             on_connected=broker.on_connected,
         )
 
+    peers = HttpPeers(max_connections=_PEER_CONNECTIONS, max_answer_bytes=_PEER_ANSWER_BYTES)
     try:
-        broker = Broker(settings, view, directories, clock, make_membership)
+        broker = Broker(settings, view, directories, clock, peers, make_membership)
     except CoordinationError as error:
         raise StartError(str(error)) from error
     http = _http_server(settings, broker)
     advertised = settings.advertised_listener(listener.getsockname()[1])
     async with contextlib.AsyncExitStack() as stopping:
         # In the opposite order, and each whatever becomes of the others.
+        stopping.push_async_callback(peers.close)
         stopping.push_async_callback(broker.close)
         stopping.push_async_callback(broker.leave)
         stopping.push_async_callback(http.stop)
         stopping.callback(broker.stop_waiting)
+        stopping.push_async_callback(broker.hand_over)
         await _unless(asked_to_stop, _start(broker, http, listener, advertised))
         await asked_to_stop.wait()
         _log.info("Stopping")
@@ -139,9 +149,15 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> Non
 
 def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
     slots = ProduceSlots(settings.queued_max_requests)
+
+    def suspect_replica(broker_id: BrokerId) -> None:
+        replica = broker.view.brokers.get(broker_id)
+        if replica is not None:
+            broker.controller_client.suspect(replica)
+
     dispatcher = Dispatcher(
         ProduceEndpoint(broker.append_path, settings.socket_request_max_bytes, slots),
-        FetchEndpoint(broker.fetch_path),
+        FetchEndpoint(broker.fetch_path, broker.replication.sessions, suspect_replica),
         RecordsEndpoint(
             broker.partitions,
             broker.record_append_path,
@@ -149,6 +165,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
             settings.socket_request_max_bytes,
             slots,
         ),
+        ControllerEndpoint(broker.controller),
         LazyControl(broker),
     )
 

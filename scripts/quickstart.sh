@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From nothing to a running log: makes .venv, installs, starts the embedded ZooKeeper and a broker,
-# sends a day of departures through them and reads it back. See usage() for how to call it.
+# From nothing to a running log: makes .venv, installs, starts the embedded ZooKeeper and three
+# brokers, sends a day of departures through them, reads it back, kills a broker and reads again. See
+# usage() for how to call it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 
@@ -13,12 +14,14 @@ Usage: quickstart.sh [OPTION...]        start, send and read; the cluster is lef
        quickstart.sh --ephemeral        the same in a directory that is removed, and stop
        quickstart.sh stop [--data DIR]  stop the cluster; what it holds stays
 
-  --port N            the broker's port (9092)
+  --brokers N         how many brokers, 1 to 9 (3); topics get 2 replicas where there are 2 brokers
+  --port N            the first broker's port (9092); the others have the next ones
   --zookeeper-port N  ZooKeeper's port (2181)
   --data DIR          where logs and znodes are kept (data/quickstart of this repository)
 TEXT
 }
 
+brokers=3
 port=9092
 zookeeper_port=2181
 data="$ROOT/data/quickstart"
@@ -33,6 +36,11 @@ while [ $# -gt 0 ]; do
                 fail "$1 needs a number from 1 to 65535."
             fi
             if [ "$1" = --port ]; then port="$2"; else zookeeper_port="$2"; fi
+            shift
+            ;;
+        --brokers)
+            [[ "${2:-}" =~ ^[1-9]$ ]] || fail "--brokers needs a number from 1 to 9."
+            brokers="$2"
             shift
             ;;
         --data)
@@ -58,7 +66,6 @@ done
 
 python="$ROOT/.venv/bin/python"
 zookeeper_file="$data/zookeeper.properties"
-broker_file="$data/server.properties"
 
 # Whether the ZooKeeper whose data is in $data is running.
 zookeeper_runs() {
@@ -72,16 +79,29 @@ sys.exit(serving_pid(Path(sys.argv[1])) is None)
 PYTHON
 }
 
-# Whether the broker whose logs are in $data is running.
-broker_runs() {
-    "$python" -P - "$data/broker-0" <<'PYTHON'
+# broker_pid ID: prints the process id of a broker of $data; fails when it is not running.
+broker_pid() {
+    "$python" -P - "$data/broker-$1" <<'PYTHON'
 import sys
 from pathlib import Path
 
 from kafkalite.storage.directory_lock import holder_of
 
-sys.exit(holder_of(Path(sys.argv[1])) is None)
+pid = holder_of(Path(sys.argv[1]))
+sys.exit(1) if pid is None else print(pid)
 PYTHON
+}
+
+broker_file() {
+    echo "$data/server-$1.properties"
+}
+
+# Numbers of the brokers that $data is of, running or not.
+known_brokers() {
+    local file
+    for file in "$data"/server-[0-8].properties; do
+        [ ! -e "$file" ] || sed -n 's/^broker.id=//p' "$file"
+    done
 }
 
 # check_port NUMBER OPTION: ends the script unless this user can listen there.
@@ -104,9 +124,18 @@ PYTHON
     [ -z "$reason" ] || fail "Port $1 $reason; choose another with $2 N."
 }
 
+# What clients are told of the brokers: all of them, separated by commas.
+bootstrap() {
+    local id addresses=""
+    for ((id = 0; id < brokers; id++)); do
+        addresses+=",localhost:$((port + id))"
+    done
+    echo "${addresses#,}"
+}
+
 # The number of records that the topic holds; 0 when it does not exist.
 records_held() {
-    "$ROOT/scripts/kafka-get-offsets.sh" --bootstrap-server "localhost:$port" --topic "$TOPIC" |
+    "$ROOT/scripts/kafka-get-offsets.sh" --bootstrap-server "$(bootstrap)" --topic "$TOPIC" |
         awk -F: '{ held += $3 } END { print held + 0 }'
 }
 
@@ -127,31 +156,51 @@ TEXT
     started=true
 }
 
-start_broker() {
-    if broker_runs; then
-        port="$(sed -n 's|^listeners=.*:||p' "$broker_file")"
-        echo "The broker is running already, at port $port."
-        return
+# Starts those of the brokers that are not running, all at once.
+start_brokers() {
+    local id pid starting=()
+    if [ -e "$(broker_file 0)" ] && broker_pid 0 >/dev/null; then
+        port="$(sed -n 's|^listeners=.*:||p' "$(broker_file 0)")"
     fi
-    check_port "$port" --port
-    cat >"$broker_file" <<TEXT
+    for ((id = 0; id < brokers; id++)); do
+        if broker_pid "$id" >/dev/null; then
+            echo "Broker $id is running already, at port $((port + id))."
+            continue
+        fi
+        check_port "$((port + id))" --port
+        write_broker_file "$id"
+    done
+    for ((id = 0; id < brokers; id++)); do
+        if ! broker_pid "$id" >/dev/null; then
+            "$ROOT/scripts/kafka-server-start.sh" -daemon "$(broker_file "$id")" &
+            starting+=($!)
+            started=true
+        fi
+    done
+    for pid in "${starting[@]}"; do
+        wait "$pid" || fail "A broker did not start (see above)."
+    done
+}
+
+write_broker_file() {
+    cat >"$(broker_file "$1")" <<TEXT
 # Written by scripts/quickstart.sh
-broker.id=0
-listeners=HTTP://127.0.0.1:$port
-advertised.listeners=HTTP://localhost:$port
-log.dirs=$data/broker-0
+broker.id=$1
+listeners=HTTP://127.0.0.1:$((port + $1))
+advertised.listeners=HTTP://localhost:$((port + $1))
+log.dirs=$data/broker-$1
 zookeeper.connect=localhost:$zookeeper_port
 TEXT
-    "$ROOT/scripts/kafka-server-start.sh" -daemon "$broker_file"
-    started=true
 }
 
 stop_cluster() {
-    local found=false
-    if broker_runs; then
-        "$ROOT/scripts/kafka-server-stop.sh" "$broker_file"
-        found=true
-    fi
+    local id found=false
+    for id in $(known_brokers); do
+        if broker_pid "$id" >/dev/null; then
+            "$ROOT/scripts/kafka-server-stop.sh" "$(broker_file "$id")" || true
+            found=true
+        fi
+    done
     if zookeeper_runs; then
         "$ROOT/scripts/zkstart.sh" stop "$zookeeper_file"
         found=true
@@ -159,23 +208,57 @@ stop_cluster() {
     [ "$found" = true ] || echo "Nothing to stop: no cluster of $data is running."
 }
 
-# Sends the departures and reads the topic back; sets `sent`, `held` and `read_back`.
-send_and_read() {
-    "$ROOT/scripts/kafka-topics.sh" --create --if-not-exists --zookeeper "localhost:$zookeeper_port" \
-        --partitions 2 --replication-factor 1 --topic "$TOPIC"
-    held="$(records_held)"
-    echo "Sending the departures of 1 January 2013 to $TOPIC, keyed by carrier"
-    awk -F '"carrier":"' '{ split($2, rest, "\""); print rest[1] "\t" $0 }' "$DEPARTURES" |
-        "$ROOT/scripts/kafka-console-producer.sh" --broker-list "localhost:$port" --topic "$TOPIC" \
-            --property parse.key=true
-    sent="$(($(records_held) - held))"
-    echo "Reading $TOPIC from the beginning"
-    read_back="$("$ROOT/scripts/kafka-console-consumer.sh" --zookeeper "localhost:$zookeeper_port" \
-        --topic "$TOPIC" --from-beginning --max-messages "$((held + sent))" --timeout-ms 30000 \
-        2>"$data/console-consumer.log" | wc -l)" || {
+# read_topic N: reads the topic from the beginning until N records came; prints how many did.
+read_topic() {
+    "$ROOT/scripts/kafka-console-consumer.sh" --bootstrap-server "$(bootstrap)" --topic "$TOPIC" \
+        --from-beginning --max-messages "$1" --timeout-ms 30000 \
+        2>"$data/console-consumer.log" | wc -l || {
         cat "$data/console-consumer.log" >&2
         fail "Reading $TOPIC back failed (see above)."
     }
+}
+
+# Sends the departures and reads the topic back; sets `sent`, `held` and `read_back`.
+send_and_read() {
+    local replicas=2
+    [ "$brokers" -gt 1 ] || replicas=1
+    "$ROOT/scripts/kafka-topics.sh" --create --if-not-exists --zookeeper "localhost:$zookeeper_port" \
+        --partitions 2 --replication-factor "$replicas" --topic "$TOPIC"
+    held="$(records_held)"
+    echo "Sending the departures of 1 January 2013 to $TOPIC, keyed by carrier"
+    awk -F '"carrier":"' '{ split($2, rest, "\""); print rest[1] "\t" $0 }' "$DEPARTURES" |
+        "$ROOT/scripts/kafka-console-producer.sh" --broker-list "$(bootstrap)" --topic "$TOPIC" \
+            --property parse.key=true
+    sent="$(($(records_held) - held))"
+    echo "Reading $TOPIC from the beginning"
+    read_back="$(read_topic "$((held + sent))")"
+}
+
+describe_topic() {
+    "$ROOT/scripts/kafka-topics.sh" --describe --bootstrap-server "$(bootstrap)" --topic "$TOPIC"
+}
+
+# Kills the broker that leads partition 0, reads the topic again, and starts the broker again.
+kill_and_read() {
+    local description victim pid survived
+    description="$(describe_topic)"
+    echo
+    echo "$description"
+    if [[ "$description" == *"ReplicationFactor: 1"* ]]; then
+        echo "$TOPIC was made with one replica; to see a broker die, begin anew with --data DIR."
+        return
+    fi
+    victim="$(sed -n 's/.*Partition: 0\tLeader: \([0-9]*\).*/\1/p' <<<"$description")"
+    pid="$(broker_pid "$victim")" || fail "Broker $victim, which leads partition 0, is not running."
+    kill -9 "$pid"
+    echo
+    echo "Killed broker $victim (kill -9), the leader of partition 0; reading $TOPIC again"
+    survived="$(read_topic "$((held + sent))")"
+    describe_topic
+    [ "$survived" -eq "$((held + sent))" ] ||
+        fail "Only $survived of $((held + sent)) records are left: that is not right."
+    echo "All $survived records are still there. Starting broker $victim again"
+    "$ROOT/scripts/kafka-server-start.sh" -daemon "$(broker_file "$victim")"
 }
 
 start_cluster() {
@@ -184,7 +267,7 @@ start_cluster() {
         fail "No permission to write to $data; choose another directory with --data DIR."
     fi
     start_zookeeper
-    start_broker
+    start_brokers
 }
 
 if [ "$action" = stop ]; then
@@ -210,23 +293,26 @@ if [ "$ephemeral" = true ]; then
     data="$(mktemp -d "${TMPDIR:-/tmp}/kafkalite-quickstart.XXXXXX")" ||
         fail "No permission to write to ${TMPDIR:-/tmp}."
     zookeeper_file="$data/zookeeper.properties"
-    broker_file="$data/server.properties"
 fi
 trap clean_up EXIT
 
 start_cluster
 send_and_read
-
 expected="$(wc -l <"$DEPARTURES")"
-echo
-echo "$sent departures went in, $read_back records came out$([ "$held" -eq 0 ] || echo " ($held were there before)")."
 if [ "$sent" -ne "$expected" ] || [ "$read_back" -ne "$((held + sent))" ]; then
+    echo "$sent departures went in, $read_back records came out." >&2
     fail "That is not right: $expected should have gone in, and $((held + expected)) should have come out."
 fi
+[ "$brokers" -eq 1 ] || kill_and_read
+
+echo
+echo "$sent departures went in, $read_back records came out$([ "$held" -eq 0 ] || echo " ($held were there before)")."
+urls="http://localhost:$port"
+[ "$brokers" -eq 1 ] || urls+=" (and at the ports up to $((port + brokers - 1)): any broker answers)"
 if [ "$ephemeral" = true ]; then
-    echo "The HTTP API was at http://localhost:$port."
+    echo "The HTTP API was at $urls."
 else
-    echo "The HTTP API is at http://localhost:$port (its documentation: http://localhost:$port/docs)."
+    echo "The HTTP API is at $urls; its documentation: http://localhost:$port/docs"
     stop_command="./scripts/quickstart.sh stop"
     [ "$data" = "$ROOT/data/quickstart" ] || stop_command+=" --data $data"
     echo "The cluster is left running; end it with $stop_command"

@@ -7,32 +7,49 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from kafkalite.broker.append import AppendPath
+from kafkalite.broker.controller_client import ControllerClient
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.fetch import FetchPath
+from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.housekeeping import Housekeeping
+from kafkalite.broker.log_dirs import LogDirs
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.membership import Membership
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
 from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.broker.ports import Peers
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.reassignment import ReassignmentAdmin
 from kafkalite.broker.record_append import RecordAppendPath
+from kafkalite.broker.remote_records import RemoteRecords
+from kafkalite.broker.replication import Replication
 from kafkalite.broker.topic_admin import TopicAdmin, TopicDefaults
 from kafkalite.broker.topic_creation import TopicCreation
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.topic_config import TopicSettings, topic_settings
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model import cluster
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import Topic
 from kafkalite.model.ids import BrokerId
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.wire.controller_messages import LeaveRequest
 
 State = Literal["starting", "running", "stopping"]
 
 _GENERATED_ID: Final = -1
 _ALL_BROKERS: Final = "<default>"
+_LEAVE_S: Final = 5.0
+"""How long one request to leave may take."""
+_FORWARDED_REQUESTS: Final = 1000
+"""Sent on to other brokers at the same time; one more is answered 429."""
+_FORWARDED_BYTES: Final = 256 << 20
+"""What these, and the answers to them, may hold."""
+_FAILOVER_MS: Final = 2_000
+"""How long a request waits for a leader to be found: about as long as a failover takes."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +62,8 @@ class Broker:
     """One member of the cluster: what it is made of, and in which order that starts and stops.
 
     `open()` reads what is on disk and in ZooKeeper; `join()` makes the broker known, from when on
-    it leads partitions; `stop_waiting()` and `leave()` end that; `close()` makes all durable. Each
+    it leads partitions; `hand_over()`, `stop_waiting()` and `leave()` end that; `close()` makes all
+    durable. Each
     is called once, in this order, by the composition root, on the loop that all of this lives on.
     """
 
@@ -55,6 +73,7 @@ class Broker:
         view: MetadataView,
         directories: LogDirectories,
         clock: Clock,
+        peers: Peers,
         make_membership: Callable[["Broker"], Membership],
     ) -> None:
         """Put the parts together.
@@ -64,6 +83,7 @@ class Broker:
             view: what it shall know of the cluster.
             directories: its log directories, locked.
             clock: the machine's.
+            peers: how it talks to the other brokers; closed by whoever made them.
             make_membership: makes its session, which calls `on_suspended`, `on_lost` and
                 `on_connected`.
         """
@@ -80,6 +100,11 @@ class Broker:
         self._directories = directories
         self._clock = clock
         self._membership = membership = make_membership(self)
+        self.peers = peers
+
+        def own_id() -> BrokerId:
+            return self.id
+
         self._logs = LogKeeping(directories, settings, clock, self.probe)
         self.topics = TopicAdmin(
             view,
@@ -95,21 +120,61 @@ class Broker:
             view,
             directories,
             creation,
+            own_epoch=lambda: membership.epoch,
             make_partition=self._make_partition,
             retire=self._logs.retire,
             settings_of=self._settings_of,
+            on_role=self._role_changed,
         )
-        self.append_path = AppendPath(self.partitions, self.probe)
-        self.record_append_path = RecordAppendPath(self.partitions, clock, self.probe)
+        self.controller = ControllerDriver(
+            view,
+            membership.controller_store,
+            own_id,
+            clock=clock,
+            policy=self._controller_policy,
+            peers=peers,
+        )
+        self.controller_client = ControllerClient(
+            view, peers, self.controller, membership.controller_store, own_id
+        )
+        self.forwarding = Forwarding(
+            view,
+            peers,
+            own_id=own_id,
+            on_refused=self.controller_client.suspect,
+            max_requests=_FORWARDED_REQUESTS,
+            max_bytes=_FORWARDED_BYTES,
+            patience_ms=_FAILOVER_MS,
+        )
+        self.append_path = AppendPath(self.partitions, self.forwarding, self.probe)
+        self.record_append_path = RecordAppendPath(
+            self.partitions,
+            RemoteRecords(self.append_path, clock, self._batch_bytes),
+            self.forwarding,
+            clock,
+            self.probe,
+        )
         self.fetch_path = FetchPath(
             self.partitions,
+            self.forwarding,
             clock,
             self.probe,
             max_bytes=settings.fetch_max_bytes,
             max_wait_ms=settings.fetch_max_wait_ms,
         )
+        self.replication = Replication(
+            self.partitions,
+            view,
+            membership.store,
+            peers,
+            clock,
+            settings=lambda: self.settings,
+            own_id=own_id,
+            on_refused=self.controller_client.suspect,
+        )
+        self.reassignments = ReassignmentAdmin(view, membership.store, random.Random())
+        self.log_dirs = LogDirs(directories, self.partitions)
         self._housekeeping = Housekeeping(self._logs.chores(self.partitions))
-        self._controller: ControllerDriver | None = None
 
     def not_ready_reasons(self) -> list[str]:
         """Why the broker should not be sent requests; empty when it should."""
@@ -155,14 +220,8 @@ class Broker:
             )
         )
         self.partitions.start()
-        self._controller = ControllerDriver(
-            self.view,
-            self._membership.controller_store,
-            self.id,
-            clock=self._clock,
-            deletes_topics=lambda: self.settings.delete_topic_enable,
-        )
-        self._controller.start()
+        self.replication.start()
+        self.controller.start()
         self._housekeeping.start()
         self.state = "running"
 
@@ -171,17 +230,40 @@ class Broker:
         await self.view.wait_until(self._is_settled, timeout_s)
         self._has_settled = True
 
+    async def hand_over(self) -> None:
+        """Have others lead what this broker leads, and count no more on it, while it serves on."""
+        settings = self.settings
+        if not (settings.controlled_shutdown_enable and self.state == "running"):
+            return
+        for attempt in range(1 + settings.controlled_shutdown_max_retries):
+            own = self.view.brokers.get(self.id)
+            if own is None or not self._membership.is_connected:
+                break
+            reply = await self.controller_client.ask(LeaveRequest(self.id, own.epoch), _LEAVE_S)
+            if not reply.error_code and not reply.remaining:
+                break
+            _log.warning(
+                "%s",
+                reply.message or f"{reply.remaining} partitions have no other in-sync replica yet",
+            )
+            if attempt < settings.controlled_shutdown_max_retries:
+                await asyncio.sleep(settings.controlled_shutdown_retry_backoff_ms / 1000)
+        # Or the leaders would take it for in sync again.
+        await self.replication.stop_following()
+
     def stop_waiting(self) -> None:
         """Say that it is about to go, and answer those who wait for records with what there is."""
         self.state = "stopping"
         self.fetch_path.stop_waiting()
+        self.replication.stop_waiting()
 
     async def leave(self) -> None:
         """Step down, once nobody asks for anything any more."""
         self.state = "stopping"
         await self._housekeeping.stop()
-        if self._controller is not None:
-            await self._controller.stop()
+        await self.replication.stop()
+        await self.controller_client.stop()
+        await self.controller.stop()
         await self.partitions.stop()
 
     async def close(self) -> None:
@@ -193,9 +275,9 @@ class Broker:
     # -- the session ----------------------------------------------------------------------------
 
     def on_suspended(self) -> None:
-        """The connection to ZooKeeper broke: no more controller work until it is back."""
-        if self._controller is not None:
-            self._controller.suspend()
+        """The connection to ZooKeeper broke: the cluster is not changed until it is back."""
+        self.controller.suspend()
+        self.replication.suspend()
 
     def on_lost(self) -> None:
         """The session is gone: others may lead by now."""
@@ -205,8 +287,8 @@ class Broker:
         """The session is there, and the view is up to date."""
         if self.state == "stopping":
             return
-        if self._controller is not None:
-            self._controller.resume()
+        self.controller.resume()
+        self.replication.resume()
         self.partitions.refresh()
 
     # -- settings -------------------------------------------------------------------------------
@@ -225,6 +307,22 @@ class Broker:
     def _settings_of(self, topic: Topic) -> TopicSettings:
         return topic_settings(self.settings, topic.config)
 
+    def _batch_bytes(self, name: str) -> int:
+        """About how large a batch of records for a topic becomes, wherever it is led."""
+        topic = self.view.topics.get(name)
+        config = {} if topic is None else topic.config
+        return topic_settings(self.settings, config).batch_target_bytes
+
+    def _controller_policy(self) -> ControllerPolicy:
+        settings = self.settings
+        return ControllerPolicy(
+            deletes_topics=settings.delete_topic_enable,
+            elects_unclean=settings.unclean_leader_election_enable,
+            rebalances_leaders=settings.auto_leader_rebalance_enable,
+            imbalance_check_interval_ms=settings.leader_imbalance_check_interval_seconds * 1000,
+            imbalance_percentage=settings.leader_imbalance_per_broker_percentage,
+        )
+
     def _make_partition(self, log: Log, settings: TopicSettings) -> Partition:
         return Partition(
             log,
@@ -234,8 +332,11 @@ class Broker:
             self._clock,
             initial_high_watermark=self._logs.high_watermark(log),
             on_append=self._logs.appended,
-            on_isr_due=lambda _: None,
+            on_isr_due=self.replication.isr_due,
         )
+
+    def _role_changed(self, partition: Partition) -> None:
+        self.replication.role_changed(partition)
 
     async def _choose_id(self) -> BrokerId:
         stored, given = self._directories.broker_id, self._static_settings.broker_id

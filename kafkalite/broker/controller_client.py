@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from kafkalite.broker.controller_driver import ControllerDriver
@@ -40,7 +41,7 @@ class ControllerClient:
         peers: Peers,
         driver: ControllerDriver,
         store: ControllerStore,
-        own_id: BrokerId,
+        own_id: Callable[[], BrokerId],
     ) -> None:
         """Build.
 
@@ -49,7 +50,7 @@ class ControllerClient:
             peers: how to ask another broker.
             driver: answers while this broker rules.
             store: how to depose a dead controller.
-            own_id: of this broker.
+            own_id: of this broker, which may not be known yet.
         """
         self._view = view
         self._peers = peers
@@ -79,7 +80,7 @@ class ControllerClient:
     def suspect(self, broker: Broker) -> None:
         """Report a broker that refuses connections, without waiting; once at a time."""
         key = broker.id, broker.epoch
-        if broker.id == self._own_id or key in self._suspects:
+        if broker.id == self._own_id() or key in self._suspects:
             return
         if len(self._suspects) >= _MAX_SUSPECTS or not self._is_registered(broker):
             return
@@ -114,7 +115,7 @@ class ControllerClient:
             return None
         reply = (
             await self._driver.ask(request)
-            if controller == self._own_id
+            if controller == self._own_id()
             else await self._ask_other(controller, request)
         )
         if reply is None or reply.error_code == NotControllerError.code:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 from kafkalite.broker.controller_term import ControllerTerm, refusal
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
@@ -39,29 +39,28 @@ class ControllerDriver:
         self,
         view: MetadataView,
         store: ControllerStore,
-        broker_id: BrokerId,
+        own_id: Callable[[], BrokerId],
         *,
         clock: Clock,
-        policy: Callable[[], ControllerPolicy] | None = None,
-        peers: Peers | None = None,
-        deletes_topics: Callable[[], bool] = lambda: True,
+        policy: Callable[[], ControllerPolicy],
+        peers: Peers,
     ) -> None:
         """Build.
 
         Args:
             view: what the broker knows of the cluster.
             store: how a controller changes it.
-            broker_id: of this broker.
+            own_id: of this broker, which may not be known yet.
             clock: for what is done again later.
             policy: the controller's settings as they are now.
             peers: how to look at brokers that others call unreachable.
         """
         self._view = view
         self._store = store
-        self._broker_id = broker_id
+        self._own_id = own_id
         self._clock = clock
-        self._policy = policy or (lambda: ControllerPolicy(deletes_topics=deletes_topics()))
-        self._peers = cast("Peers", peers)
+        self._policy = policy
+        self._peers = peers
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._term: ControllerTerm | None = None
@@ -131,7 +130,7 @@ class ControllerDriver:
     async def _run(self) -> None:
         while True:
             try:
-                claim = await self._store.claim(self._broker_id)
+                claim = await self._store.claim(self._own_id())
                 if claim is None:
                     await self._wait_for_vacancy()
                 else:

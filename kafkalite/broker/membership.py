@@ -32,6 +32,13 @@ class Membership(Protocol):
         """End the session, so that the others know at once."""
 
     @property
+    def epoch(self) -> int | None:
+        """What `register` gave in this session; None before it did, and after the session's loss.
+
+        The view cannot tell: until then it may show an earlier life of the same broker.
+        """
+
+    @property
     def store(self) -> MetadataStore: ...
 
     @property

@@ -47,6 +47,7 @@ class PartitionTable:
         directories: LogDirectories,
         creator: TopicCreator,
         *,
+        own_epoch: Callable[[], int | None],
         make_partition: Callable[[Log, TopicSettings], Partition],
         retire: Callable[[Partition], Awaitable[None]],
         settings_of: Callable[[Topic], TopicSettings],
@@ -58,6 +59,7 @@ class PartitionTable:
             view: what it follows.
             directories: where logs are.
             creator: of topics that somebody produces to.
+            own_epoch: of this broker's registration; None while it is not registered.
             make_partition: gives the partition of a log that is open.
             retire: returns once nothing works on a partition's log any more.
             settings_of: gives a topic's settings.
@@ -67,6 +69,7 @@ class PartitionTable:
         """Set before anything is adopted: the broker learns its id when it opens."""
         self._view = view
         self._creator = creator
+        self._own_epoch = own_epoch
         self._make_partition = make_partition
         self._settings_of = settings_of
         self._on_role = on_role
@@ -337,9 +340,9 @@ class PartitionTable:
         state = self._view.states.get(topic_partition)
         if state is None:
             return True
-        own = self._view.brokers.get(self.own_id)
+        own_epoch = self._own_epoch()
         written = self._view.state_revisions.get(topic_partition, -1)
-        return state.leader_epoch == 0 and own is not None and written > own.epoch
+        return state.leader_epoch == 0 and own_epoch is not None and written > own_epoch
 
     def follow_state(self, partition: Partition) -> None:
         """Let the partition act on the state that is known of it.
@@ -362,9 +365,9 @@ class PartitionTable:
 
     def _may_lead_by(self, state: PartitionState, partition: Partition) -> bool:
         topic_partition = partition.topic_partition
-        own = self._view.brokers.get(self.own_id)
+        own_epoch = self._own_epoch()
         written = self._view.state_revisions.get(topic_partition, -1)
-        if own is None or written <= own.epoch:
+        if own_epoch is None or written <= own_epoch:
             self._former_epochs[topic_partition] = state.leader_epoch
             return False
         return self._may_lead and state.leader_epoch > self._former_epochs.get(

@@ -56,9 +56,6 @@ connections.max.reauth.ms connection.failed.authentication.delay.ms
 max.connections.per.ip max.connections.per.ip.overrides max.connection.creation.rate
 request.timeout.ms queued.max.request.bytes compression.gzip.level compression.lz4.level
 compression.zstd.level create.topic.policy.class.name alter.config.policy.class.name
-auto.leader.rebalance.enable leader.imbalance.check.interval.seconds
-leader.imbalance.per.broker.percentage
-controlled.shutdown.enable controlled.shutdown.max.retries controlled.shutdown.retry.backoff.ms
 delete.records.purgatory.purge.interval.requests fetch.purgatory.purge.interval.requests
 producer.purgatory.purge.interval.requests max.incremental.fetch.session.cache.slots
 log.cleaner.enable log.cleaner.threads log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size

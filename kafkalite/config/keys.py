@@ -396,6 +396,34 @@ class ReplicationKeys(BaseModel):
     )
 
 
+class ControllerKeys(BaseModel):
+    """Leaders"""
+
+    model_config = _DECLARATIONS
+
+    auto_leader_rebalance_enable: Boolean = setting(
+        True,
+        "Whether the controller has preferred leaders lead again, where they live and are in sync.",
+        scope="cluster",
+    )
+    leader_imbalance_check_interval_seconds: Positive = setting(
+        300, "How often it looks for that.", scope="cluster"
+    )
+    leader_imbalance_per_broker_percentage: NotNegative = setting(
+        10,
+        "How many in a hundred of the partitions that prefer a broker may be led by others before "
+        "their leaders are moved back.",
+        scope="cluster",
+    )
+    controlled_shutdown_enable: Boolean = setting(
+        True, "Whether a broker has others lead its partitions before it stops."
+    )
+    controlled_shutdown_max_retries: NotNegative = setting(
+        3, "How often it asks for that again while it still leads some that others could."
+    )
+    controlled_shutdown_retry_backoff_ms: Positive = setting(5_000, "How long it waits in between.")
+
+
 SECTIONS: tuple[type[BaseModel], ...] = (
     IdentityKeys,
     NetworkKeys,
@@ -405,6 +433,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     RetentionKeys,
     FlushKeys,
     ReplicationKeys,
+    ControllerKeys,
 )
 
 
@@ -417,6 +446,7 @@ class BrokerSettings(
     RetentionKeys,
     FlushKeys,
     ReplicationKeys,
+    ControllerKeys,
 ):
     """The settings of one broker. Immutable; made by `load.py`, or by tests from attributes."""
 

@@ -97,6 +97,7 @@ class ZooKeeperCoordination:
         )
         self._monitor = SessionMonitor(session_timeout_ms)
         self._broker: Broker | None = None
+        self._epoch: int | None = None
         self._reader: ClusterReader | None = None
         self._loss_timer: asyncio.TimerHandle | None = None
         self._rejoining: asyncio.Task[None] | None = None
@@ -106,6 +107,11 @@ class ZooKeeperCoordination:
     def is_connected(self) -> bool:
         """Whether the session is there, and all that hangs on it."""
         return self._is_up and self._monitor.link is Link.CONNECTED and self._rejoining is None
+
+    @property
+    def epoch(self) -> int | None:
+        """See Membership."""
+        return self._epoch
 
     @property
     def store(self) -> MetadataStore:
@@ -165,6 +171,7 @@ class ZooKeeperCoordination:
             CoordinationError: no connection.
         """
         epoch = await self._registration.register(broker)
+        self._epoch = epoch
         self._broker = broker
         if self._reader is not None:
             # Whoever asks this broker next must not be told that it does not live.
@@ -244,6 +251,7 @@ class ZooKeeperCoordination:
                     self._on_suspended()
                 case Action.DROP_LEADERSHIP:
                     _log.error("The session with ZooKeeper is lost: this broker stops leading")
+                    self._epoch = None
                     self._on_lost()
                 case Action.RESUME:
                     _log.info("The connection to ZooKeeper is back, with the same session")

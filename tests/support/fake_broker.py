@@ -18,11 +18,13 @@ from kafkalite.api.control import make_control_app
 from kafkalite.broker.broker import Broker, State
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.log_dirs import LogDirState
+from kafkalite.broker.ports import Peers
 from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.reassignment import ReassignmentAdmin
 from kafkalite.broker.topic_admin import TopicAdmin, TopicDefaults
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model import cluster
 from kafkalite.model.errors import (
     LeaderNotAvailableError,
@@ -37,6 +39,8 @@ from kafkalite.transport.peer_reply import PeerReply
 from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_metadata import FakeMetadata, fake_brokers
+from tests.support.fake_peers import SilentPeers
+from tests.support.forwarding import forwarding
 
 
 @dataclass
@@ -77,6 +81,9 @@ class FakePartition:
     def check_leads(self) -> None:
         if not self.is_leader:
             raise LeaderNotAvailableError(f"{self.topic_partition} has no leader at the moment")
+
+    def check_offsets_available(self) -> None:
+        """They are."""
 
     def delete_records(self, before: int) -> int:
         if before > self.high_watermark:
@@ -204,12 +211,14 @@ class FakeBroker:
         self.log_dirs = FakeLogDirs()
         self.controller_client = FakeControllerClient()
         self.peers = FakePeers()
+        self.forwarding = forwarding(self.view, cast("Peers", self.peers))
         self.controller = ControllerDriver(
             self.view,
             self.member,
-            self.id,
+            lambda: self.id,
             clock=FakeClock(),
-            deletes_topics=lambda: self.settings.delete_topic_enable,
+            policy=lambda: ControllerPolicy(deletes_topics=self.settings.delete_topic_enable),
+            peers=SilentPeers(),
         )
 
     @property

@@ -57,7 +57,7 @@ class _Ensemble(list[_Member]):
     terminate = start
 
     def get_logs(self) -> list[str]:
-        return self[0].process.log_file.read_text().splitlines()[-100:]
+        return self[0].process.output.splitlines()[-100:]
 
 
 def _make_member() -> _Member:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kafkalite.config.views import LogOptions
 from kafkalite.model.ids import TopicId, TopicPartition
+from kafkalite.model.offsets import OffsetRange
 from kafkalite.model.record import Record
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
@@ -54,6 +55,17 @@ def flush(log: Log) -> None:
     if job is not None:
         job.run()
         log.flushed(job, None)
+
+
+def check(log: Log, step_bytes: int = 300) -> tuple[OffsetRange, ...]:
+    """Check all of a log in small steps; gives what is damaged."""
+    offset = log.start_offset
+    while (segment := log.next_check(offset)) is not None:
+        while segment.step(step_bytes):
+            pass
+        log.checked(segment)
+        offset = segment.end_offset
+    return log.damaged
 
 
 def values(log: Log, offset: int | None = None, max_bytes: int = MAX_BYTES) -> list[bytes | None]:

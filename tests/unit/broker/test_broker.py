@@ -17,6 +17,7 @@ from kafkalite.model.ids import TopicPartition
 from kafkalite.storage.log_directories import LogDirectories
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_metadata import FakeMetadata
+from tests.support.fake_peers import SilentPeers
 from tests.support.partitions import NOW_MS, OWN_ID, TOPIC_ID, broker_settings, led_by
 
 
@@ -28,6 +29,7 @@ class _Membership:
         self._store = metadata.member()
         self.view = self._store.view
         self.is_connected = True
+        self.epoch: int | None = None
         self.on_register: Callable[[], None] = lambda: None
 
     @property
@@ -50,7 +52,7 @@ class _Membership:
         self._metadata.publish()
 
     async def register(self, broker: cluster.Broker) -> int:
-        epoch = self._metadata.register(broker)
+        self.epoch = epoch = self._metadata.register(broker)
         self.on_register()
         return epoch
 
@@ -70,6 +72,7 @@ class _Life:
             self.membership.view,
             self.directories,
             FakeClock(NOW_MS),
+            SilentPeers(),
             lambda _: self.membership,
         )
 

@@ -14,10 +14,12 @@ from kafkalite.broker.ports import (
 )
 from kafkalite.controller.events import StateChange
 from kafkalite.controller.machine import RETRY_AFTER_MS
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import PartitionState, Topic
 from kafkalite.model.ids import NO_LEADER, BrokerId, TopicId, TopicPartition
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_metadata import FakeMetadata, FakeMetadataStore, fake_brokers
+from tests.support.fake_peers import SilentPeers
 
 _T0 = TopicPartition("t", 0)
 _TOPIC = Topic("t", TopicId("A"), {0: (BrokerId(0), BrokerId(1))})
@@ -30,9 +32,10 @@ def _driver(
     return ControllerDriver(
         store.view,
         store,
-        BrokerId(broker),
+        lambda: BrokerId(broker),
         clock=clock or FakeClock(),
-        deletes_topics=lambda: True,
+        policy=ControllerPolicy,
+        peers=SilentPeers(),
     )
 
 

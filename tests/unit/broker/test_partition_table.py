@@ -49,6 +49,7 @@ class _Cluster:
             self.view,
             logs.directories,
             self,
+            own_epoch=self._own_epoch,
             make_partition=self._make,
             retire=self._retire,
             settings_of=self._settings_of,
@@ -61,6 +62,10 @@ class _Cluster:
     async def ensure(self, name: str) -> None:
         self.asked_for.append(name)
         self.on_ask(name)
+
+    def _own_epoch(self) -> int | None:
+        own = self.view.brokers.get(OWN_ID)
+        return None if own is None else own.epoch
 
     async def _retire(self, partition: Partition) -> None:
         self.retired.append(partition)

@@ -10,6 +10,7 @@ import pytest
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.metadata_view import ClusterPicture
 from kafkalite.broker.topic_admin import MAX_PARTITIONS, TopicAdmin, TopicDefaults
+from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.errors import (
     InvalidConfigError,
     InvalidPartitionsError,
@@ -26,6 +27,7 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import BrokerId, TopicPartition
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_metadata import FakeMetadata, FakeMetadataStore, fake_brokers
+from tests.support.fake_peers import SilentPeers
 
 _MS = 5_000
 
@@ -49,9 +51,10 @@ class Cluster:
         self.controller = ControllerDriver(
             self.view,
             self.member,
-            BrokerId(0),
+            lambda: BrokerId(0),
             clock=FakeClock(),
-            deletes_topics=lambda: deletes_topics,
+            policy=lambda: ControllerPolicy(deletes_topics=deletes_topics),
+            peers=SilentPeers(),
         )
 
 

@@ -1,9 +1,10 @@
 """Offsets that were given to records which can no longer be read.
 
-The file is `damaged-ranges` (checkpoint.py), in the directory of the log; there is none until there
-is damage.
+The file is `damaged-ranges` (checkpoint.py), in the directory of the log; there is one only while
+there is damage.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,10 +39,34 @@ class DamagedRanges:
 
     def save(self) -> None:
         """Write the file durably unless it says so already. Raises OSError."""
-        if self.ranges != self._saved:
-            path = self._directory / checkpoint.DAMAGED_RANGES
+        if self.ranges == self._saved:
+            return
+        path = self._directory / checkpoint.DAMAGED_RANGES
+        if self.ranges:
             checkpoint.write_pairs(self._disk, path, self.ranges)
-            self._saved = self.ranges
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                self._disk.unlink(path)
+            self._disk.sync_directory(self._directory)
+        self._saved = self.ranges
+
+    def note(self, found: Iterable[OffsetRange], start: int, end: int) -> bool:
+        """Take in damage of a log that reaches from `start` to `end`; gives whether there is news.
+
+        It is written down where the disk lets it: what is forgotten is met again.
+        """
+        known = self.ranges
+        self.add(found)
+        self.clip(start, end)
+        if self.ranges == known:
+            return False
+        named = ", ".join(map(str, self.ranges))
+        _log.error("%s: these offsets are damaged: %s", self._directory, named)
+        try:
+            self.save()
+        except OSError as error:
+            _log.warning("%s: the damage cannot be noted: %s", self._directory, error)
+        return True
 
     def add(self, found: Iterable[OffsetRange]) -> None:
         """Note damage; ranges that touch become one."""

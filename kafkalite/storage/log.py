@@ -28,8 +28,9 @@ from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.recovery import KnownOffsets, Recovery
 from kafkalite.storage.replica_batches import check_continues, first_run
 from kafkalite.storage.retention import expired_segments
-from kafkalite.storage.scan import BrokenBatchError
+from kafkalite.storage.scan import BrokenBatchError, DamagedStretch
 from kafkalite.storage.segment import Segment
+from kafkalite.storage.segment_check import SegmentCheck
 from kafkalite.storage.segments import Segments
 from kafkalite.storage.stamping import stamped
 from kafkalite.storage.timestamps import TimestampOffset
@@ -46,10 +47,10 @@ _max_timestamp = attrgetter("max_timestamp")
 class Log:
     """The log of one partition.
 
-    One owner, one thread, no locks: only `FlushJob.run`, `LogRead.read` and `persist` may run on
-    another. Opened by its log directory, usable until `close()`. After a failed flush or a write
-    that could not be undone it refuses appends until the broker is started again: what the system's
-    cache then says is durable may not be.
+    One owner, one thread, no locks: only `FlushJob.run`, `LogRead.read`, `SegmentCheck.step` and
+    `persist` may run on another. Opened by its log directory, usable until `close()`. After a
+    failed flush or a write that could not be undone it refuses appends until the broker is started
+    again: what the system's cache then says is durable may not be.
     """
 
     __slots__ = (
@@ -395,7 +396,7 @@ class Log:
                 return self._find(offset, max_bytes, end_offset)
             except BrokenBatchError:
                 # An index that misled, or bytes that changed: the second look knows which.
-                self._inspect(self._segments.holding(offset))
+                self.inspect(offset)
                 return self._find(offset, max_bytes, end_offset)
         except BrokenBatchError as error:
             raise CorruptMessageError(f"{self.topic_partition} at {offset}: {error}") from error
@@ -438,18 +439,28 @@ class Log:
 
     # -- damage ---------------------------------------------------------------------------------
 
-    def verify(self) -> tuple[OffsetRange, ...]:
-        """Check every batch; gives, and from then on refuses to read, what is damaged.
+    def next_check(self, offset: int) -> SegmentCheck | None:
+        """What checks the first segment with records at or above `offset`; None: there is none."""
+        for segment in self._segments:
+            if segment.size and segment.end_offset > offset:
+                is_active = segment is self._segments.active
+                return SegmentCheck(
+                    self._disk, segment, self._flushing.truncations, is_active=is_active
+                )
+        return None
+
+    def is_current(self, check: SegmentCheck) -> bool:
+        """Whether what a check looks at is still there, and still the same."""
+        return check.truncations == self._flushing.truncations and check.segment in self._segments
+
+    def checked(self, check: SegmentCheck) -> None:
+        """Take in the outcome of a check: what is damaged is refused from now on.
 
         Raises:
             KafkaStorageError: the disk failed.
         """
-        try:
-            for segment in self._segments:
-                self._inspect(segment)
-        except OSError as error:
-            raise self._unreadable(error) from error
-        return self.damaged
+        if self.is_current(check):
+            self._take_damage(check.segment, check.damaged)
 
     def inspect(self, offset: int) -> None:
         """Check the batches around `offset`, one of which a reader could not make sense of.
@@ -460,14 +471,21 @@ class Log:
             KafkaStorageError: the disk failed.
         """
         try:
-            self._inspect(self._segments.holding(offset))
+            segment = self._segments.holding(offset)
+            damaged = segment.inspect(offset)
         except OSError as error:
             raise self._unreadable(error) from error
+        self._take_damage(segment, damaged)
 
-    def _inspect(self, segment: Segment) -> None:
-        self._damage.add(segment.inspect())
-        self._damage.clip(self.start_offset, self.end_offset)
-        self._damage.save()
+    def _take_damage(self, segment: Segment, damaged: Sequence[DamagedStretch]) -> None:
+        try:
+            for stretch in damaged:
+                segment.pass_over(stretch)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        found = (stretch.offsets for stretch in damaged)
+        if self._damage.note(found, self.start_offset, self.end_offset):
+            self._home.damage_found(self.topic_partition)
 
     # -- deleting -------------------------------------------------------------------------------
 

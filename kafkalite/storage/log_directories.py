@@ -96,6 +96,14 @@ class LogDirectories:
         for directory in self._all:
             directory.on_failure = told
 
+    def on_damage(self, told: Callable[[TopicPartition], None]) -> None:
+        """Call `told` whenever an open log is found to be more damaged than was known.
+
+        On the thread of the log's owner, in the middle of what it does to the log.
+        """
+        for directory in self._all:
+            directory.on_damage = told
+
     # -- whose they are -------------------------------------------------------------------------
 
     @property

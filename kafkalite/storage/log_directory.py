@@ -62,6 +62,8 @@ class LogDirectory:
         """Why the directory cannot be used; its logs then refuse appends, others' do not."""
         self.on_failure: Callable[[LogDirectory], None] = lambda _: None
         """Called once, after the directory and all of its logs have failed."""
+        self.on_damage: Callable[[TopicPartition], None] = lambda _: None
+        """Called when a log that is open is found to be more damaged than was known."""
         self._open_files = open_files
         self._disk = open_files.disk
         self._lock = DirectoryLock(self._disk, path)
@@ -361,6 +363,10 @@ class LogDirectory:
         )
 
     # -- failing --------------------------------------------------------------------------------
+
+    def damage_found(self, topic_partition: TopicPartition) -> None:
+        """Tell whoever wants to know that a log has lost something."""
+        self.on_damage(topic_partition)
 
     def disk_failed(self, error: OSError) -> None:
         """Take the whole directory out of use for appends; other directories go on."""

@@ -27,5 +27,8 @@ class LogHome(Protocol):
             OSError: the disk is full or failed.
         """
 
+    def damage_found(self, topic_partition: TopicPartition) -> None:
+        """More of a log than was known cannot be read."""
+
     def disk_failed(self, error: OSError) -> None:
         """The disk gave an error that does not pass by itself."""

@@ -8,7 +8,7 @@ position 0 needs none. The file around the entries is `index_file.py`'s.
 
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import islice
 from operator import lt
 from typing import Final, NamedTuple
@@ -47,6 +47,16 @@ class OffsetIndex:
     def append(self, relative_offset: int, position: int) -> None:
         self._offsets.append(relative_offset)
         self._positions.append(position)
+
+    def with_entry(self, relative_offset: int, position: int) -> "OffsetIndex":
+        """These entries and one between them; another thread may be encoding the present ones."""
+        found = bisect_left(self._offsets, relative_offset)
+        copy = OffsetIndex()
+        copy._offsets, copy._positions = self._offsets[:], self._positions[:]
+        if self._offsets[found : found + 1] != array("I", [relative_offset]):
+            copy._offsets.insert(found, relative_offset)
+            copy._positions.insert(found, position)
+        return copy
 
     def at_or_below(self, relative_offset: int) -> Entry:
         """The last entry not above `relative_offset`; the segment's start if there is none."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from kafkalite.model.ids import NO_EPOCH
+from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage.files import Disk
 from kafkalite.wire.batch import (
     CRC_START,
@@ -48,6 +49,13 @@ class Damage(NamedTuple):
     """Bytes are missing there, as after a crash of the machine, rather than altered."""
 
 
+class DamagedStretch(NamedTuple):
+    """Offsets whose records cannot be read, and where in the file batches go on behind them."""
+
+    offsets: OffsetRange
+    end_position: int
+
+
 class BrokenBatchError(Exception):
     """There is no batch with the expected offset at `position`."""
 
@@ -79,6 +87,41 @@ def walk(
         yield Batch(position, header)
         position += header.size
         offset = header.next_offset
+
+
+class DamageTally:
+    """Makes of what a scan meets the stretches of offsets that cannot be read."""
+
+    __slots__ = ("_expected", "_limit", "stretches")
+
+    def __init__(self, begin: int, limit: int) -> None:
+        """Take over nothing yet.
+
+        Args:
+            begin: the offset with which the scan begins.
+            limit: the offset to which it should come.
+        """
+        self._expected = begin
+        self._limit = limit
+        self.stretches: list[DamagedStretch] = []
+
+    def take(self, found: Batch | Damage) -> None:
+        """Count what the scan has met next."""
+        if isinstance(found, Batch):
+            self._expected = found.header.next_offset
+        else:
+            resumes = self._limit if found.next_offset is None else found.next_offset
+            self._add(resumes, found.end_position)
+
+    def finish(self, end_position: int) -> list[DamagedStretch]:
+        """The scan is through, at `end_position`; gives all stretches."""
+        if self._expected < self._limit:
+            self._add(self._limit, end_position)
+        return self.stretches
+
+    def _add(self, resumes: int, end_position: int) -> None:
+        self.stretches.append(DamagedStretch(OffsetRange(self._expected, resumes), end_position))
+        self._expected = resumes
 
 
 def _is_plausible(header: BatchHeader, offset: int) -> bool:
@@ -183,6 +226,8 @@ class Scanner:
         doubtful: Batch | None = None
         while start + HEADER_SIZE <= self._end:
             window = bytes(self._read(start, _SCAN_WINDOW))
+            if len(window) < HEADER_SIZE:
+                break  # the file is shorter than it was said to be
             for match in pattern.finditer(window):
                 position = start + match.start()
                 header = self._batch_at(position, lowest, epoch, exact=False)

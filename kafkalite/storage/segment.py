@@ -14,14 +14,21 @@ from pathlib import Path
 from typing import Final
 
 from kafkalite.config.views import LogOptions
-from kafkalite.model.offsets import OffsetRange
 from kafkalite.model.record import NO_TIMESTAMP
 from kafkalite.storage import index_file, offset_index, time_index
 from kafkalite.storage.files import OpenFile, write_all
 from kafkalite.storage.offset_index import Entry, OffsetIndex
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.retention import SegmentAge
-from kafkalite.storage.scan import Batch, BrokenBatchError, Damage, Scanner, walk
+from kafkalite.storage.scan import (
+    Batch,
+    BrokenBatchError,
+    Damage,
+    DamagedStretch,
+    DamageTally,
+    Scanner,
+    walk,
+)
 from kafkalite.storage.time_index import TimeIndex
 from kafkalite.wire.batch import HEADER_SIZE, Buffer, read_header
 
@@ -308,31 +315,63 @@ class Segment:
     def rebuild(self) -> None:
         """Make the indexes of a closed segment anew from its batches. Raises OSError."""
         _log.warning("The indexes of %s are not sound and are made anew", self.path)
-        self.inspect()
-        self.seal()
-
-    def inspect(self) -> list[OffsetRange]:
-        """Check and index every batch anew; gives the damaged offsets.
-
-        Raises:
-            OSError: the disk failed; everything is as it was.
-        """
         size, end_offset = self.size, self.end_offset
         before = {name: getattr(self, name) for name in _COUNTED}
-        damaged = []
         try:
-            for found in self.rescan(self.file, size, self.base_offset, offset_limit=end_offset):
-                if isinstance(found, Damage):
-                    resumes = end_offset if found.next_offset is None else found.next_offset
-                    damaged.append(OffsetRange(self.end_offset, resumes))
+            for _ in self.rescan(self.file, size, self.base_offset, offset_limit=end_offset):
+                pass
         except OSError:
             for name, value in before.items():
                 setattr(self, name, value)
             raise
-        if self.end_offset < end_offset:
-            damaged.append(OffsetRange(self.end_offset, end_offset))
         self.size, self.end_offset = size, end_offset
+        self.seal()
+
+    def inspect(self, offset: int) -> list[DamagedStretch]:
+        """Check the batches around `offset`, and from there both ways until sound ones follow.
+
+        That is what lies between two entries of the index, so it takes no time that others would
+        feel, unless much is damaged. Raises OSError.
+        """
+        offsets, _ = self.indexes
+        entry = offsets.at_or_below(offset - self.base_offset)
+        found = self._inspect_from(entry)
+        damaged = found
+        while found and entry.position and found[0].offsets.start == self._offset_of(entry):
+            entry = offsets.at_or_below(entry.relative_offset - 1)
+            found = self._inspect_from(entry)
+            damaged = found + damaged
+        following = offsets.at_or_below(offset - self.base_offset)
+        while damaged and following.position < self.size:
+            after = offsets.after(following.position)
+            if after is None or damaged[-1].offsets.end != self._offset_of(after):
+                break
+            following = after
+            damaged = damaged + self._inspect_from(following)
         return damaged
+
+    def _inspect_from(self, entry: Entry) -> list[DamagedStretch]:
+        """What is damaged from an entry of the index up to the next one."""
+        offsets, _ = self.indexes
+        begin, end, limit = self._offset_of(entry), self.size, self.end_offset
+        following = offsets.after(entry.position)
+        if following is not None:
+            end, limit = following.position, self._offset_of(following)
+        tally = DamageTally(begin, limit)
+        scanner = Scanner(self._open_files.disk, self.file.descriptor, end, offset_limit=limit)
+        for found in scanner.scan(entry.position, begin):
+            tally.take(found)
+        return tally.finish(end)
+
+    def _offset_of(self, entry: Entry) -> int:
+        return self.base_offset + entry.relative_offset
+
+    def pass_over(self, damage: DamagedStretch) -> None:
+        """See that no look-up has to cross a damaged stretch."""
+        offsets, times = self.indexes
+        relative_offset = damage.offsets.end - self.base_offset
+        self._indexes = offsets.with_entry(relative_offset, damage.end_position), times
+        self._indexed_size = max(self._indexed_size, damage.end_position)
 
     def rescan(
         self, file: OpenFile, file_size: int, offset: int, *, offset_limit: int | None = None

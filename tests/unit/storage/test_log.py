@@ -23,6 +23,7 @@ from tests.support.logs import (
     OPTIONS,
     append,
     batch,
+    check,
     fill,
     flush,
     log_file,
@@ -415,11 +416,11 @@ def test_verifying_finds_altered_payloads() -> None:
     directories, log = open_log(disk)
     fill(log, 30)
     flush(log)
-    assert log.verify() == ()
+    assert check(log) == ()
     for offset in (7, 8, 20):
         segment = max(base for base in (0, 11, 22) if base <= offset)
         disk.flip_bit(log_file(segment), (offset - segment) * (log.size_bytes // 30) + 100)
-    assert [tuple(each) for each in log.verify()] == [(7, 9), (20, 21)]
+    assert [tuple(each) for each in check(log)] == [(7, 9), (20, 21)]
     directories.close()
     _, log = open_log(disk)
     assert [tuple(each) for each in log.damaged] == [(7, 9), (20, 21)]
@@ -467,7 +468,7 @@ def test_truncating_takes_epochs_and_damage_along() -> None:
     fill(log, 5, epoch=1)
     fill(log, 5, epoch=4)
     disk.flip_bit(log_file(0), log.size_bytes - 1)
-    log.verify()
+    check(log)
     log.truncate_to(9)
     assert log.damaged == ()
     log.truncate_to(5)

@@ -2,10 +2,10 @@
 
 INV-1 to INV-4 of docs/design/storage-format.md.
 
-A workload of appends, rolls, flushes, truncations, retention and checkpoints runs on a disk that
-crashes at its n-th operation, for every n. What the disk then holds of unsynced data is drawn by
-lot. The log must come back with all that was durable, nothing else than what was appended, and in
-order, and it must work on and come back again.
+A workload of appends as a leader and as a follower, rolls, flushes, truncations, beginnings anew,
+retention and checkpoints runs on a disk that crashes at its n-th operation, for every n. What the
+disk then holds of unsynced data is drawn by lot. The log must come back with all that was durable,
+nothing else than what was appended, and in order, and it must work on and come back again.
 """
 
 import contextlib
@@ -20,6 +20,8 @@ from kafkalite.model.ids import TopicId, TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.storage.stamping import stamped
+from kafkalite.wire.batch import BatchHeader, read_headers
 from kafkalite.wire.records import decode_batches, encode_batch_with_header
 from tests.support.faulty_disk import Crashed, FaultyDisk
 
@@ -86,7 +88,7 @@ class _Workload:
         actions = [
             self._append, self._append, self._append, self._append, self._append, self._flush,
             self._flush, self._checkpoint, self._truncate, self._retain, self._delete_records,
-            self._next_epoch,
+            self._next_epoch, self._replicate, self._replicate, self._begin_anew,
         ]  # fmt: skip
         for _ in range(steps):
             self._chance.choice(actions)()
@@ -122,6 +124,26 @@ class _Workload:
             assert value in self.history[offset], f"offset {offset} was never that"
 
     def _append(self) -> None:
+        batches, headers, values = self._batches()
+        if headers:
+            self._note(self.log.end_offset, values)
+            self.log.append(batches, headers, self._epoch)
+
+    def _replicate(self) -> None:
+        """Append as a follower; to an empty log sometimes from before its end on."""
+        batches, headers, values = self._batches()
+        if not headers:
+            return
+        log = self.log
+        base = log.end_offset
+        if log.start_offset == base and headers[0].record_count > 1 and base:
+            base -= 1
+        self._note(base, values)
+        data = b"".join(stamped(batches, headers, base, self._epoch)[0])
+        log.append_replica(data, read_headers(data))
+
+    def _batches(self) -> tuple[bytes, list[BatchHeader], list[bytes]]:
+        """Some batches, and the values of their records."""
         batches, headers = bytearray(), []
         values: list[bytes] = []
         for _ in range(self._chance.choice([1, 1, 1, 3])):
@@ -136,13 +158,30 @@ class _Workload:
             batches += batch
             headers.append(header)
             values += [record.value or b"" for record in records]
-        if not headers:
-            return
-        for offset, value in enumerate(values, self.log.end_offset):
-            self.values[offset] = value
-            self.epochs[offset] = self._epoch
+        return bytes(batches), headers, values
+
+    def _note(self, base_offset: int, values: list[bytes]) -> None:
+        """These records are about to be appended."""
+        for offset, value in enumerate(values, base_offset):
             self.history[offset].add(value)
-        self.log.append(batches, headers, self._epoch)
+            if offset >= self.log.end_offset:
+                self.values[offset] = value
+                self.epochs[offset] = self._epoch
+
+    def _begin_anew(self) -> None:
+        if self._chance.random() < 0.7:
+            return
+        log = self.log
+        offset = self._chance.randint(max(log.start_offset - 5, 0), log.end_offset + 5)
+        # Until it is done, any of it may be there.
+        self.durable_end = 0
+        self.starts = min(offset, log.start_offset), max(offset, log.end_offset)
+        log.begin_anew_at(offset)
+        self.durable_end = offset
+        self.starts = (offset, offset)
+        self.values.clear()
+        self.epochs.clear()
+        assert _records(log) == {}
 
     def _flush(self) -> None:
         job = self.log.flush_job()

@@ -164,9 +164,8 @@ class Nemesis:
         if machine is None or len(self._cluster.machines) < 2:
             return
         other = self._random.choice([n for n in self._names() if n != machine.name])
-        ways = {(machine.name, other), (other, machine.name)}
-        if self._random.random() < 0.5:
-            ways.pop() if other < machine.name else ways.discard((machine.name, other))
+        both = [(machine.name, other), (other, machine.name)]
+        ways = set(self._random.choice((both, both[:1], both[1:])))
         self._note(f"cuts {sorted(ways)}")
         self._cluster.network.cut |= ways
         await self._trouble(machine, 0.2, 20.0)

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from kafkalite.coordination import paths
 from kafkalite.model.ids import NO_LEADER, TopicPartition
 from tests.simulation.administrator import Administrator
 from tests.simulation.checkers import StandingChecker, StateChecker, check_promises, check_replicas
@@ -15,7 +16,7 @@ from tests.simulation.history import History
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
-from tests.simulation.trace import Trace
+from tests.simulation.trace import Line
 
 _CHECK_EVERY_S: Final = 0.1
 _START_S: Final = 30.0
@@ -31,7 +32,8 @@ class Outcome(NamedTuple):
     plan: Plan
     failures: list[str]
     digest: str
-    trace: Trace
+    lines: list[Line]
+    """Of its trace."""
     virtual_s: float
     real_s: float
     turns: int
@@ -63,7 +65,7 @@ def simulate(seed: int, plan: Plan | None = None) -> Outcome:
         plan,
         cluster.failures,
         cluster.trace.digest,
-        cluster.trace,
+        cluster.trace.lines,
         cluster.loop.time(),
         time.perf_counter() - started,
         cluster.loop.turns,
@@ -186,9 +188,9 @@ class _Story:
         for machine in self._cluster.machines.values():
             if not machine.is_serving:
                 return f"{machine} does not serve"
-        names = {partition.topic for partition in self._states.placements}
-        if names & self.history.deleted:
-            return f"{sorted(names & self.history.deleted)} should be gone"
+        doomed = self._cluster.ensemble.model.children(paths.DELETE_TOPICS)
+        if doomed:
+            return f"{doomed} should be gone"
         for partition, placement in sorted(self._states.placements.items()):
             state = self._states.states.get(partition)
             if state is None or state.leader == NO_LEADER:

@@ -1,0 +1,30 @@
+"""Runs seeds, each in a fresh world, in this process or in several."""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from tests.simulation.bugs import planted
+from tests.simulation.story import Outcome, simulate
+
+_SEEDS_A_WORKER: Final = 50
+"""A process that has run so many makes room for a new one."""
+
+
+def run_seed(seed: int, bug: str | None = None) -> Outcome:
+    """One seed, with a bug planted in the product where one is named."""
+    if bug is None:
+        return simulate(seed)
+    with planted(bug):
+        return simulate(seed)
+
+
+def run_seeds(seeds: Sequence[int], bug: str | None, jobs: int) -> Iterator[Outcome]:
+    """Outcomes as they come."""
+    if jobs == 1:
+        yield from map(partial(run_seed, bug=bug), seeds)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(jobs, maxtasksperchild=_SEEDS_A_WORKER) as pool:
+        yield from pool.imap_unordered(partial(run_seed, bug=bug), seeds)

@@ -17,10 +17,11 @@ from kafkalite.model.errors import (
     UnsupportedVersionError,
 )
 from kafkalite.model.record import Record
+from kafkalite.storage.stamping import stamped
 from kafkalite.wire.batch import read_headers
 from kafkalite.wire.compression import compress
 from kafkalite.wire.records import MAX_HEADERS, MAX_RECORDS, decode_batch, encode_batch
-from kafkalite.wire.validate import validate_batches
+from kafkalite.wire.validate import check_replicated, validate_batches
 from tests.support.batches import MAX_BYTES, TIME, forge, validate
 
 NO_HEADERS = b"\xc0"
@@ -252,3 +253,61 @@ def test_a_payload_that_does_not_decompress_is_corrupt() -> None:
 def test_nothing_of_a_request_with_one_bad_batch_is_taken_in() -> None:
     with pytest.raises(CorruptMessageError, match="Batch 2, at byte"):
         validate(forge() + forge() + forge()[:-1])
+
+
+# -- what a leader sends to a follower ------------------------------------------------------------
+
+
+def stored(*batches: bytes, base_offset: int = 10, epoch: int = 3) -> bytes:
+    """Batches as their leader has them on disk."""
+    data = b"".join(batches)
+    return b"".join(stamped(data, read_headers(data), base_offset, epoch)[0])
+
+
+def test_replicated_batches_are_taken_as_they_are() -> None:
+    data = stored(forge(), forge([[0, None, b"a", None]] * 3), forge(payload=b"opaque"))
+    headers = check_replicated(memoryview(data), 10)
+    assert headers == read_headers(data)
+    assert [header.base_offset for header in headers] == [10, 11, 14]
+    assert check_replicated(b"", 10) == []
+
+
+def test_the_first_replicated_batch_may_begin_before_what_is_asked_for() -> None:
+    data = stored(forge([[0, None, b"a", None]] * 3), forge())
+    assert len(check_replicated(data, 12)) == 2
+
+
+@pytest.mark.parametrize("offset", [0, 9, 13, 14, 100])
+def test_replicated_batches_from_elsewhere_are_refused(offset: int) -> None:
+    data = stored(forge([[0, None, b"a", None]] * 3), forge())
+    with pytest.raises(CorruptMessageError, match=rf"Batch 0, at byte 0: .* {offset} is due"):
+        check_replicated(data, offset)
+
+
+@pytest.mark.parametrize("base_offset", [9, 10, 12, 13])
+def test_replicated_batches_leave_no_gap_and_do_not_overlap(base_offset: int) -> None:
+    data = stored(forge()) + stored(forge(), base_offset=base_offset)
+    with pytest.raises(CorruptMessageError, match=r"Batch 1, at byte .* where 11 is due"):
+        check_replicated(data, 10)
+
+
+@pytest.mark.parametrize("position", [16, 17, 21, 30, 60, 61, -1])
+def test_a_replicated_batch_that_was_altered_is_refused(position: int) -> None:
+    data = bytearray(stored(forge()))
+    data[position] ^= 1
+    with pytest.raises((CorruptMessageError, UnsupportedVersionError)):
+        check_replicated(data, 10)
+
+
+@pytest.mark.parametrize(("count", "last_delta"), [(0, 0), (-1, 0), (2, 0), (1, -1)])
+def test_a_replicated_batch_that_counts_wrong_is_refused(count: int, last_delta: int) -> None:
+    wrong = forge(base_offset=10, leader_epoch=3, record_count=count, last_offset_delta=last_delta)
+    with pytest.raises(CorruptMessageError):
+        check_replicated(wrong, 10)
+
+
+def test_a_replicated_batch_has_an_epoch_and_is_whole() -> None:
+    with pytest.raises(CorruptMessageError, match="epoch -1"):
+        check_replicated(stored(forge(), epoch=-1), 10)
+    with pytest.raises(CorruptMessageError, match="Batch 1"):
+        check_replicated(stored(forge(), forge())[:-1], 10)

@@ -1,5 +1,6 @@
 """Partitions with real logs on disk, a clock that stands still, and flushes at command."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -67,6 +68,7 @@ class Logs:
         policy: FlushPolicy = FlushPolicy.COMMIT,
         config: dict[str, str] | None = None,
         high_watermark: int = 0,
+        on_isr_due: Callable[[Partition], None] | None = None,
     ) -> Partition:
         """A new one, which nobody leads yet."""
         settings = topic_settings(self.settings, config or {})
@@ -81,7 +83,7 @@ class Logs:
             self.clock,
             initial_high_watermark=high_watermark,
             on_append=lambda partition, *_: self.appended.append(partition),
-            on_isr_due=self.isr_due.append,
+            on_isr_due=on_isr_due or self.isr_due.append,
         )
 
     def led(self, number: int = 0, *, config: dict[str, str] | None = None) -> Partition:

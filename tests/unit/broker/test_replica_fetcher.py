@@ -3,7 +3,9 @@
 import asyncio
 
 import msgspec
+import pytest
 
+from kafkalite.broker import fetch_loop
 from kafkalite.config.views import FlushPolicy, ReplicaOptions
 from kafkalite.wire.messages import FetchResponse
 from tests.support.replication import Cluster, run_cluster, settle, state, until
@@ -254,6 +256,45 @@ def test_catching_up_asks_for_more_while_answers_are_full() -> None:
 
     options = ReplicaOptions(answer_max_bytes=1 << 20, backoff_max_ms=20, wait_max_ms=60_000)
     run_cluster(test, lambda: Cluster(options=options))
+
+
+def test_a_slow_disk_keeps_no_other_partition_from_being_replicated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetch_loop, "_FLUSH_PATIENCE_S", 0.001)
+
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(0)
+        cluster.replicate(1)
+        cluster[1].flushes = False
+        cluster[0].append(b"a", number=0)
+        await until(lambda: cluster[1][0].offsets.end == 1)
+        cluster[1].flushes = True
+        cluster[0].append(b"b", number=1)
+        await until(lambda: cluster[0][1].offsets.high_watermark == 1)
+        assert cluster[0][0].offsets.high_watermark == 0
+        cluster[1].flush(cluster[1][0])
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+
+    run_cluster(test)
+
+
+def test_all_leaders_together_are_asked_for_no_more_than_the_buffer_holds() -> None:
+    async def test(cluster: Cluster) -> None:
+        for leader in (0, 1):
+            cluster.replicate(leader, leader=leader, isr=(leader,))
+            cluster.refuses_fetches_to = {0, 1}
+            for _ in range(30):
+                cluster[leader].append(b"x" * 100_000, number=leader)
+        cluster.refuses_fetches_to = set()
+        await until(
+            lambda: all(cluster[2][leader].log.durable_end_offset == 30 for leader in (0, 1))
+        )
+        asked = {r.max_bytes for _, r in cluster.requests if r.replica_id == 2}
+        assert asked == {256 << 10, 300_000}
+
+    options = ReplicaOptions(buffer_bytes=600_000, backoff_max_ms=20, wait_max_ms=60_000)
+    run_cluster(test, lambda: Cluster(3, options=options))
 
 
 def test_stopping_twice_is_stopping_once() -> None:

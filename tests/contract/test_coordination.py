@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from kafkalite.broker.ports import ControllerClaim
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.coordination import controller_store as pruning
 from kafkalite.coordination import paths
+from kafkalite.coordination.bridge import KazooBridge
 from kafkalite.coordination.discovery import find_brokers
 from kafkalite.coordination.errors import (
     BrokerIdInUseError,
     CoordinationError,
     MalformedZnodeError,
 )
+from kafkalite.coordination.operations import Operation
 from kafkalite.coordination.session_file import read_session_file
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
@@ -511,6 +513,8 @@ def test_a_write_whose_answer_is_lost_is_done_once(
         assert [(state.isr, state.version) for state in written.values() if state] == 3 * [
             ((0, 7), 1)
         ]
+        await member.controller_store.catch_up()
+        assert dict(member.view.states) == written
         cut(b'"adding_replicas":{"0":[9]}')
         await member.store.update_topic("t", lambda topic: move(topic, 0, (_ZERO, BrokerId(9))))
         await member.controller_store.write_states(claim, [_in_sync(_T0, 1, 0, 9)])
@@ -557,6 +561,70 @@ def test_a_registration_whose_answer_is_lost_is_made_once(
 
     with CuttingProxy(zookeeper.port) as proxy:
         asyncio.run(scenario(proxy))
+
+
+# -- between a look and a write -------------------------------------------------------------------
+
+
+def _before_the_next_commit(
+    monkeypatch: pytest.MonkeyPatch, interfere: Callable[[], Awaitable[object]]
+) -> None:
+    """Have something happen after whoever writes next has looked, and before it writes."""
+    commit = KazooBridge.commit
+    pending = [interfere]
+
+    async def late(self: KazooBridge, operations: Sequence[Operation]) -> list[int]:
+        if pending:
+            await pending.pop()()
+        return await commit(self, operations)
+
+    monkeypatch.setattr(KazooBridge, "commit", late)
+
+
+def test_a_reassignment_is_not_completed_on_a_state_that_has_changed(
+    connect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        member = await _member(connect, tmp_path).start()
+        claim = await _elected(member)
+        await member.store.create_topic(_topic())
+        await member.controller_store.write_states(claim, [_change(0, NEW_STATE_VERSION)])
+        await member.store.update_topic("t", lambda topic: move(topic, 0, (BrokerId(1),)))
+        led_by_one = replace(_in_sync(_T0, 0, 1).state, leader=BrokerId(1))
+        await member.controller_store.write_states(claim, [StateChange(_T0, led_by_one, 0)])
+        # Somebody takes the replica that goes in again, and it may be the only one left tomorrow.
+        again = StateChange(_T0, replace(led_by_one, isr=(BrokerId(1), _ZERO)), 1)
+        _before_the_next_commit(monkeypatch, lambda: member.store.write_isr([again]))
+        await member.controller_store.complete_reassignment(claim, "t", [0])
+        await member.controller_store.catch_up()
+        assert member.view.states[_T0].isr == (1, 0)
+        assert member.view.topics["t"].moving == {0}
+        assert member.view.topics["t"].assignment[0] == (1, 0)
+        await member.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_controller_that_was_elected_meanwhile_is_not_deposed(
+    connect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        one = await _member(connect, tmp_path).start()
+        two = await _member(connect, tmp_path / "two", 1).start()
+        await _elected(one)
+
+        async def another_is_elected() -> None:
+            await one.stop()
+            await two.until(lambda: two.view.controller is None)
+            await _elected(two)
+
+        _before_the_next_commit(monkeypatch, another_is_elected)
+        await two.controller_store.depose(_ZERO)
+        await two.controller_store.catch_up()
+        assert two.view.controller == 1
+        await two.stop()
+
+    asyncio.run(scenario())
 
 
 # -- states and notices ---------------------------------------------------------------------------

@@ -66,12 +66,12 @@ class BrokerLeaving:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDamaged:
-    """The leader of a partition found that a part of its log cannot be read."""
+    """A replica found that a part of its log cannot be read, or cannot use its disk any more."""
 
     partition: TopicPartition
     broker: BrokerId
     leader_epoch: int
-    """In which it leads."""
+    """In which it leads, or is in sync."""
 
 
 @dataclass(frozen=True, slots=True)

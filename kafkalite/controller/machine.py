@@ -214,9 +214,10 @@ class ControllerMachine:
         match event:
             case ReplicaDamaged(name, broker, leader_epoch):
                 state = self.state(name)
-                if state is not None and (state.leader, state.leader_epoch) == (
-                    broker,
-                    leader_epoch,
+                if (
+                    state is not None
+                    and state.leader_epoch == leader_epoch
+                    and broker in {state.leader, *state.isr}
                 ):
                     self._partitions[name].grounds |= Grounds(damaged=frozenset({broker}))
                     self._to_settle.add(name)

@@ -35,13 +35,16 @@ class LeaveRequest(msgspec.Struct, frozen=True, tag="leave"):
 
 
 class ReplicaDamaged(msgspec.Struct, frozen=True, tag="replica-damaged"):
-    """A leader found damage in its log: another in-sync replica shall lead, if one lives."""
+    """A replica lost something, or its whole disk: others shall lead, and wait for it no more.
+
+    As far as another in-sync replica lives: it leaves the ISR then, and leads no longer.
+    """
 
     topic: str
     partition: int
     broker_id: int
     leader_epoch: int
-    """In which it leads: what it says of an earlier epoch is not looked at."""
+    """In which it leads or follows: what it says of an earlier epoch is not looked at."""
 
 
 class ElectLeaders(msgspec.Struct, frozen=True, tag="elect-leaders"):

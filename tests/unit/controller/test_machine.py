@@ -433,11 +433,18 @@ def test_elections_are_counted_when_they_have_taken_place() -> None:
     assert (controller.machine.elections, controller.machine.unclean_elections) == (2, 1)
 
 
-def test_damage_in_a_former_epoch_is_nothing() -> None:
+def test_follower_that_lost_its_disk_leaves_the_isr_and_the_leader_stays() -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2))})
+    effects = controller.tell(ReplicaDamaged(_T0, BrokerId(2), 4))
+    assert _writes(effects) == {_T0: (1, 4, (1,))}
+
+
+def test_damage_in_a_former_epoch_or_out_of_sync_is_nothing() -> None:
     controller = Controller()
     controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2))})
     assert controller.tell(ReplicaDamaged(_T0, BrokerId(1), 3)) == ()
-    assert controller.tell(ReplicaDamaged(_T0, BrokerId(2), 4)) == ()
+    assert controller.tell(ReplicaDamaged(_T0, BrokerId(3), 4)) == ()
     assert controller.tell(ReplicaDamaged(_T1, BrokerId(1), 4)) == ()
 
 

@@ -31,13 +31,16 @@ def broker_settings(directory: Path, **settings: str) -> BrokerSettings:
     return BrokerSettings.model_validate({**given, **settings})
 
 
-def led_by(leader: int, *, epoch: int = 0, isr: tuple[int, ...] = (0,)) -> PartitionState:
+def led_by(
+    leader: int, *, epoch: int = 0, isr: tuple[int, ...] = (0,), version: int = 0
+) -> PartitionState:
     """A state of a partition."""
     return PartitionState(
         BrokerId(leader),
         LeaderEpoch(epoch),
         tuple(BrokerId(each) for each in isr),
         ControllerEpoch(1),
+        version,
     )
 
 

@@ -52,7 +52,7 @@ class _Cluster:
             own_epoch=self._own_epoch,
             make_partition=self._make,
             retire=self._retire,
-            settings_of=self._settings_of,
+            settings_of=self.settings_of,
             on_role=self.roles.append,
         )
         self.table.own_id = OWN_ID
@@ -70,7 +70,7 @@ class _Cluster:
     async def _retire(self, partition: Partition) -> None:
         self.retired.append(partition)
 
-    def _settings_of(self, topic: Topic) -> TopicSettings:
+    def settings_of(self, topic: Topic) -> TopicSettings:
         return topic_settings(self.logs.settings, topic.config)
 
     def _make(self, log: Log, settings: TopicSettings) -> Partition:
@@ -99,6 +99,14 @@ class _Cluster:
         entry = self.metadata.topics["t"]
         dotted = {name.replace("_", "."): text for name, text in config.items()}
         topic = replace(entry.topic, config=dotted)
+        self.metadata.topics["t"] = TopicAt(topic, entry.created_revision)
+        self.metadata.publish()
+
+    def assign(self, *replicas: int) -> None:
+        """Other replicas than before for partition 0."""
+        entry = self.metadata.topics["t"]
+        assignment = {0: tuple(BrokerId(each) for each in replicas)}
+        topic = replace(entry.topic, assignment=assignment)
         self.metadata.topics["t"] = TopicAt(topic, entry.created_revision)
         self.metadata.publish()
 
@@ -224,6 +232,116 @@ def test_nothing_is_led_after_the_session_is_lost_until_the_broker_registers(log
         assert not partition.is_leader
         cluster.elect(OWN_ID, epoch=1)
         assert partition.is_leader
+
+    _run(logs, scenario)
+
+
+def test_epoch_of_an_earlier_life_is_not_led_even_when_a_later_state_names_it(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await cluster.settled()
+        cluster.elect(OWN_ID, epoch=3)
+        cluster.metadata.register(fake_brokers([OWN_ID])[0])  # it died and came back
+        cluster.table.step_down()
+        cluster.table.refresh()
+        cluster.elect(OWN_ID, epoch=3)  # who wrote this did not know
+        assert not cluster.table.get("t", 0).is_leader
+        cluster.elect(OWN_ID, epoch=4)
+        assert cluster.table.get("t", 0).is_leader
+
+    _run(logs, scenario)
+
+
+def test_epoch_in_which_its_log_was_opened_is_not_led(logs: Logs) -> None:
+    async def run() -> None:
+        cluster = _Cluster(logs)
+        cluster.add_topic()
+        cluster.elect(OWN_ID, epoch=3)
+        topic = cluster.view.topics["t"]
+        log = logs.directories.create_log(
+            TopicPartition("t", 0), _ID, cluster.settings_of(topic).log_options, is_new=True
+        )
+        cluster.table.adopt(log, topic)
+        cluster.metadata.register(fake_brokers([OWN_ID])[0])
+        cluster.elect(OWN_ID, epoch=3)
+        cluster.table.start()
+        assert not cluster.table.get("t", 0).is_leader
+        cluster.elect(OWN_ID, epoch=4)
+        assert cluster.table.get("t", 0).is_leader
+        await cluster.table.stop()
+
+    asyncio.run(run())
+
+
+def test_namesake_of_a_topic_that_was_led_begins_from_its_first_epoch(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await cluster.settled()
+        cluster.elect(OWN_ID, epoch=3)
+        cluster.metadata.register(fake_brokers([OWN_ID])[0])
+        cluster.delete_topic()
+        await cluster.settled()
+        cluster.add_topic(topic_id=_NEXT_ID)
+        await cluster.settled()
+        cluster.elect(OWN_ID)
+        assert cluster.table.get("t", 0).is_leader
+
+    _run(logs, scenario)
+
+
+def test_replicas_reach_a_partition_with_its_state_and_when_they_change(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await cluster.settled()
+        partition = cluster.table.get("t", 0)
+        cluster.elect(OWN_ID)
+        assert list(partition.replicas) == [OWN_ID]
+        cluster.roles.clear()
+        cluster.assign(OWN_ID, OTHER_ID)
+        assert list(partition.replicas) == [OWN_ID, OTHER_ID]
+        assert partition.is_leader
+        assert cluster.roles == [partition]
+
+    _run(logs, scenario)
+
+
+def test_all_that_may_change_whom_it_follows_is_told(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        def told(leader: int | None) -> bool:
+            partitions = {each.leader_to_follow for each in cluster.roles}
+            cluster.roles.clear()
+            return partitions == {leader}
+
+        cluster.add_topic()
+        await cluster.settled()
+        assert told(None)
+        cluster.elect(OTHER_ID)
+        assert told(OTHER_ID)
+        cluster.elect(OWN_ID, epoch=1)
+        assert told(None)
+        cluster.table.step_down()
+        assert told(None)
+        cluster.elect(OTHER_ID, epoch=2)
+        assert told(OTHER_ID)
+        cluster.delete_topic()
+        await cluster.settled()
+        assert told(None)
+
+    _run(logs, scenario)
+
+
+def test_partition_that_stopped_leading_by_itself_is_led_no_more(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic()
+        await cluster.settled()
+        cluster.elect(OWN_ID)
+        assert cluster.table.led_partitions("t") == [0]
+        partition = cluster.table.get("t", 0)
+        partition.apply(led_by(OTHER_ID, epoch=1))
+        cluster.roles.clear()
+        cluster.table.role_changed(partition)
+        assert cluster.table.led_partitions("t") == []
+        assert cluster.roles == [partition]
 
     _run(logs, scenario)
 

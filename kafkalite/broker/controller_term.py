@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from kafkalite.broker.death_watch import DeathWatch
@@ -65,6 +66,16 @@ _Errand = RemoveTopic | DropDeletion | CompleteReassignment
 _Answer = Callable[[], ControllerReply]
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A request that waits: first for its turn, then until all that follows from it is done."""
+
+    begin: Callable[[], tuple[Event, _Answer]]
+    """Called when it is its turn: what the machine is told, and how the answer is then found."""
+    future: asyncio.Future[ControllerReply]
+    answer: _Answer | None = None
+
+
 class ControllerTerm:
     """Feeds the machine with what happens, and carries out what it wants.
 
@@ -98,12 +109,11 @@ class ControllerTerm:
             on_back=lambda broker: self._tell(BrokerReachable(broker.id, broker.epoch)),
         )
         self._news = MetadataChange()
-        self._queue: deque[Event] = deque()
+        self._queue: deque[Event | _Asked] = deque()
         self._wake = asyncio.Event()
         self._errands: deque[_Errand] = deque()
         self._has_errands = asyncio.Event()
-        self._asked: list[tuple[asyncio.Future[ControllerReply], _Answer]] = []
-        self._began = asyncio.Event()
+        self._asked: list[_Asked] = []
         self._is_over = False
 
     @property
@@ -156,15 +166,14 @@ class ControllerTerm:
             view.deletions,
         )
         self._queue.appendleft(elected)
-        self._began.set()
+        # Whom the last controller knew to be dead, this one has to find out for itself.
+        own_id = self.claim.broker_id
+        self._watch.look_at(broker for broker in view.brokers.values() if broker.id != own_id)
 
     def _end(self) -> None:
         self._is_over = True
-        self._began.set()
-        for future, _ in self._asked:
-            if not future.done():
-                future.set_result(self._refusal(NotControllerError()))
-        self._asked.clear()
+        for asked in self._asked:
+            _answer(asked.future, lambda: self._refusal(NotControllerError()))
 
     async def _step(self) -> None:
         """Handle one event, or wait for one."""
@@ -174,7 +183,11 @@ class ControllerTerm:
             self._has_errands.set()
             await self._wait_for_news(self._machine.next_tick_ms)
             return
-        ready = self._machine.handle(self._queue.popleft(), self._clock.monotonic_ms())
+        event = self._queue.popleft()
+        if isinstance(event, _Asked):
+            asked = event
+            event, asked.answer = asked.begin()
+        ready = self._machine.handle(event, self._clock.monotonic_ms())
         for effect in ready.effects:
             if isinstance(effect, WriteStates):
                 self._queue.extend(await self._carry_out(effect, self._write_states(effect)))
@@ -273,7 +286,6 @@ class ControllerTerm:
 
     async def ask(self, request: ControllerRequest) -> ControllerReply:
         """Do what a broker asks for; gives the answer once all that follows from it is written."""
-        await self._began.wait()
         if self._is_over:
             return self._refusal(NotControllerError())
         match request:
@@ -284,10 +296,7 @@ class ControllerTerm:
             case messages.ReplicaDamaged():
                 return await self._on_damaged(request)
             case messages.ElectLeaders():
-                wished = WishedElections(self._machine, request)
-                return await self._submit(
-                    wished.event, lambda: self._reply(elections=wished.results())
-                )
+                return await self._on_wished(request)
 
     async def _on_unreachable(self, broker_id: BrokerId, epoch: int) -> ControllerReply:
         broker = self._view.brokers.get(broker_id)
@@ -300,40 +309,51 @@ class ControllerTerm:
             return self._refusal(
                 StaleBrokerEpochError(f"Broker {broker_id} is not registered with epoch {epoch}")
             )
-        event = BrokerLeaving(broker_id, epoch)
-        return await self._submit(
-            event, lambda: self._reply(remaining=self._machine.remaining(broker_id))
-        )
+
+        def answer() -> ControllerReply:
+            return self._reply(remaining=self._machine.remaining(broker_id))
+
+        return await self._submit(lambda: (BrokerLeaving(broker_id, epoch), answer))
 
     async def _on_damaged(self, request: messages.ReplicaDamaged) -> ControllerReply:
-        name = TopicPartition(request.topic, request.partition)
-        leads = request.broker_id, request.leader_epoch
+        name, broker = TopicPartition(request.topic, request.partition), BrokerId(request.broker_id)
 
         def answer() -> ControllerReply:
             state = self._machine.state(name)
-            if state is None or (state.leader, state.leader_epoch) != leads:
+            if state is None or (state.leader, state.leader_epoch) != (
+                broker,
+                request.leader_epoch,
+            ):
                 return self._reply()
             return self._refusal(
                 EligibleLeadersNotAvailableError(f"No other replica of {name} is in sync and alive")
             )
 
-        broker, leader_epoch = BrokerId(request.broker_id), request.leader_epoch
-        return await self._submit(ReplicaDamaged(name, broker, leader_epoch), answer)
+        event = ReplicaDamaged(name, broker, request.leader_epoch)
+        return await self._submit(lambda: (event, answer))
 
-    async def _submit(self, event: Event, answer: _Answer) -> ControllerReply:
+    async def _on_wished(self, request: messages.ElectLeaders) -> ControllerReply:
+        def begin() -> tuple[Event, _Answer]:
+            wished = WishedElections(self._machine, request)
+            return wished.event, lambda: self._reply(elections=wished.results())
+
+        return await self._submit(begin)
+
+    async def _submit(self, begin: Callable[[], tuple[Event, _Answer]]) -> ControllerReply:
         if len(self._asked) >= MAX_ASKED:
             return self._refusal(RequestTimedOutError("The controller is asked too much at once"))
-        future: asyncio.Future[ControllerReply] = asyncio.get_running_loop().create_future()
-        self._asked.append((future, answer))
-        self._tell(event)
-        return await future
+        asked = _Asked(begin, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        self._queue.append(asked)
+        self._wake.set()
+        return await asked.future
 
     def _answer_asked(self) -> None:
         """The machine has no more to do: what was asked for is done, as far as it can be."""
-        asked, self._asked = self._asked, []
-        for future, answer in asked:
-            if not future.done():
-                future.set_result(answer())
+        done, self._asked = self._asked, []
+        for asked in done:
+            if asked.answer is not None:
+                _answer(asked.future, asked.answer)
 
     def _reply(
         self, *, remaining: int = 0, elections: list[messages.ElectionResult] | None = None
@@ -344,6 +364,11 @@ class ControllerTerm:
 
     def _refusal(self, error: LogError) -> ControllerReply:
         return refusal(error, self._view.controller)
+
+
+def _answer(future: asyncio.Future[ControllerReply], answer: _Answer) -> None:
+    if not future.done():  # who asked may be gone
+        future.set_result(answer())
 
 
 def refusal(error: LogError, controller: BrokerId | None) -> ControllerReply:

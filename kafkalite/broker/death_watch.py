@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from kafkalite.broker.ports import Peers
@@ -56,18 +56,26 @@ class DeathWatch:
         self._looks: dict[_Incarnation, asyncio.Task[bool]] = {}
         self._watches: dict[_Incarnation, asyncio.Task[None]] = {}
 
+    def look_at(self, brokers: Iterable[Broker]) -> None:
+        """Look at all of these, without waiting for what is found."""
+        for broker in brokers:
+            self._look_at(broker)
+
     async def look(self, broker: Broker) -> bool:
         """Whether the broker is dead; looks, unless that is known or being looked at."""
-        key = broker.id, broker.epoch
-        if key in self._watches:
+        if (broker.id, broker.epoch) in self._watches:
             return True
+        # Who asks may go away; others may wait for the same look.
+        return await asyncio.shield(self._look_at(broker))
+
+    def _look_at(self, broker: Broker) -> asyncio.Task[bool]:
+        key = broker.id, broker.epoch
         task = self._looks.get(key)
         if task is None:
             task = asyncio.create_task(self._look(broker), name=f"look at broker {broker.id}")
             self._looks[key] = task
             task.add_done_callback(lambda _: self._looks.pop(key, None))
-        # Who asks may go away; others may wait for the same look.
-        return await asyncio.shield(task)
+        return task
 
     async def stop(self) -> None:
         """End all tasks."""

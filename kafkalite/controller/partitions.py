@@ -25,6 +25,8 @@ class PartitionRecord:
     """The state on which the completion of its reassignment was asked for."""
     _planned: PartitionState | None = None
     _planned_on: Grounds = NO_GROUNDS
+    _planned_over: PartitionState | None = None
+    """The state that the write under way replaces; its successor may be heard of first."""
 
     @property
     def is_writing(self) -> bool:
@@ -33,14 +35,14 @@ class PartitionRecord:
 
     def plan(self, state: PartitionState) -> StateChange:
         """The write that makes `state` of it; under way from now on."""
-        self._planned, self._planned_on = state, self.grounds
+        self._planned, self._planned_on, self._planned_over = state, self.grounds, self.state
         self.grounds = NO_GROUNDS
         version = NEW_STATE_VERSION if self.state is None else self.state.version
         return StateChange(self.name, state, version)
 
     def finish(self, state: PartitionState | None) -> PartitionState | None:
-        """The write is over, and `state` is true now; gives what was before if it succeeded."""
-        planned, before = self._planned, self.state
+        """The write is over, and `state` is true now; gives what it replaced if it succeeded."""
+        planned, before = self._planned, self._planned_over
         succeeded = state is not None and planned is not None and _same(state, planned)
         if succeeded:
             self._planned, self._planned_on = None, NO_GROUNDS

@@ -2,40 +2,59 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
+from kafkalite.broker import death_watch
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.metadata_view import ClusterUpdate
 from kafkalite.broker.ports import (
     ControllerClaim,
+    Peers,
     StoreConflictError,
     StoreUnavailableError,
 )
 from kafkalite.controller.events import StateChange
-from kafkalite.controller.machine import RETRY_AFTER_MS
+from kafkalite.controller.machine import FIRST_BALANCE_AFTER_MS, RETRY_AFTER_MS
 from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import PartitionState, Topic
-from kafkalite.model.ids import NO_LEADER, BrokerId, TopicId, TopicPartition
+from kafkalite.model.ids import NO_LEADER, BrokerId, LeaderEpoch, TopicId, TopicPartition
+from kafkalite.model.reassignment import move
+from kafkalite.wire.controller_messages import (
+    BrokerUnreachable,
+    ControllerReply,
+    ElectionResult,
+    ElectLeaders,
+    LeaveRequest,
+    ReplicaDamaged,
+)
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_metadata import FakeMetadata, FakeMetadataStore, fake_brokers
 from tests.support.fake_peers import SilentPeers
+from tests.support.scripted_peers import ScriptedPeers
 
 _T0 = TopicPartition("t", 0)
 _TOPIC = Topic("t", TopicId("A"), {0: (BrokerId(0), BrokerId(1))})
+_POLICY = ControllerPolicy(rebalances_leaders=False)
 _DEADLINE_S = 5.0
 
 
 def _driver(
-    store: FakeMetadataStore, broker: int = 0, clock: FakeClock | None = None
+    store: FakeMetadataStore,
+    broker: int = 0,
+    clock: FakeClock | None = None,
+    *,
+    peers: Peers | None = None,
+    policy: Callable[[], ControllerPolicy] = lambda: _POLICY,
 ) -> ControllerDriver:
     return ControllerDriver(
         store.view,
         store,
         lambda: BrokerId(broker),
         clock=clock or FakeClock(),
-        policy=ControllerPolicy,
-        peers=SilentPeers(),
+        policy=policy,
+        peers=peers or SilentPeers(),
     )
 
 
@@ -215,5 +234,294 @@ def test_a_driver_that_was_never_started_can_be_stopped() -> None:
         driver.resume()
         await driver.stop()
         assert driver.claim is None
+
+    asyncio.run(scenario())
+
+
+# -- being asked -----------------------------------------------------------------------------------
+
+
+async def _led(store: FakeMetadataStore, driver: ControllerDriver) -> None:
+    """A driver that rules, and a topic of two replicas led by the first, broker 0."""
+    driver.start()
+    await store.create_topic(_TOPIC)
+    await _until(store, lambda: _leader(store) == 0)
+
+
+def test_who_does_not_rule_says_who_does() -> None:
+    async def scenario() -> ControllerReply:
+        _, store = _cluster()
+        store.view.apply(ClusterUpdate(controller=(BrokerId(1),)))
+        return await _driver(store).ask(LeaveRequest(0, 1))
+
+    reply = asyncio.run(scenario())
+    assert (reply.error, reply.controller_id) == ("NOT_CONTROLLER", 1)
+
+
+def test_a_broker_that_refuses_connections_is_dead_until_it_accepts_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(death_watch, "LOOK_AGAIN_AFTER_S", 0)
+    monkeypatch.setattr(death_watch, "WATCH_EVERY_S", 0)
+
+    async def scenario() -> None:
+        metadata, store = _cluster(3)
+        peers = ScriptedPeers()
+        driver = _driver(store, 2, peers=peers)
+        await _led(store, driver)
+        peers.dead = {0, 1}
+        requests = [BrokerUnreachable(b.id, b.epoch) for b in store.view.brokers.values()]
+        replies = await asyncio.gather(*map(driver.ask, requests))
+        assert [reply.error for reply in replies] == ["", "", ""]
+        await _until(store, lambda: _leader(store) == NO_LEADER)
+        peers.dead = {0}
+        await _until(store, lambda: _leader(store) == 1)
+        assert metadata.brokers.keys() == {0, 1, 2}
+        assert driver.elections == 2  # broker 1 led when broker 0 was found dead, and now again
+        assert driver.unclean_elections == 0
+        await driver.stop()
+        assert driver.elections == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_accepts_connections_is_not_dead_whatever_others_say() -> None:
+    async def scenario() -> None:
+        _, store = _cluster()
+        driver = _driver(store, peers=ScriptedPeers())
+        await _led(store, driver)
+        before = store.view.states[_T0]
+        epoch = store.view.brokers[BrokerId(1)].epoch
+        for request in (
+            BrokerUnreachable(1, epoch),
+            BrokerUnreachable(1, epoch - 1),
+            BrokerUnreachable(9, 1),
+        ):
+            assert (await driver.ask(request)).error_code == 0
+        await _turns()
+        assert store.view.states[_T0] == before
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_new_controller_looks_at_all_others_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(death_watch, "LOOK_AGAIN_AFTER_S", 0)
+
+    async def scenario() -> None:
+        _, store = _cluster()
+        peers = ScriptedPeers()
+        peers.dead = {0}
+        driver = _driver(store, 2, peers=peers)
+        await store.create_topic(_TOPIC)
+        driver.start()
+        await _until(store, lambda: _leader(store) == 1)
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_leaves_is_told_what_remains_when_all_is_moved_that_can_be() -> None:
+    async def scenario() -> None:
+        _, store = _cluster()
+        driver = _driver(store, 2)
+        await _led(store, driver)
+        epoch = store.view.brokers[BrokerId(0)].epoch
+        stale = await driver.ask(LeaveRequest(0, epoch - 1))
+        assert stale.error == "STALE_BROKER_EPOCH"
+        reply = await driver.ask(LeaveRequest(0, epoch))
+        assert (reply.error_code, reply.remaining, reply.controller_id) == (0, 0, 2)
+        assert (_leader(store), store.view.states[_T0].isr) == (1, (1,))
+        # The last one has nobody left who could take over.
+        reply = await driver.ask(LeaveRequest(1, store.view.brokers[BrokerId(1)].epoch))
+        assert reply.remaining == 0
+        assert _leader(store) == 1
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_damaged_leader_is_replaced_or_told_that_nobody_can() -> None:
+    async def scenario() -> None:
+        _, store = _cluster()
+        driver = _driver(store, 2)
+        await _led(store, driver)
+        reply = await driver.ask(ReplicaDamaged("t", 0, 0, 0))
+        assert reply.error_code == 0
+        assert _leader(store) == 1
+        reply = await driver.ask(ReplicaDamaged("t", 0, 1, 1))
+        assert reply.error == "ELIGIBLE_LEADERS_NOT_AVAILABLE"
+        assert _leader(store) == 1
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+async def _write_isr(store: FakeMetadataStore, *isr: int) -> None:
+    """As the leader of the topic's partition does it."""
+    state = store.view.states[_T0]
+    wanted = replace(state, isr=tuple(map(BrokerId, isr)))
+    await store.write_isr([StateChange(_T0, wanted, state.version)])
+
+
+def _errors(reply: ControllerReply) -> dict[str, str]:
+    return {f"{one.topic}-{one.partition}": one.error for one in reply.elections}
+
+
+def test_wished_elections_have_a_result_for_each_partition() -> None:
+    async def scenario() -> None:
+        _, store = _cluster()
+        driver = _driver(store, 2)
+        await _led(store, driver)
+        await driver.ask(ReplicaDamaged("t", 0, 0, 0))
+        wish = ElectLeaders("preferred", [("t", 0), ("t", 7)])
+        reply = await driver.ask(wish)
+        assert _errors(reply) == {
+            "t-0": "PREFERRED_LEADER_NOT_AVAILABLE",
+            "t-7": "UNKNOWN_TOPIC_OR_PARTITION",
+        }
+        await _write_isr(store, 1, 0)
+        assert _errors(await driver.ask(wish))["t-0"] == ""
+        assert _leader(store) == 0
+        assert _errors(await driver.ask(wish))["t-0"] == "ELECTION_NOT_NEEDED"
+        assert (await driver.ask(ElectLeaders("preferred"))).elections == []
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_an_unclean_leader_is_elected_for_who_asks() -> None:
+    async def scenario() -> None:
+        metadata, store = _cluster()
+        driver = _driver(store, 2)
+        await _led(store, driver)
+        metadata.unregister(BrokerId(1))
+        await _until(store, lambda: store.view.states[_T0].isr == (0,))
+        metadata.unregister(BrokerId(0))
+        await _until(store, lambda: _leader(store) == NO_LEADER)
+        wish = ElectLeaders("unclean")
+        assert _errors(await driver.ask(wish)) == {"t-0": "ELIGIBLE_LEADERS_NOT_AVAILABLE"}
+        metadata.register(fake_brokers([1])[0])
+        assert (await driver.ask(wish)).elections == [ElectionResult("t", 0)]
+        assert _leader(store) == 1
+        assert driver.unclean_elections == 1
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_an_answer_is_told_when_the_term_ends() -> None:
+    async def scenario() -> None:
+        _, store = _cluster()
+        driver = _driver(store)
+        driver.start()
+        await asyncio.sleep(0)
+        asked = asyncio.create_task(driver.ask(LeaveRequest(0, 1)))
+        await asyncio.sleep(0)
+        driver.suspend()
+        assert (await asked).error == "NOT_CONTROLLER"
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+# -- what else it does -----------------------------------------------------------------------------
+
+
+def test_a_reassignment_is_carried_to_its_end() -> None:
+    async def scenario() -> None:
+        _, store = _cluster(3)
+        driver = _driver(store, 3)
+        await _led(store, driver)
+        await store.update_topic("t", lambda topic: move(topic, 0, (BrokerId(2),)))
+        await _write_isr(store, 0, 1, 2)
+        await _until(store, lambda: store.view.topics["t"].assignment == {0: (2,)})
+        assert store.view.states[_T0].leader == 2
+        assert store.view.topics["t"].moving == frozenset()
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_controllers_settings_can_change_while_it_rules() -> None:
+    async def scenario() -> None:
+        metadata, store = _cluster()
+        policies = [_POLICY]
+        driver = _driver(store, 2, policy=lambda: policies[-1])
+        await _led(store, driver)
+        metadata.unregister(BrokerId(1))
+        await _until(store, lambda: store.view.states[_T0].isr == (0,))
+        metadata.unregister(BrokerId(0))
+        metadata.register(fake_brokers([1])[0])
+        await _until(store, lambda: _leader(store) == NO_LEADER)
+        policies.append(replace(_POLICY, elects_unclean=True))
+        await store.update_broker_config("<default>", lambda config: {**config, "a": "b"})
+        await _until(store, lambda: _leader(store) == 1)
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_leaders_are_balanced_when_it_is_time() -> None:
+    async def scenario() -> None:
+        _, store = _cluster()
+        clock = FakeClock()
+        driver = _driver(store, 2, clock, policy=ControllerPolicy)
+        await _led(store, driver)
+        await driver.ask(ReplicaDamaged("t", 0, 0, 0))
+        await _write_isr(store, 1, 0)
+        await _turns()
+        assert _leader(store) == 1
+        clock.now_ms = FIRST_BALANCE_AFTER_MS
+        await store.update_topic_config("t", lambda config: {**config, "a": "b"})
+        await _until(store, lambda: _leader(store) == 0)
+        assert store.view.states[_T0].leader_epoch == LeaderEpoch(2)
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+class SlowRemovals(FakeMetadataStore):
+    """Removes a topic when a test says so."""
+
+    may_remove: asyncio.Event
+
+    async def remove_topic(self, claim: ControllerClaim, name: str) -> None:
+        await self.may_remove.wait()
+        await super().remove_topic(claim, name)
+
+
+def test_a_failover_does_not_wait_for_a_topic_that_is_being_removed() -> None:
+    async def scenario() -> None:
+        metadata, _ = _cluster()
+        store = SlowRemovals(metadata, metadata.member().view)
+        store.may_remove = asyncio.Event()
+        driver = _driver(store, 2)
+        await _led(store, driver)
+        await store.create_topic(replace(_TOPIC, name="u", topic_id=TopicId("B")))
+        await _until(store, lambda: TopicPartition("u", 0) in store.view.states)
+        await store.request_topic_deletion("u")
+        await _turns()
+        metadata.unregister(BrokerId(0))
+        await _until(store, lambda: _leader(store) == 1)
+        assert "u" in store.view.topics
+        store.may_remove.set()
+        await _until(store, lambda: "u" not in store.view.topics)
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_an_errand_that_finds_the_office_lost_ends_the_term() -> None:
+    async def scenario() -> None:
+        metadata, store = _cluster()
+        driver = _driver(store, 2)
+        await _led(store, driver)
+        metadata.controller_epoch += 1  # somebody was elected and the view does not show it yet
+        await store.request_topic_deletion("t")
+        await _until(store, lambda: "t" not in store.view.topics)
+        assert driver.claim is not None
+        assert driver.claim.epoch == metadata.controller_epoch
+        await driver.stop()
 
     asyncio.run(scenario())

@@ -1,6 +1,5 @@
 """A log: the records of one partition, in segments, with offsets that only grow."""
 
-import contextlib
 import errno
 from collections.abc import Sequence
 from operator import attrgetter
@@ -31,13 +30,12 @@ from kafkalite.storage.retention import expired_segments
 from kafkalite.storage.scan import BrokenBatchError, DamagedStretch
 from kafkalite.storage.segment import Segment
 from kafkalite.storage.segment_check import SegmentCheck
+from kafkalite.storage.segment_writer import SegmentWriter
 from kafkalite.storage.segments import Segments
 from kafkalite.storage.stamping import stamped
 from kafkalite.storage.timestamps import TimestampOffset
 from kafkalite.wire.batch import LENGTH_END, BatchHeader, Buffer
 
-_BATCHES_A_WRITE: Final = 512
-"""Two buffers each: within every system's bound on buffers of one writev."""
 _SAVED_ENTRIES: Final = 256
 """A segment's indexes are written at a checkpoint when so many entries are new."""
 
@@ -55,8 +53,8 @@ class Log:
 
     __slots__ = (
         "_damage", "_deleted", "_disk", "_epochs", "_flushing", "_home", "_open_files", "_options",
-        "_reader", "_segments", "directory", "durable_end_offset", "end_offset", "failure",
-        "leader_epoch", "start_offset", "topic_id", "topic_partition",
+        "_reader", "_segments", "_writer", "directory", "durable_end_offset", "end_offset",
+        "failure", "leader_epoch", "start_offset", "topic_id", "topic_partition",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +84,9 @@ class Log:
         self._epochs = LeaderEpochs(self._disk, directory)
         self._damage = DamagedRanges(self._disk, directory)
         self._segments = Segments()
+        self._writer = SegmentWriter(
+            directory, open_files, self._segments, options.index_interval_bytes, self._failed
+        )
         self._reader = LogReader(self._disk, topic_partition, self._segments)
         self.failure: KafkaStorageError | None = None
         """Why the log refuses appends, if it does."""
@@ -155,6 +156,7 @@ class Log:
     def reconfigure(self, options: LogOptions) -> None:
         """Go by other options from the next roll on."""
         self._options = options
+        self._writer.index_interval_bytes = options.index_interval_bytes
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -196,13 +198,12 @@ class Log:
         size = len(batches)
         base_offset = self.end_offset
         buffers, next_offset = stamped(batches, headers, base_offset, leader_epoch)
-        segment = self._segments.active
-        self._load_indexes(segment)
+        segment = self._writer.ready()
         newest = max(map(_max_timestamp, headers))
         if segment.is_full(size, next_offset, newest, self._options):
             self._check_size(size)
             segment = self._roll()
-        self._write(segment, buffers, size)
+        self._writer.write(segment, buffers, size)
         offset = base_offset
         for header in headers:
             next_offset = offset + header.last_offset_delta + 1
@@ -238,12 +239,12 @@ class Log:
             self._append_straddling(view[: first.size], first)
             view, headers = view[first.size :], headers[1:]
         while headers:
-            self._load_indexes(self._segments.active)
-            count, size = first_run(self._segments.active, headers, self._options)
+            segment = self._writer.ready()
+            count, size = first_run(segment, headers, self._options)
             if count:
-                self._write(self._segments.active, (view[:size],), size)
+                self._writer.write(segment, (view[:size],), size)
                 for header in headers[:count]:
-                    self._count(self._segments.active, header)
+                    self._count(segment, header)
                 view, headers = view[size:], headers[count:]
             else:
                 self._roll()
@@ -261,16 +262,7 @@ class Log:
 
     def _append_straddling(self, batch: memoryview, header: BatchHeader) -> None:
         """Write the batch that holds the end of an empty log: a segment has to begin with it."""
-        segment = self._new_segment(header.base_offset)
-        try:
-            segment.create()
-            self._write(segment, (batch,), len(batch))
-        except (OSError, KafkaStorageError) as error:
-            with contextlib.suppress(OSError):
-                segment.remove()
-            if isinstance(error, OSError):
-                raise self._failed(error) from error
-            raise
+        segment = self._writer.write_first(header.base_offset, batch)
         self._reader.forget()
         before = self._segments.replace_all(segment)
         self._flushing.rolls += 1
@@ -297,30 +289,6 @@ class Log:
             )
         self.begin_epoch(leader_epoch)
 
-    def _load_indexes(self, segment: Segment) -> None:
-        """See that nothing has to be read any more once bytes were written.
-
-        A batch that stands in the file and could not be counted would be in the way of the next.
-        """
-        try:
-            _ = segment.indexes
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _write(self, segment: Segment, buffers: Sequence[Buffer], size: int) -> None:
-        try:
-            if len(buffers) <= 2 * _BATCHES_A_WRITE:
-                segment.write(buffers, size)
-            else:
-                segment.write_many(buffers, 2 * _BATCHES_A_WRITE)
-        except OSError as error:
-            try:
-                segment.cut_back()
-            except OSError as cut_error:
-                # Torn bytes stand where the next batch belongs.
-                raise self._failed(cut_error, is_final=True) from error
-            raise self._failed(error) from error
-
     def _failed(self, error: OSError, *, is_final: bool = False) -> KafkaStorageError:
         """What to raise for an error of the disk; the log fails unless the trouble passes."""
         if not is_final and disk_errors.passes(error):
@@ -334,19 +302,9 @@ class Log:
 
     def _roll(self) -> Segment:
         """A new active segment; the present one if it is empty."""
-        closed = self._segments.active
-        if not closed.size:
-            return closed
-        self._load_indexes(closed)
-        segment = self._new_segment(self.end_offset)
-        try:
-            segment.create()
-        except OSError as error:
-            raise self._failed(error) from error
-        closed.seal()
-        self._segments.add(segment)
-        self._flushing.rolls += 1
-        return segment
+        if self._writer.roll(self.end_offset):
+            self._flushing.rolls += 1
+        return self._segments.active
 
     # -- flushing -------------------------------------------------------------------------------
 
@@ -608,7 +566,7 @@ class Log:
         self._disk.sync_directory(self.directory)
         self._epochs.truncate_to(0)
         self._epochs.save(0)
-        segment = self._new_segment(offset)
+        segment = self._writer.new_segment(offset)
         segment.create()
         self._segments.replace_all(segment)
         self._disk.sync_directory(self.directory)
@@ -623,13 +581,8 @@ class Log:
         self._damage.save()
 
     def _start_anew(self) -> Segment:
-        segment = self._new_segment(self.start_offset)
+        segment = self._writer.new_segment(self.start_offset)
         segment.create()
         for dropped in self._segments.replace_all(segment):
             dropped.remove()
         return segment
-
-    def _new_segment(self, base_offset: int) -> Segment:
-        return Segment(
-            self.directory, base_offset, self._open_files, self._options.index_interval_bytes
-        )

@@ -1,5 +1,6 @@
 """What a broker keeps where: its log directories and the partitions in each."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Collection, Iterable
@@ -44,27 +45,35 @@ class LogDirs:
         self._directories = directories
         self._partitions = partitions
 
-    def describe(self, topics: Collection[str] | None = None) -> list[LogDirState]:
+    async def describe(self, topics: Collection[str] | None = None) -> list[LogDirState]:
         """Every directory as log.dirs has them, with the partitions of `topics` (None: all)."""
         found: dict[LogDirectory, list[ReplicaSize]] = {each: [] for each in self._directories.all}
         for partition in self._partitions:
             if topics is None or partition.topic_partition.topic in topics:
                 found[self._directories.directory_of(partition.log)].append(_size_of(partition))
-        return [_describe(directory, sorted(replicas)) for directory, replicas in found.items()]
+        # In a thread: a disk that hangs must not take the loop with it.
+        spaces = await asyncio.to_thread(lambda: [_space_of(each) for each in found])
+        return [
+            LogDirState(
+                str(directory.path),
+                None if directory.failed is None else str(directory.failed),
+                *space,
+                [] if directory.failed is not None else sorted(replicas),
+            )
+            for (directory, replicas), space in zip(found.items(), spaces, strict=True)
+        ]
 
 
-def _describe(directory: LogDirectory, replicas: list[ReplicaSize]) -> LogDirState:
-    total = usable = _UNKNOWN_SIZE
-    failure = None if directory.failed is None else str(directory.failed)
-    if failure is None:
-        try:
-            space = os.statvfs(directory.path)
-            total, usable = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
-        except OSError as error:
-            _log.warning("The space of %s cannot be found out: %s", directory.path, error)
-    return LogDirState(
-        str(directory.path), failure, total, usable, [] if failure is not None else replicas
-    )
+def _space_of(directory: LogDirectory) -> tuple[int, int]:
+    """All bytes of the file system, and those that are left to the broker."""
+    if directory.failed is not None:
+        return _UNKNOWN_SIZE, _UNKNOWN_SIZE
+    try:
+        space = os.statvfs(directory.path)
+    except OSError as error:
+        _log.warning("The space of %s cannot be found out: %s", directory.path, error)
+        return _UNKNOWN_SIZE, _UNKNOWN_SIZE
+    return space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
 
 
 def _size_of(partition: Partition) -> ReplicaSize:

@@ -49,7 +49,10 @@ class Topic:
 
     @property
     def replication_factor(self) -> int:
-        return len(self.assignment[0]) if self.assignment else 0
+        """Replicas of the first partition, without those that are only being added."""
+        if not self.assignment:
+            return 0
+        return len(self.assignment[0]) - len(self.adding.get(0, ()))
 
     @property
     def moving(self) -> frozenset[int]:

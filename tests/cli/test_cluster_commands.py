@@ -146,7 +146,8 @@ def test_a_move_to_a_broker_that_stands_still_is_seen_and_cancelled(
         assert started.out.endswith("Successfully started partition reassignment for stuck-0\n")
         moving = "stuck-0: replicas: 2,1,0. adding: 2. removing: 0.\n"
         assert reassign("--list").out == f"Current partition reassignments:\n{moving}"
-        line = run_command(*topics).out.splitlines()[1]
+        title, line = run_command(*topics).out.splitlines()
+        assert "\tReplicationFactor: 2\t" in title
         assert re.fullmatch(
             r"\tTopic: stuck\tPartition: 0\tLeader: [01]\tReplicas: 2,1,0\tIsr: [01],[01]"
             r"\tAdding Replicas: 2\tRemoving Replicas: 0",

@@ -138,7 +138,7 @@ class FakeLogDirs:
     def __init__(self) -> None:
         self.states: list[LogDirState] = []
 
-    def describe(self, topics: Collection[str] | None = None) -> list[LogDirState]:
+    async def describe(self, topics: Collection[str] | None = None) -> list[LogDirState]:
         return [
             state._replace(
                 replicas=[

@@ -31,7 +31,7 @@ async def own_log_dirs(
     broker: RunningBroker, topic: Annotated[list[str] | None, _TOPICS] = None
 ) -> Response:
     """The log directories of the broker that is asked, and the partitions in each."""
-    return _describe(broker, topic)
+    return await _describe(broker, topic)
 
 
 @router.get(
@@ -46,7 +46,7 @@ async def log_dirs_of(
 ) -> Response:
     """The log directories of any live broker, which is asked by the one that is."""
     if broker_id == broker.id:
-        return _describe(broker, topic)
+        return await _describe(broker, topic)
     other = broker.view.brokers.get(BrokerId(broker_id))
     if other is None:
         raise PathNotFoundError(f"No live broker has the id {broker_id}.")
@@ -61,7 +61,7 @@ async def log_dirs_of(
     return Response(reply.body, reply.status, media_type=reply.headers.get("content-type"))
 
 
-def _describe(broker: Broker, topics: list[str] | None) -> Response:
+async def _describe(broker: Broker, topics: list[str] | None) -> Response:
     return answer(
         LogDirList(
             broker.id,
@@ -77,7 +77,7 @@ def _describe(broker: Broker, topics: list[str] | None) -> Response:
                         for size in state.replicas
                     ],
                 )
-                for state in broker.log_dirs.describe(topics)
+                for state in await broker.log_dirs.describe(topics)
             ],
         )
     )

@@ -1,5 +1,6 @@
 """What a broker says of its log directories."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ def test_a_directory_shows_its_space_and_its_partitions(logs: Logs, tmp_path: Pa
     partitions = [logs.led(1), logs.led(0)]
     batch, header = batch_of(b"x" * 1000)
     partitions[0].log.append(bytearray(batch), [header], 0)
-    (found,) = LogDirs(logs.directories, partitions).describe()
+    (found,) = asyncio.run(LogDirs(logs.directories, partitions).describe())
     space = os.statvfs(tmp_path)
     assert (found.path, found.failure) == (str(tmp_path), None)
     assert found.total_bytes == space.f_blocks * space.f_frsize
@@ -27,8 +28,8 @@ def test_a_directory_shows_its_space_and_its_partitions(logs: Logs, tmp_path: Pa
 
 def test_only_the_topics_that_are_asked_for_are_shown(logs: Logs) -> None:
     described = LogDirs(logs.directories, [logs.led()])
-    assert len(described.describe({"t"})[0].replicas) == 1
-    assert described.describe({"other"})[0].replicas == []
+    assert len(asyncio.run(described.describe({"t"}))[0].replicas) == 1
+    assert asyncio.run(described.describe({"other"}))[0].replicas == []
 
 
 def test_a_directory_that_failed_says_why(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_a_directory_that_failed_says_why(tmp_path: Path) -> None:
     directories = LogDirectories([tmp_path / "good", tmp_path / "bad"])
     directories.open()
     directories.all[1].disk_failed(OSError(errno.EIO, os.strerror(errno.EIO)))
-    good, bad = LogDirs(directories, []).describe()
+    good, bad = asyncio.run(LogDirs(directories, []).describe())
     assert good.failure is None
     assert bad.path == str(tmp_path / "bad")
     assert bad.failure is not None

@@ -96,9 +96,14 @@ class Nemesis:
             machine.start()
 
     async def _die_while_writing(self) -> None:
+        await self._die_at_operation(power=False)
+
+    async def _lose_power_while_writing(self) -> None:
+        await self._die_at_operation(power=True)
+
+    async def _die_at_operation(self, *, power: bool) -> None:
         machine = self._pick()
         if machine is not None and machine.is_running:
-            power = self._random.random() < 0.5
             count = self._random.randint(0, self._random.choice((3, 30)))
             self._note(f"{machine} will die in its operation {count} from now (power={power})")
             machine.die_at_operation(count, power=power)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.scrub import Scrub
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.topic_config import TopicSettings
 from kafkalite.config.views import FlushPolicy
@@ -73,7 +75,12 @@ class LogKeeping:
         def tell(failed: LogDirectory) -> None:
             loop.call_soon_threadsafe(_tell_of_failure, failed, partitions)
 
+        def tell_of_damage(topic_partition: TopicPartition) -> None:
+            # Soon: it was found in the middle of something else.
+            loop.call_soon(_tell_of_damage, topic_partition, partitions)
+
         self._directories.on_failure(tell)
+        self._directories.on_damage(tell_of_damage)
         for directory, topic_partition, topic_id in self._directories.unopened():
             topic = view.topics.get(topic_partition.topic)
             if topic is None or not _belongs(topic_partition, topic_id, topic, own_id):
@@ -186,6 +193,16 @@ class LogKeeping:
             Chore("deletion", _DELETE_CHECK_MS, delete_files),
             Chore("checkpoint", self._checkpoint_interval_ms, write_checkpoints),
         ]
+        if settings.scrub_interval_ms:
+            scrub = Scrub(
+                partitions,
+                self._clock,
+                self._probe.scrub,
+                interval_ms=settings.scrub_interval_ms,
+                bytes_per_second=settings.log_scrub_bytes_per_second,
+                chance=random.Random(),
+            )
+            chores.append(Chore("scrub", scrub.pause_ms, scrub.round))
         if self._policy is FlushPolicy.INTERVAL:
             interval = min(settings.log_flush_scheduler_interval_ms, _MAX_FLUSH_CHECK_MS)
             chores.append(Chore("flush", interval, self._flush_overdue))
@@ -223,12 +240,20 @@ class LogKeeping:
         await self.write_checkpoints(partitions)
 
 
-def _tell_of_failure(directory: LogDirectory, partitions: Iterable[Partition]) -> None:
+def _tell_of_failure(directory: LogDirectory, partitions: PartitionTable) -> None:
     """Let nobody wait for what the logs of a directory that failed can no longer promise."""
-    for partition in partitions:
+    for partition in list(partitions):
         failure = partition.log.failure
         if failure is not None and partition.log.directory.parent == directory.path:
             partition.on_flush_failed(failure)
+            partitions.role_changed(partition)
+
+
+def _tell_of_damage(topic_partition: TopicPartition, partitions: PartitionTable) -> None:
+    """Let a follower fetch from the damage on, and a leader be replaced."""
+    partition = partitions.held(topic_partition)
+    if partition is not None:
+        partitions.role_changed(partition)
 
 
 def _belongs(

@@ -30,7 +30,7 @@ class Holdings(Protocol):
         """The topic, if this broker is to hold that partition of it."""
 
     def is_new(self, topic_partition: TopicPartition) -> bool:
-        """Whether there surely never was a log of it here."""
+        """Whether a log of it may begin here, though an earlier one may be on a failed disk."""
 
     def adopt(self, log: Log, topic: Topic) -> Partition:
         """Hold a partition from now on."""

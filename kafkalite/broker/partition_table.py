@@ -336,9 +336,12 @@ class PartitionTable:
         self._on_role(partition)
 
     def is_new(self, topic_partition: TopicPartition) -> bool:
-        """Whether nobody led it before we registered: we surely never had a log of it."""
+        """Whether a log of it may begin here: we surely never had one, or nobody counts on it.
+
+        The latter where others are in sync and we are not: they have all that ours may have had.
+        """
         state = self._view.states.get(topic_partition)
-        if state is None:
+        if state is None or (state.isr and self.own_id not in state.isr):
             return True
         own_epoch = self._own_epoch()
         written = self._view.state_revisions.get(topic_partition, -1)
@@ -367,7 +370,9 @@ class PartitionTable:
         topic_partition = partition.topic_partition
         own_epoch = self._own_epoch()
         written = self._view.state_revisions.get(topic_partition, -1)
-        if own_epoch is None or written <= own_epoch:
+        if own_epoch is None:
+            return False  # looked at again by `refresh`, once there is a registration
+        if written <= own_epoch:
             self._former_epochs[topic_partition] = state.leader_epoch
             return False
         return self._may_lead and state.leader_epoch > self._former_epochs.get(

@@ -45,6 +45,18 @@ class FlushProbe:
 
 
 @dataclass(slots=True)
+class ScrubProbe:
+    """What was read to look for damage since the start."""
+
+    bytes: int = 0
+    segments: int = 0
+    rounds: int = 0
+    """In each of which everything was read once."""
+    errors: int = 0
+    """Segments that the disk did not give."""
+
+
+@dataclass(slots=True)
 class DataProbe:
     """What went through the data path since the start."""
 
@@ -60,6 +72,7 @@ class DataProbe:
     connections: int = 0
     cold_reads: int = 0
     flush: FlushProbe = field(default_factory=FlushProbe)
+    scrub: ScrubProbe = field(default_factory=ScrubProbe)
 
     def appended(self, records: int, size: int) -> None:
         """Count records that came into the log, `size` bytes of batches."""

@@ -309,6 +309,26 @@ class RetentionKeys(BaseModel):
     )
 
 
+class ScrubKeys(BaseModel):
+    """Damage"""
+
+    model_config = _DECLARATIONS
+
+    log_scrub_interval_hours: NotNegative = setting(
+        168,
+        "In how many hours each segment is read once to find what the disk has damaged; 0: never.",
+        ours=True,
+    )
+    log_scrub_interval_ms: NotNegativeLong | None = setting(
+        None, "The same in milliseconds; not set: log.scrub.interval.hours.", ours=True
+    )
+    log_scrub_bytes_per_second: Positive = setting(
+        10 * _MEBI,
+        "The most that is read for that in a second, even where the interval is then too short.",
+        ours=True,
+    )
+
+
 class FlushKeys(BaseModel):
     """Durability"""
 
@@ -431,6 +451,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     TopicKeys,
     LogKeys,
     RetentionKeys,
+    ScrubKeys,
     FlushKeys,
     ReplicationKeys,
     ControllerKeys,
@@ -444,6 +465,7 @@ class BrokerSettings(
     TopicKeys,
     LogKeys,
     RetentionKeys,
+    ScrubKeys,
     FlushKeys,
     ReplicationKeys,
     ControllerKeys,
@@ -463,6 +485,13 @@ class BrokerSettings(
         if self.log_retention_minutes is not None:
             return max(self.log_retention_minutes * _MINUTE_MS, NO_LIMIT)
         return max(self.log_retention_hours * _HOUR_MS, NO_LIMIT)
+
+    @property
+    def scrub_interval_ms(self) -> int:
+        """In which each segment is read once; 0: they are not."""
+        if self.log_scrub_interval_ms is not None:
+            return self.log_scrub_interval_ms
+        return self.log_scrub_interval_hours * _HOUR_MS
 
     @property
     def roll_ms(self) -> int:

@@ -180,8 +180,9 @@ class LogDirectories:
             topic_partition: whose log it is.
             topic_id: of the topic as it is now.
             options: of the log.
-            is_new: whether this broker surely never had this log. If it may have had, the log may
-                be in a directory that failed: begun anew it would give its offsets again.
+            is_new: whether this broker surely never had this log, or others have all that is in it.
+                Else the log may be in a directory that failed: begun anew it would give its offsets
+                again.
 
         Raises:
             KafkaStorageError: every directory has failed, or the one where the log may be.

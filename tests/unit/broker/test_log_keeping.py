@@ -47,9 +47,17 @@ class _Broker:
         self.settings = broker_settings(_ONE)
         self.keeping = LogKeeping(self.directories, self.settings, self.clock, DataProbe())
         self.partitions = [self._led(number) for number in range(3)]
+        self.changed: list[Partition] = []
+        """Partitions of which it was said that their roles changed, in order."""
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self.partitions)
+
+    def held(self, topic_partition: TopicPartition) -> Partition | None:
+        return next((each for each in self if each.topic_partition == topic_partition), None)
+
+    def role_changed(self, partition: Partition) -> None:
+        self.changed.append(partition)
 
     def table(self) -> PartitionTable:
         return cast("PartitionTable", self)
@@ -103,11 +111,43 @@ def test_all_who_wait_on_a_directory_hear_that_it_failed() -> None:
         for future in (waiting[0], waiting[2]):
             assert future is not None
             assert isinstance(future.exception(), KafkaStorageError)
+        assert broker.changed == [first, last]
         with pytest.raises(KafkaStorageError, match="/one failed"):
             _append(last)
         assert _append(other)
 
     asyncio.run(scenario())
+
+
+def test_damage_that_is_met_is_told_once_what_met_it_is_over() -> None:
+    async def scenario() -> None:
+        broker = _Broker()
+        await broker.open()
+        first, other, _ = broker
+        for partition in (first, other):
+            _append(partition, b"x" * 100)
+        (log_file,) = [
+            each.name
+            for each in broker.disk.list_directory(other.log.directory)
+            if each.name.endswith(".log")
+        ]
+        broker.disk.flip_bit(other.log.directory / log_file, 120)
+        other.log.inspect(0)
+        assert other.log.damaged
+        assert not broker.changed
+        await asyncio.sleep(0)
+        assert broker.changed == [other]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("interval", "has_scrub"), [("0", False), ("1000", True)])
+def test_scrub_is_a_chore_unless_it_is_switched_off(interval: str, has_scrub: bool) -> None:
+    broker = _Broker()
+    settings = broker_settings(_ONE, log_scrub_interval_ms=interval)
+    keeping = LogKeeping(broker.directories, settings, broker.clock, DataProbe())
+    names = [chore.name for chore in keeping.chores(broker.table())]
+    assert ("scrub" in names) == has_scrub
 
 
 def test_files_that_cannot_be_removed_hold_up_no_other_partition(

@@ -110,8 +110,10 @@ class _Cluster:
         self.metadata.topics["t"] = TopicAt(topic, entry.created_revision)
         self.metadata.publish()
 
-    def elect(self, leader: int, number: int = 0, *, epoch: int = 0) -> None:
-        state = StateAt(led_by(leader, epoch=epoch), self.metadata.next_revision())
+    def elect(
+        self, leader: int, number: int = 0, *, epoch: int = 0, isr: tuple[int, ...] = (0,)
+    ) -> None:
+        state = StateAt(led_by(leader, epoch=epoch, isr=isr), self.metadata.next_revision())
         self.metadata.states[TopicPartition("t", number)] = state
         self.metadata.publish()
 
@@ -410,7 +412,7 @@ def test_partition_whose_log_cannot_be_made_says_so_and_spares_the_others(
     _run(logs, scenario)
 
 
-def test_only_what_nobody_led_before_is_told_to_be_new(
+def test_only_what_nobody_led_before_or_counts_on_is_told_to_be_new(
     logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = logs.directories.create_log
@@ -423,14 +425,16 @@ def test_only_what_nobody_led_before_is_told_to_be_new(
     monkeypatch.setattr(logs.directories, "create_log", note)
 
     async def scenario(cluster: _Cluster) -> None:
-        cluster.add_topic(4)
+        cluster.add_topic(6)
         cluster.elect(OWN_ID, 1)
         for broker in fake_brokers([OWN_ID]):
             cluster.metadata.register(broker)  # a later life of ours
         cluster.elect(OWN_ID, 2)
         cluster.elect(OWN_ID, 3, epoch=1)
+        cluster.elect(OTHER_ID, 4, epoch=1, isr=(1, 0))
+        cluster.elect(OTHER_ID, 5, epoch=1, isr=(1,))
         await cluster.settled()
-        assert told == {0: True, 1: False, 2: True, 3: False}
+        assert told == {0: True, 1: False, 2: True, 3: False, 4: False, 5: True}
 
     _run(logs, scenario)
 

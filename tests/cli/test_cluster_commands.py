@@ -65,7 +65,8 @@ class Reassign:
         self._bootstrap = cluster.bootstrap
 
     def __call__(self, *arguments: str) -> Outcome:
-        return run_command("reassign-partitions", "--bootstrap-server", self._bootstrap, *arguments)
+        bootstrap = ("--bootstrap-server", self._bootstrap)
+        return run_script("kafka-reassign-partitions", *bootstrap, *arguments)
 
     def until_verified(self, file: str) -> str:
         """Verify until all is completed; gives what was printed then."""

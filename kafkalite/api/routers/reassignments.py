@@ -31,7 +31,9 @@ from kafkalite.model.ids import TopicPartition
 router = APIRouter(prefix="/v1/reassignments", tags=["reassignments"])
 
 
-@router.get("", summary="List reassignments", responses=replies(ReassignmentList))
+@router.get(
+    "", summary="List reassignments", responses=replies(ReassignmentList, RequestTimedOutError)
+)
 async def list_reassignments(broker: RunningBroker) -> Response:
     """The reassignments that are in progress, by topic and partition."""
     return answer(
@@ -40,7 +42,7 @@ async def list_reassignments(broker: RunningBroker) -> Response:
                 Reassignment(
                     *move.partition, list(move.replicas), list(move.adding), list(move.removing)
                 )
-                for move in broker.reassignments.in_progress()
+                for move in await broker.reassignments.moves()
             ]
         )
     )

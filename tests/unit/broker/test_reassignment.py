@@ -69,10 +69,10 @@ def _refused(error: LogError | None) -> tuple[str, str]:
 
 def test_partitions_begin_to_move_and_are_listed() -> None:
     async def scenario(cluster: Cluster) -> None:
-        assert cluster.admin.in_progress() == []
+        assert await cluster.admin.moves() == []
         outcomes = await cluster.admin.execute({_U0: [3, 2], _T0: [2, 1]})
         assert outcomes == {_T0: None, _U0: None}
-        assert cluster.admin.in_progress() == [
+        assert await cluster.admin.moves() == [
             (_T0, (2, 1, 0), (2,), (0,)),
             (_U0, (3, 2, 0, 1), (3, 2), (0, 1)),
         ]
@@ -152,7 +152,17 @@ def test_a_broker_that_has_just_come_is_known() -> None:
         for broker in fake_brokers([7]):
             cluster.metadata.register(broker)
         assert await cluster.admin.execute({_T0: [7]}) == {_T0: None}
-        assert cluster.admin.in_progress()[0].adding == (7,)
+        assert (await cluster.admin.moves())[0].adding == (7,)
+
+    _run(scenario)
+
+
+def test_what_was_begun_elsewhere_a_moment_ago_is_listed() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.metadata.lagging.append(cluster.store.view)
+        elsewhere = cluster.metadata.member()
+        await ReassignmentAdmin(elsewhere.view, elsewhere, Random(1)).execute({_T0: [2]})
+        assert [found.partition for found in await cluster.admin.moves()] == [_T0]
 
     _run(scenario)
 
@@ -199,7 +209,7 @@ def test_a_proposal_spreads_topics_over_the_named_brokers() -> None:
         assert set(proposed) == {"t", "u"}
         assert {tuple(sorted(replicas)) for replicas in proposed["t"].values()} == {(2, 3)}
         assert {replicas[0] for replicas in proposed["t"].values()} == {2, 3}
-        assert not cluster.admin.in_progress()
+        assert not await cluster.admin.moves()
 
     _run(scenario)
 

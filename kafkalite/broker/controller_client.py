@@ -13,7 +13,7 @@ from kafkalite.broker.ports import ControllerStore, Peers, StoreError
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import NotControllerError, RequestTimedOutError
 from kafkalite.model.ids import BrokerId
-from kafkalite.transport.errors import PeerError, PeerRefusedError
+from kafkalite.transport.errors import PeerError
 from kafkalite.wire.controller_messages import BrokerUnreachable, ControllerReply, ControllerRequest
 
 _log = logging.getLogger(__name__)
@@ -131,11 +131,11 @@ class ControllerClient:
             return None  # its registration goes before its office
         try:
             return await self._peers.ask_controller(broker, request, _ONE_ANSWER_S)
-        except PeerRefusedError:
-            await self._depose_if_dead(broker)
         except PeerError as error:
+            # Also where a connection broke: that is the first that is seen of a death.
             _log.info("Asking the controller, broker %d: %s", controller, error)
-        return None
+            await self._depose_if_dead(broker)
+            return None
 
     async def _depose_if_dead(self, broker: Broker) -> None:
         if not await is_dead(self._peers, broker):

@@ -151,7 +151,7 @@ class ControllerTerm:
         finally:
             self._end()
             errands.cancel()
-            await asyncio.wait([errands])
+            await asyncio.gather(errands, return_exceptions=True)
             await self._watch.stop()
 
     def _begin(self) -> None:

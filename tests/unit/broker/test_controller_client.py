@@ -11,6 +11,7 @@ from kafkalite.broker.ports import StoreUnavailableError
 from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import Broker
 from kafkalite.model.ids import BrokerId
+from kafkalite.transport.errors import PeerBrokenError
 from kafkalite.wire.controller_messages import (
     BrokerUnreachable,
     ControllerReply,
@@ -136,6 +137,23 @@ def test_a_controller_that_refuses_connections_twice_is_deposed() -> None:
         reply = await member.client.ask(BrokerUnreachable(dead.id, dead.epoch))
         assert member.metadata.controller == 0
         assert (reply.error_code, reply.controller_id) == (0, 0)
+        await member.driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_controller_that_dies_while_it_is_asked_is_deposed() -> None:
+    async def scenario() -> None:
+        member = Member()
+        member.rule(1)
+        member.driver.start()
+
+        async def die(_: ControllerRequest) -> ControllerReply:
+            member.peers.dead = {1}
+            raise PeerBrokenError("The connection was reset")
+
+        member.peers.answers[1] = die
+        assert (await member.client.ask(LeaveRequest(2, member.broker(2).epoch))).controller_id == 0
         await member.driver.stop()
 
     asyncio.run(scenario())

@@ -18,7 +18,7 @@ from tests.support.zookeeper import EmbeddedZooKeeper
 pytestmark = pytest.mark.slow
 
 _PARTITIONS = 6
-_RECORDS = 60
+_RECORDS = 30
 _SETTINGS = {
     "zookeeper.session.timeout.ms": "2000",
     "replica.lag.time.max.ms": "1500",
@@ -39,7 +39,7 @@ def hosts() -> Iterator[Hosts]:
 @pytest.fixture
 def cluster(tmp_path: Path, hosts: Hosts) -> Iterator[Cluster]:
     zookeeper = EmbeddedZooKeeper(
-        tmp_path / "zookeeper", settings={"clientPortAddress": hosts.gateway}
+        tmp_path / "zookeeper", settings={"clientPortAddress": "0.0.0.0"}
     )
     with zookeeper:
         connect = f"{hosts.gateway}:{zookeeper.port}"

@@ -126,7 +126,9 @@ class Load:
             partition = (number + count) % partitions
             values = [f"{number}-{count}-{index}" for index in range(1 + count % 5)]
             body = json.dumps({"records": [{"value": value} for value in values]})
-            answer = self._ask(connection, "POST", f"{self._path(partition)}?acks=all", body)
+            answer = self._ask(
+                connection, "POST", f"{self._path(partition)}?acks=all&timeout_ms=3000", body
+            )
             for value, place in zip(values, answer.get("offsets", ()), strict=False):
                 if "error" not in place:
                     assert place["offset"] > last[partition], f"{value} is before what came before"

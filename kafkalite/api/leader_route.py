@@ -60,8 +60,11 @@ class LeaderRoute(APIRoute):
                 outcome = await _ask_leader(forwarding, partition, request)
                 if isinstance(outcome, Response):
                     return outcome
-                if not await patience.wait(seen):
-                    raise outcome or refusal
+                refusal = outcome or refusal
+                if not forwarding.may_try_again(
+                    *partition, refusal.code, is_repeatable=True
+                ) or not await patience.wait(seen):
+                    raise refusal
 
         return handle
 

@@ -157,7 +157,9 @@ class FetchPath:
         """Whether an entry found no leader, and the others not enough to answer without it."""
         return sum(read.size for read in reads) < max(request.min_bytes, 1) and any(
             read.error is not None
-            and self._forwarding.may_try_again(read.topic, read.partition, read.error.code)
+            and self._forwarding.may_try_again(
+                read.topic, read.partition, read.error.code, is_repeatable=True
+            )
             for read in reads
         )
 

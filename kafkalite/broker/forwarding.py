@@ -117,10 +117,17 @@ class Forwarding:
             return True
         return isinstance(error, KafkaStorageError) and self.leader_of(topic, number) is not None
 
-    def may_try_again(self, topic: str, number: int, error_code: int) -> bool:
-        """Whether a leader's refusal may be over once it, or we, have heard who leads."""
+    def may_try_again(
+        self, topic: str, number: int, error_code: int, *, is_repeatable: bool = False
+    ) -> bool:
+        """Whether an answer's error may be over once it, or we, have heard who leads.
+
+        Also a missing answer, where the request `is_repeatable`.
+        """
         known = self._view.topics.get(topic)
-        return error_code in _AGAIN and known is not None and number in known.assignment
+        if known is None or number not in known.assignment:
+            return False
+        return error_code in _AGAIN or (is_repeatable and error_code == NetworkError.code)
 
     def named(self, error: LogError) -> LogError:
         """`error`, which may say who leads, with where that is."""

@@ -134,37 +134,13 @@ def _size(count: int) -> str:
 
 def advise(health: ClusterHealth, disks: dict[int, Disk | None]) -> list[str]:
     """What is wrong and what to do about it, the worst first; empty when all is well."""
-    dead = [broker.id for broker in health.brokers if broker.url is None]
     advice = []
     if health.controller < 0:
         advice.append(
             "There is no controller: no leader can be elected. If that lasts, look at ZooKeeper "
             "and at the brokers' logs."
         )
-    if health.offline.count:
-        cause = (
-            f"Start {_brokers(dead)} again."
-            if dead
-            else "Look at the logs of the brokers that hold them (kafka-topics.sh --describe "
-            "--unavailable-partitions)."
-        )
-        advice.append(f"{_partitions(health.offline)} offline: neither read nor written. {cause}")
-    if health.under_min_isr.count:
-        advice.append(
-            f"{_partitions(health.under_min_isr)} below min.insync.replicas: acks=all is refused "
-            "there. More of their replicas have to be in sync."
-        )
-    if health.under_replicated.count:
-        advice.append(f"{_partitions(health.under_replicated)} under-replicated. {_cure(dead)}")
-    elif dead:
-        advice.append(f"Not alive: {_brokers(dead)}. {_cure(dead)}")
-    silent = [
-        broker.id
-        for broker in health.brokers
-        if broker.url is not None and disks[broker.id] is None
-    ]
-    if silent:
-        advice.append(f"No answer from {_brokers(silent)}: look at its log.")
+    advice += _advise_on_partitions(health, _missed(health, disks))
     for number, disk in disks.items():
         if disk is not None and disk.failed:
             advice.append(
@@ -179,20 +155,45 @@ def advise(health: ClusterHealth, disks: dict[int, Disk | None]) -> list[str]:
     return advice
 
 
-def _cure(dead: Sequence[int]) -> str:
-    if dead:
-        return (
-            f"Start {_brokers(dead)} again, or move its partitions to others "
+def _missed(health: ClusterHealth, disks: dict[int, Disk | None]) -> list[int]:
+    """Brokers that do not live, or do not answer."""
+    return [broker.id for broker in health.brokers if disks.get(broker.id) is None]
+
+
+def _advise_on_partitions(health: ClusterHealth, missed: Sequence[int]) -> list[str]:
+    advice = []
+    if health.offline.count:
+        cause = (
+            f"Start {_brokers(missed)} again."
+            if missed
+            else "Look at the logs of the brokers that hold them (kafka-topics.sh --describe "
+            "--unavailable-partitions)."
+        )
+        sentence = _sentence(health.offline, "offline: neither read nor written")
+        advice.append(f"{sentence} {cause}")
+    if health.under_min_isr.count:
+        state = "below min.insync.replicas: acks=all is refused there"
+        more = "More of their replicas have to be in sync."
+        advice.append(f"{_sentence(health.under_min_isr, state)} {more}")
+    if missed:
+        cure = (
+            f"Start {_brokers(missed)} again, or move what it holds to others "
             "(kafka-reassign-partitions.sh)."
         )
-    return "Replicas are catching up; if that lasts, look at the logs of those that are behind."
+    else:
+        cure = "Replicas are catching up; if that lasts, look at the logs of the brokers."
+    if health.under_replicated.count:
+        advice.append(f"{_sentence(health.under_replicated, 'under-replicated')} {cure}")
+    elif missed:
+        advice.append(f"No answer from {_brokers(missed)}. {cure}")
+    return advice
 
 
 def _brokers(numbers: Sequence[int]) -> str:
     return f"broker{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
 
 
-def _partitions(found: PartitionsInTrouble) -> str:
+def _sentence(found: PartitionsInTrouble, state: str) -> str:
     more = ", .." if found.count > len(found.examples) else ""
     noun = "partition is" if found.count == 1 else "partitions are"
-    return f"{found.count} {noun} ({', '.join(found.examples)}{more})"
+    return f"{found.count} {noun} {state} ({', '.join(found.examples)}{more})."

@@ -283,7 +283,7 @@ def test_the_status_says_that_all_is_well_and_what_is_not(cluster: Cluster) -> N
         assert ill.exit_code == 1
         assert "2 of 3 alive" in ill.out
         assert re.search(r"\n1 +- +DEAD ", ill.out)
-        assert "Start broker 1 again, or move its partitions" in ill.out.splitlines()[-1]
+        assert "Start broker 1 again, or move what it holds" in ill.out.splitlines()[-1]
         describe = ("topics", "--bootstrap-server", cluster.bootstrap, "--describe")
         missing = run_command(
             *describe, "--topic", "watched", "--under-replicated-partitions"

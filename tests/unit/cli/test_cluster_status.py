@@ -67,11 +67,11 @@ def test_a_dead_broker_and_what_it_means() -> None:
         .startswith("1       -               DEAD   1        2         2        -")
     )
     assert advise(health, _disks(health)) == [
-        "1 partition is (t-0) offline: neither read nor written. Start broker 1 again.",
-        "2 partitions are (t-0, t-1) below min.insync.replicas: acks=all is refused there. More of "
+        "1 partition is offline: neither read nor written (t-0). Start broker 1 again.",
+        "2 partitions are below min.insync.replicas: acks=all is refused there (t-0, t-1). More of "
         "their replicas have to be in sync.",
-        "12 partitions are (t-0, t-1, ..) under-replicated. Start broker 1 again, or move its "
-        "partitions to others (kafka-reassign-partitions.sh).",
+        "12 partitions are under-replicated (t-0, t-1, ..). Start broker 1 again, or move what it "
+        "holds to others (kafka-reassign-partitions.sh).",
     ]
 
 
@@ -79,10 +79,10 @@ def test_a_dead_broker_and_what_it_means() -> None:
     ("health", "disk", "advice"),
     [
         (_health(controller=-1), _DISK, "There is no controller"),
-        (_health(dead=(1,)), _DISK, "Not alive: broker 1. Start broker 1 again"),
+        (_health(dead=(1,)), _DISK, "No answer from broker 1. Start broker 1 again"),
         (_health(under_replicated=PartitionsInTrouble(1, ["t-0"])), _DISK, "are catching up"),
         (_health(offline=PartitionsInTrouble(1, ["t-0"])), _DISK, "Look at the logs"),
-        (_health(), None, "No answer from brokers 0, 1"),
+        (_health(), None, "No answer from brokers 0, 1. Start brokers 0, 1 again"),
         (_health(), Disk(0, 0, False, ("/data/a",)), "Broker 0 cannot use /data/a."),
         (_health(), Disk(0, 999, True, ()), "Broker 0 has 999 B of disk left."),
     ],

@@ -1,12 +1,12 @@
 """The controller's decisions, without IO: events and now in, effects out.
 
-What must always hold:
+What must always hold (docs/design/controller.md numbers it):
 
-1. A partition has at most one write in flight; a decision is made on the state that was last
-   confirmed, and its write is refused where that is no longer the stored one.
-2. Every decision follows from the picture alone, so a controller that begins anew, or does
-   something twice, ends where one that never stopped would have ended.
-3. Nothing is elected or created for a topic whose removal has begun.
+CTL-1 A partition has at most one write in flight; a decision is made on the state that was last
+      confirmed, and its write is refused where that is no longer the stored one.
+CTL-2 Every decision follows from the picture alone, so a controller that begins anew, or does
+      something twice, ends where one that never stopped would have ended.
+CTL-6 Nothing is elected or created for a topic whose removal has begun.
 """
 
 from collections.abc import Iterable, Mapping

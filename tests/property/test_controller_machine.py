@@ -179,6 +179,7 @@ def _check_partition(
 @settings(max_examples=400, derandomize=True, deadline=None)
 @given(data=st.data())
 def test_the_controller_comes_to_rest_where_a_new_one_would(data: st.DataObject) -> None:
+    """CTL-2, and in every write CTL-3 to CTL-6 of docs/design/controller.md."""
     cluster = ControlledCluster()
     cluster.elect()
     for _ in range(data.draw(st.integers(1, 40))):

@@ -1,4 +1,8 @@
-"""A cluster in memory around the controller's machine: what is true, and a check of every write."""
+"""A cluster in memory around the controller's machine: what is true, and a check of every write.
+
+The checks hold the machine to CTL-3 (epochs), CTL-4 (who may lead), CTL-5 (no ISR is empty) and
+CTL-6 (nothing for a topic that is going) of docs/design/controller.md.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -59,6 +63,8 @@ class ControlledCluster:
     controller_epoch: int = 0
     now_ms: int = 0
     pending: list[Effect] = field(default_factory=list)
+    removing: set[str] = field(default_factory=set)
+    """Topics whose removal this controller has begun."""
     machine: ControllerMachine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +79,13 @@ class ControlledCluster:
         return self.revision
 
     def tell(self, event: Event) -> None:
-        self.pending += self.machine.handle(event, self.now_ms).effects
+        effects = self.machine.handle(event, self.now_ms).effects
+        self.pending += effects
+        for effect in effects:
+            if isinstance(effect, WriteStates):
+                doomed = {change.partition.topic for change in effect.changes} & self.removing
+                assert not doomed, "nothing is decided for a topic that is being removed (CTL-6)"
+        self.removing |= {effect.name for effect in effects if isinstance(effect, RemoveTopic)}
 
     def elect(self) -> None:
         """A controller begins; what its predecessor had not written is lost.
@@ -82,6 +94,7 @@ class ControlledCluster:
         """
         self.controller_epoch += 1
         self.pending.clear()
+        self.removing.clear()
         self.machine = ControllerMachine(self.policy)
         self.tell(
             Elected(
@@ -152,6 +165,8 @@ class ControlledCluster:
     def carry_out_one(self, *, fails: bool = False) -> None:
         """Carry out the oldest effect that waits, or have it fail without anything done."""
         effect = self.pending.pop(0)
+        if isinstance(effect, RemoveTopic):
+            self.removing.discard(effect.name)
         self.tell(_failure(effect) if fails else self._result(effect))
         match effect:
             case RemoveTopic(name) if not fails:
@@ -190,20 +205,20 @@ class ControlledCluster:
             return
         if before is not None:
             self._check(name, before, state)
-        assert state.isr, "an empty ISR would forget who has the records"
-        assert state.is_offline or state.leader in state.isr
+        assert state.isr, "an empty ISR would forget who has the records (CTL-5)"
+        assert state.is_offline or state.leader in state.isr, "CTL-4"
         assert state.leader in {*self.topics[name.topic].assignment[name.partition], -1}
         self.states[name] = replace(state, version=version + 1)
         self.revisions[name] = self.next_revision()
 
     def _check(self, name: TopicPartition, before: PartitionState, state: PartitionState) -> None:
-        assert state.leader_epoch >= before.leader_epoch
+        assert state.leader_epoch >= before.leader_epoch, "CTL-3"
         if state.leader != before.leader:
-            assert state.leader_epoch > before.leader_epoch
+            assert state.leader_epoch > before.leader_epoch, "CTL-3"
         if not set(state.isr) <= set(before.isr):
             topic = self.topics[name.topic]
             is_allowed = name in self.unclean_wished or self.policy.elects_unclean_for(topic)
-            assert is_allowed, "the controller adds to an ISR by an unclean election only"
+            assert is_allowed, "only an unclean election adds to an ISR (CTL-4)"
             assert state.isr == (state.leader,)
 
     def _remove(self, name: str) -> None:

@@ -159,6 +159,8 @@ def test_a_controller_whose_office_is_taken_ends_its_term() -> None:
 
 
 def test_a_fenced_write_ends_the_term(caplog: pytest.LogCaptureFixture) -> None:
+    """CTL-7 of docs/design/controller.md."""
+
     async def scenario() -> None:
         metadata, store = _cluster()
         driver = _driver(store)

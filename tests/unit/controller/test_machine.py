@@ -208,6 +208,7 @@ def test_nothing_is_written_when_the_predecessor_had_finished() -> None:
 
 
 def test_a_restart_during_a_write_is_dealt_with_after_it() -> None:
+    """CTL-1 of docs/design/controller.md."""
     controller = Controller()
     effects = controller.elect({1: 10}, [_topic((1,))])
     assert controller.brokers(b1=99) == ()
@@ -217,6 +218,7 @@ def test_a_restart_during_a_write_is_dealt_with_after_it() -> None:
 
 
 def test_a_lost_compare_and_set_is_decided_anew_on_what_is_stored() -> None:
+    """CTL-1 of docs/design/controller.md."""
     controller = Controller()
     states = {_T0: _state(1, 4, (1, 2, 3), version=8)}
     controller.elect({1: 10, 2: 20, 3: 30}, [_topic((1, 2, 3))], states)

@@ -176,7 +176,7 @@ def _settle(cluster: Cluster) -> None:
     cluster.wait_until_in_sync(_TOPIC, _TIMEOUT_S)
     httpx.post(
         f"{cluster[0].url}/v1/leader-elections",
-        json={"election_type": "preferred"},
+        json={"kind": "preferred"},
         timeout=_TIMEOUT_S,
     ).raise_for_status()
     preferred = [each["replicas"][0] for each in cluster.partitions(_TOPIC)]

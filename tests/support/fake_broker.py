@@ -28,6 +28,7 @@ from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model import cluster
 from kafkalite.model.errors import (
     LeaderNotAvailableError,
+    LogError,
     OffsetOutOfRangeError,
     UnknownTopicOrPartitionError,
 )
@@ -73,6 +74,8 @@ class FakePartition:
     high_watermark: int = 0
     is_leader: bool = True
     leader_epoch: int = 0
+    refusal: LogError | None = None
+    """What it says where it does not lead."""
 
     @property
     def offsets(self) -> LogOffsets:
@@ -80,7 +83,7 @@ class FakePartition:
 
     def check_leads(self) -> None:
         if not self.is_leader:
-            raise LeaderNotAvailableError(f"{self.topic_partition} has no leader at the moment")
+            raise self.refusal or LeaderNotAvailableError(f"{self.topic_partition} has no leader")
 
     def check_offsets_available(self) -> None:
         """They are."""

@@ -1,6 +1,7 @@
 """The produce path of any language: partitions are chosen, batches made, each record answered."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 
@@ -11,16 +12,24 @@ from kafkalite.broker.partition import Partition
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
 from kafkalite.config.topic_config import topic_settings
+from kafkalite.model.cluster import Broker
 from kafkalite.model.compression import Compression
-from kafkalite.model.errors import NotLeaderOrFollowerError, UnknownTopicOrPartitionError
+from kafkalite.model.errors import (
+    MessageTooLargeError,
+    NotLeaderOrFollowerError,
+    UnknownTopicOrPartitionError,
+)
 from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
 from kafkalite.storage.log import Log
 from kafkalite.wire.batch import Buffer, read_headers
+from kafkalite.wire.messages import ProduceRequest, ProduceResponse, ProduceResult
 from kafkalite.wire.record_bodies import IncomingRecord
+from kafkalite.wire.records import decode_batch
 from kafkalite.wire.restamp import recompress
 from tests.support.forwarding import record_append_path
 from tests.support.partitions import NOW_MS, Logs, OpenPartitions, flush, led_by, values_of
+from tests.support.sending_on import SendingOn
 
 
 class _Producing:
@@ -409,3 +418,83 @@ def test_others_are_told_when_telling_one_fails(
         assert "a connection's bug" in caplog.text
 
     producing.run(scenario)
+
+
+class _Forwarding:
+    """A record append path of a broker that leads partition 0 of four; the last has no leader."""
+
+    def __init__(self, logs: Logs) -> None:
+        self.sending = SendingOn(logs)
+        table = OpenPartitions(*self.sending.partitions).table()
+        self.path = record_append_path(table, logs.clock, self.sending.forwarding)
+
+    def append(self, *incoming: IncomingRecord, acks: int = 1) -> list[RecordPlace]:
+        return asyncio.run(self.path.append("t", incoming, acks=acks, timeout_ms=1_000))
+
+
+def test_records_for_other_leaders_are_sent_as_batches_and_keep_their_places(logs: Logs) -> None:
+    forwarding = _Forwarding(logs)
+    numbers = [1, 0, 2, 1, 0, 1]
+    values = [b"%d" % index for index in range(len(numbers))]
+    places = forwarding.append(
+        *(_record(value, partition=n) for value, n in zip(values, numbers, strict=True)), acks=0
+    )
+    assert [(place.partition, place.offset) for place in places] == [
+        (1, 100),
+        (0, 0),
+        (2, 100),
+        (1, 101),
+        (0, 1),
+        (1, 102),
+    ]
+    assert [place.leader_url for place in places][:3] == [
+        "http://host1:9092",
+        "",
+        "http://host2:9092",
+    ]
+    sent: dict[int, list[bytes | None]] = {}
+    for each in forwarding.sending.peers.sent:
+        assert isinstance(each.request, ProduceRequest)
+        assert (each.request.acks, each.request.forwarded) == (0, True)
+        (entry,) = each.request.partitions
+        records = decode_batch(entry.batches, max_bytes=1 << 20)
+        sent[entry.partition] = [record.value for record in records]
+    assert sent == {1: [b"0", b"3", b"5"], 2: [b"2"]}
+
+
+def test_one_record_for_another_leader_is_sent_there_and_its_refusal_told(logs: Logs) -> None:
+    forwarding = _Forwarding(logs)
+    (place,) = forwarding.append(_record(partition=2))
+    assert place == RecordPlace(2, 100, None, "http://host2:9092")
+    forwarding.sending.peers.on_produce = _takes_nothing
+    for more in ((), (_record(partition=0),)):
+        place, *others = forwarding.append(_record(partition=1), *more)
+        assert isinstance(place.error, MessageTooLargeError)
+        assert (place.partition, place.offset, place.error.detail) == (1, -1, "too large")
+        assert [other.error for other in others] == [None] * len(more)
+
+
+async def _takes_nothing(_broker: Broker, request: ProduceRequest) -> ProduceResponse:
+    code = MessageTooLargeError.code
+    return ProduceResponse(
+        [
+            ProduceResult(each.topic, each.partition, error_code=code, message="too large")
+            for each in request.partitions
+        ]
+    )
+
+
+def test_nothing_is_begun_without_a_task_for_another_leader(logs: Logs) -> None:
+    told = _Told(_Forwarding(logs).path)
+    assert not told.begin(0, _record(partition=1), acks=1)
+    assert not told.begin(1, _record(partition=3), acks=1)
+    assert told.outcomes == {}
+
+
+def test_a_record_without_a_key_goes_to_a_partition_that_has_a_leader(logs: Logs) -> None:
+    forwarding = _Forwarding(logs)
+    forwarding.sending.elect(0, 1, epoch=1)
+    random.seed(1)
+    places = [forwarding.append(_record())[0] for _ in range(50)]
+    assert {place.partition for place in places} == {0, 1, 2}
+    assert {place.error for place in places} == {None}

@@ -1,13 +1,14 @@
 """The controller's driver, with a store in memory: terms of office begin and end."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from kafkalite.broker import death_watch
 from kafkalite.broker.controller_driver import ControllerDriver
+from kafkalite.broker.controller_term import MAX_ASKED
 from kafkalite.broker.metadata_view import ClusterUpdate
 from kafkalite.broker.ports import (
     ControllerClaim,
@@ -524,6 +525,109 @@ def test_an_errand_that_finds_the_office_lost_ends_the_term() -> None:
         await _until(store, lambda: "t" not in store.view.topics)
         assert driver.claim is not None
         assert driver.claim.epoch == metadata.controller_epoch
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+class ReluctantStore(FlakyStore):
+    """Refuses what is asked of it for a moment: completions, removals and drops."""
+
+    refusals = 0
+    unreadable = False
+
+    async def write_states(
+        self, claim: ControllerClaim, changes: Sequence[StateChange]
+    ) -> Mapping[TopicPartition, PartitionState | None]:
+        if self.unreadable:
+            return {}
+        return await super().write_states(claim, changes)
+
+    async def complete_reassignment(
+        self, claim: ControllerClaim, name: str, partitions: Collection[int]
+    ) -> None:
+        self._refuse()
+        await super().complete_reassignment(claim, name, partitions)
+
+    async def remove_topic(self, claim: ControllerClaim, name: str) -> None:
+        self._refuse()
+        await super().remove_topic(claim, name)
+
+    async def drop_deletion(self, claim: ControllerClaim, name: str) -> None:
+        self._refuse()
+        await super().drop_deletion(claim, name)
+
+    def _refuse(self) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreConflictError("somebody keeps changing it")
+
+
+async def _pass(store: FakeMetadataStore, clock: FakeClock) -> None:
+    """Time passes, and something happens that has the controller look."""
+    await _turns()
+    clock.now_ms += RETRY_AFTER_MS
+    await store.update_broker_config("<default>", lambda config: {**config, "a": str(clock.now_ms)})
+
+
+def _reluctant() -> tuple[FakeMetadata, ReluctantStore]:
+    metadata, _ = _cluster(3)
+    return metadata, ReluctantStore(metadata, metadata.member().view)
+
+
+def test_errands_that_were_refused_are_run_again() -> None:
+    async def scenario() -> None:
+        metadata, store = _reluctant()
+        clock = FakeClock()
+        driver = _driver(store, 3, clock)
+        await _led(store, driver)
+        store.refusals = 1
+        await store.update_topic("t", lambda topic: move(topic, 0, (BrokerId(1),)))
+        await _pass(store, clock)
+        await _until(store, lambda: not store.view.topics["t"].moving)
+        store.refusals = 1
+        await store.request_topic_deletion("t")
+        await _pass(store, clock)
+        await _until(store, lambda: "t" not in store.view.topics)
+        store.refusals = 1
+        metadata.deletions = frozenset({"nothing"})
+        metadata.publish()
+        await _pass(store, clock)
+        await _until(store, lambda: not store.view.deletions)
+        assert store.refusals == 0
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_what_cannot_be_read_is_written_later_and_who_wished_for_it_is_told() -> None:
+    async def scenario() -> None:
+        _, store = _reluctant()
+        clock = FakeClock()
+        driver = _driver(store, 3, clock)
+        await _led(store, driver)
+        await driver.ask(ReplicaDamaged("t", 0, 0, 0))
+        await _write_isr(store, 1, 0)
+        store.unreadable = True
+        reply = await driver.ask(ElectLeaders("preferred", [("t", 0)]))
+        assert _errors(reply) == {"t-0": "REQUEST_TIMED_OUT"}
+        store.unreadable = False
+        await _pass(store, clock)
+        await _until(store, lambda: _leader(store) == 0)
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_controller_is_asked_a_bounded_number_of_things_at_a_time() -> None:
+    async def scenario() -> None:
+        _, store = _cluster()
+        driver = _driver(store)
+        await _led(store, driver)
+        request = LeaveRequest(1, store.view.brokers[BrokerId(1)].epoch)
+        replies = await asyncio.gather(*(driver.ask(request) for _ in range(MAX_ASKED + 1)))
+        assert [reply.error for reply in replies].count("REQUEST_TIMED_OUT") == 1
+        assert (await driver.ask(request)).error_code == 0
         await driver.stop()
 
     asyncio.run(scenario())

@@ -21,6 +21,7 @@ from kafkalite.config.views import FlushPolicy
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import Topic
 from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
+from kafkalite.storage import disk_errors
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
 from kafkalite.storage.log_directory import LogDirectory
@@ -228,6 +229,8 @@ class LogKeeping:
                 await asyncio.to_thread(directory.write_checkpoints, high_watermarks)
             except OSError as error:
                 _log.error("The checkpoints in %s cannot be written: %s", directory.path, error)
+                if not disk_errors.passes(error):
+                    directory.disk_failed(error)
 
     # -- closing --------------------------------------------------------------------------------
 

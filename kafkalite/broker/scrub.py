@@ -87,7 +87,8 @@ class Scrub:
 
     async def _check_log(self, partition: Partition, rate: float) -> None:
         log, offset = partition.log, 0
-        while partition.state is not None:  # it may leave this broker meanwhile
+        # It may leave this broker meanwhile, or its disk fail.
+        while partition.state is not None and log.failure is None:
             check = log.next_check(offset)
             if check is None:
                 return

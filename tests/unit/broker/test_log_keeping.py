@@ -119,6 +119,25 @@ def test_all_who_wait_on_a_directory_hear_that_it_failed() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("error", "fails"), [(errno.EROFS, True), (errno.ENOSPC, False)])
+def test_directory_whose_checkpoints_cannot_be_written_has_failed_unless_it_is_full(
+    error: int, *, fails: bool
+) -> None:
+    async def scenario() -> None:
+        broker = _Broker()
+        await broker.open()
+        for partition in broker:
+            _append(partition)
+        broker.disk.fail_next("writev", error)
+        await broker.chore("checkpoint")
+        await asyncio.sleep(0)
+        first, _, last = broker
+        assert [path.failed is not None for path in broker.directories.all] == [fails, False]
+        assert broker.changed == ([first, last] if fails else [])
+
+    asyncio.run(scenario())
+
+
 def test_damage_that_is_met_is_told_once_what_met_it_is_over() -> None:
     async def scenario() -> None:
         broker = _Broker()

@@ -40,7 +40,7 @@ _KEPT_BYTES: Final = 64 << 20
 _LARGEST_KEPT_BYTES: Final = 32 << 20
 """The most that glibc takes."""
 _SETTLE_S: Final = 10.0
-_PEER_CONNECTIONS: Final = 32
+_PEER_CONNECTIONS: Final = 128
 """To each other broker, for each kind of request."""
 _PEER_ANSWER_BYTES: Final = 128 << 20
 """More than any broker answers another one: a bound on what a broken one may send."""

@@ -47,10 +47,50 @@ def a_tree_without_venv(directory: Path) -> Path:
     return scripts / "quickstart.sh"
 
 
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody listened on a moment ago."""
+    while True:
+        first = free_port()
+        probes = []
+        try:
+            probes = [socket.create_server(("127.0.0.1", first + n)) for n in range(count)]
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+        return first
+
+
 @pytest.mark.slow
-def test_cluster_is_left_running_and_a_second_run_works_too(data: Path) -> None:
-    port = free_port()
+def test_broker_is_killed_and_the_records_are_still_there(data: Path) -> None:
+    port = free_ports(3)
     arguments = ("--data", data, "--port", port, "--zookeeper-port", free_port())
+    first = quickstart(*arguments)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert f"{DEPARTURES} departures went in, {DEPARTURES} records came out." in first.stdout
+    assert re.search(r"Killed broker [0-2] \(kill -9\)", first.stdout)
+    assert f"All {DEPARTURES} records are still there." in first.stdout
+    for broker in range(3):
+        url = f"http://127.0.0.1:{port + broker}/v1/topics/firstTopic"
+        with urllib.request.urlopen(url) as answer:
+            partitions = json.load(answer)["partitions"]
+        assert [len(each["replicas"]) for each in partitions] == [2, 2]
+
+    second = quickstart("--data", data)  # the ports are those of the running cluster
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert f"All {2 * DEPARTURES} records are still there." in second.stdout
+    assert "Stopped the broker" in quickstart("stop", "--data", data).stdout
+    for broker in range(3):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port + broker))
+
+
+@pytest.mark.slow
+def test_one_broker_is_left_running_and_a_second_run_works_too(data: Path) -> None:
+    port = free_port()
+    one = ("--data", data, "--brokers", 1)
+    arguments = (*one, "--port", port, "--zookeeper-port", free_port())
     first = quickstart(*arguments)
     assert first.returncode == 0, first.stdout + first.stderr
     assert f"{DEPARTURES} departures went in, {DEPARTURES} records came out." in first.stdout
@@ -58,7 +98,7 @@ def test_cluster_is_left_running_and_a_second_run_works_too(data: Path) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/topics/firstTopic") as answer:
         assert len(json.load(answer)["partitions"]) == 2
 
-    second = quickstart("--data", data)  # the ports are those of the running cluster
+    second = quickstart(*one)  # the ports are those of the running cluster
     assert second.returncode == 0, second.stdout + second.stderr
     assert (
         f"{DEPARTURES} departures went in, {2 * DEPARTURES} records came out "
@@ -76,14 +116,14 @@ def test_cluster_is_left_running_and_a_second_run_works_too(data: Path) -> None:
 
 @pytest.mark.slow
 def test_ephemeral_run_leaves_nothing_behind(tmp_path: Path) -> None:
-    port, zookeeper_port = free_port(), free_port()
+    port, zookeeper_port = free_ports(3), free_port()
     run = quickstart(
         "--ephemeral", "--port", port, "--zookeeper-port", zookeeper_port, TMPDIR=str(tmp_path)
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{DEPARTURES} departures went in, {DEPARTURES} records came out." in run.stdout
     assert list(tmp_path.iterdir()) == []
-    for number in (port, zookeeper_port):
+    for number in (port, port + 1, port + 2, zookeeper_port):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", number))
 
@@ -94,7 +134,8 @@ def test_taken_port_is_named_and_nothing_is_left_running(data: Path, option: str
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         free = {"--port", "--zookeeper-port"} - {option}
-        run = quickstart("--data", data, option, taken, free.pop(), free_port())
+        one = ("--data", data, "--brokers", 1)
+        run = quickstart(*one, option, taken, free.pop(), free_port())
     assert run.returncode == 1
     assert run.stderr == (
         f"Port {taken} is taken by another program; choose another with {option} N.\n"
@@ -147,6 +188,7 @@ def test_python_that_is_too_old_is_named(tmp_path: Path) -> None:
         (["--port", "x"], "--port needs a number from 1 to 65535."),
         (["--port", "65536"], "--port needs a number from 1 to 65535."),
         (["--zookeeper-port"], "--zookeeper-port needs a number from 1 to 65535."),
+        (["--brokers", "0"], "--brokers needs a number from 1 to 9."),
         (["--data"], "--data needs a directory."),
         (["stop", "--ephemeral"], "--ephemeral stops by itself."),
         (["begin"], "There is no option begin.\nUsage: quickstart.sh"),

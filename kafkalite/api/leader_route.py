@@ -9,12 +9,29 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from kafkalite.broker.forwarding import FORWARDED_HEADER, Forwarding
-from kafkalite.model.errors import LogError, error_by_name
+from kafkalite.model.errors import (
+    LeaderNotAvailableError,
+    LogError,
+    NetworkError,
+    NotLeaderOrFollowerError,
+    RequestTimedOutError,
+    ThrottlingQuotaExceededError,
+    error_by_name,
+)
 from kafkalite.model.ids import TopicPartition
 from kafkalite.transport.peer_reply import PeerReply
 
 LEADER_HEADER: Final = "kafkalite-leader"
 """Names, in an answer that another broker gave, where to ask directly."""
+
+NO_LEADER_ANSWERS: Final = (
+    NotLeaderOrFollowerError,
+    LeaderNotAvailableError,
+    NetworkError,
+    RequestTimedOutError,
+    ThrottlingQuotaExceededError,
+)
+"""What an operation of this kind may be answered with, beside what is its own."""
 
 _TIMEOUT_MS: Final = 10_000
 _MAX_DIGITS: Final = 10

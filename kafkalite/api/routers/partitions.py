@@ -10,7 +10,7 @@ from kafkalite.api.answers import (
     PartitionOffsets,
     answer,
 )
-from kafkalite.api.leader_route import LeaderRoute
+from kafkalite.api.leader_route import NO_LEADER_ANSWERS, LeaderRoute
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import DeleteRecordsBody, OffsetsQuery
 from kafkalite.api.serving import LedPartition
@@ -18,8 +18,6 @@ from kafkalite.broker.partition import Partition
 from kafkalite.model.errors import (
     InvalidRequestError,
     KafkaStorageError,
-    LeaderNotAvailableError,
-    NotLeaderOrFollowerError,
     OffsetNotAvailableError,
     OffsetOutOfRangeError,
     UnknownTopicOrPartitionError,
@@ -43,8 +41,7 @@ _LATEST_TIMESTAMP: Final = 2**63 - 1
         PartitionOffsets | FoundOffset,
         InvalidRequestError,
         UnknownTopicOrPartitionError,
-        NotLeaderOrFollowerError,
-        LeaderNotAvailableError,
+        *NO_LEADER_ANSWERS,
         OffsetNotAvailableError,
         KafkaStorageError,
     ),
@@ -77,8 +74,7 @@ async def partition_offsets(
         InvalidRequestError,
         UnknownTopicOrPartitionError,
         OffsetOutOfRangeError,
-        NotLeaderOrFollowerError,
-        LeaderNotAvailableError,
+        *NO_LEADER_ANSWERS,
         KafkaStorageError,
     ),
 )

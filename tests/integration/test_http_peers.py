@@ -3,12 +3,13 @@
 import asyncio
 import dataclasses
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
 import pytest
+import uvloop
 
 from kafkalite.model.errors import ThrottlingQuotaExceededError
 from kafkalite.transport.errors import (
@@ -51,6 +52,12 @@ async def peers(*, max_connections: int = 4) -> AsyncIterator[HttpPeers]:
         await made.close()
 
 
+def run(scenario: Coroutine[None, None, None]) -> None:
+    """On the loop that a broker runs on."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario)
+
+
 async def _say_fetched(_heard: Heard, writer: asyncio.StreamWriter) -> None:
     writer.write(http(pack(_FETCHED)))
 
@@ -66,7 +73,7 @@ def test_answers_come_over_one_connection_that_is_kept() -> None:
             assert b"content-type: application/msgpack\r\n" in head
             assert msgspec.msgpack.decode(body, type=FetchRequest) == _FETCH
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_produce_goes_to_its_path_and_gives_its_results() -> None:
@@ -80,7 +87,7 @@ def test_a_produce_goes_to_its_path_and_gives_its_results() -> None:
             sent = msgspec.msgpack.decode(server.heard[0].body, type=ProduceRequest)
             assert bytes(sent.partitions[0].batches) == b"batch"
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_any_request_gives_any_answer() -> None:
@@ -99,7 +106,7 @@ def test_any_request_gives_any_answer() -> None:
             with pytest.raises(ValueError, match="line break"):
                 await one.request(server.broker, "GET", "/", {"a": "b\r\nc: d"}, b"", 5)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_refused_is_told_when_nobody_listens() -> None:
@@ -111,7 +118,7 @@ def test_refused_is_told_when_nobody_listens() -> None:
             assert await one.refuses(dead)
             assert not await one.refuses(server.broker)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "255.255.255.255"])
@@ -123,7 +130,7 @@ def test_a_host_that_cannot_be_reached_is_not_called_dead(host: str) -> None:
                 await one.fetch(broker, _FETCH, 5)
             assert not await one.refuses(broker)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_nothing_is_sent_when_no_connection_is_accepted() -> None:
@@ -143,7 +150,7 @@ def test_nothing_is_sent_when_no_connection_is_accepted() -> None:
             for one in waiting:
                 one.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -172,7 +179,7 @@ def test_broken_is_told_when_the_answer_does_not_end(sent: bytes, by_reset: bool
             assert caught.value.was_sent
             assert len(server.heard) == 1, "a produce is never sent twice"
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("body", [b"", b"\x93", pack({"partitions": 7}), pack([1])])
@@ -185,7 +192,7 @@ def test_broken_is_told_when_the_answer_is_something_else(body: bytes) -> None:
             with pytest.raises(PeerBrokenError, match="not what was asked for"):
                 await one.fetch(server.broker, _FETCH, 5)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
@@ -205,7 +212,7 @@ def test_an_answer_is_cut_off_when_it_is_larger_than_allowed(is_chunked: bool) -
                 await one.fetch(server.broker, _FETCH, 5)
             await server.until(lambda it: it.closed == 1)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_the_largest_answer_that_is_allowed_comes_whole() -> None:
@@ -222,7 +229,7 @@ def test_the_largest_answer_that_is_allowed_comes_whole() -> None:
             assert await one.fetch(server.broker, _FETCH, 5) == whole
             assert server.connections == 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_the_other_brokers_refusal_of_a_whole_request_is_passed_on() -> None:
@@ -239,7 +246,7 @@ def test_the_other_brokers_refusal_of_a_whole_request_is_passed_on() -> None:
             assert caught.value.error.detail == "Later, please"
             assert not caught.value.was_sent
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("body", [b"oops", b'{"error":"UNKNOWN_SERVER_ERROR"}', b'{"error":5}'])
@@ -253,7 +260,7 @@ def test_a_failure_that_says_nothing_leaves_the_outcome_open(body: bytes) -> Non
                 await one.produce(server.broker, _PRODUCE, 5)
             assert caught.value.was_sent
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_request_that_takes_too_long_is_given_up_and_its_connection_closed() -> None:
@@ -266,7 +273,7 @@ def test_a_request_that_takes_too_long_is_given_up_and_its_connection_closed() -
                 await one.fetch(server.broker, _FETCH, 0.1)
             await server.until(lambda it: it.closed == 1)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_cancelled_request_closes_its_connection_and_leaves_others_theirs() -> None:
@@ -284,7 +291,7 @@ def test_a_cancelled_request_closes_its_connection_and_leaves_others_theirs() ->
             assert await one.fetch(server.broker, _FETCH, 5) == _FETCHED
             assert [heard.connection for heard in server.heard] == [0, 1, 1]
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_requests_wait_for_one_of_the_connections_there_may_be() -> None:
@@ -305,7 +312,7 @@ def test_requests_wait_for_one_of_the_connections_there_may_be() -> None:
             assert await asyncio.gather(*asked) == [_FETCHED] * 6
             assert (server.connections, len(server.heard)) == (2, 6)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_readers_that_wait_keep_neither_replication_nor_producers_from_a_connection() -> None:
@@ -324,7 +331,7 @@ def test_readers_that_wait_keep_neither_replication_nor_producers_from_a_connect
             assert await one.produce(server.broker, _PRODUCE, 5) == _PRODUCED
             reader.cancel()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_kept_connection_that_the_other_side_closed_is_not_used() -> None:
@@ -341,7 +348,7 @@ def test_a_kept_connection_that_the_other_side_closed_is_not_used() -> None:
                 assert await one.produce(server.broker, _PRODUCE, 5) == _PRODUCED
             assert [heard.connection for heard in server.heard] == [0, 1]
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_an_answer_that_ends_its_connection_is_good_and_the_connection_is_not_used_again() -> None:
@@ -354,7 +361,7 @@ def test_an_answer_that_ends_its_connection_is_good_and_the_connection_is_not_us
                 assert await one.fetch(server.broker, _FETCH, 5) == _FETCHED
             assert server.connections == 2
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() -> None:
@@ -367,7 +374,7 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() -> None
                 assert await one.fetch(server.broker, _FETCH, 5) == _FETCHED
             assert server.connections == 3
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_requests_in_work_and_later_ones_fail_when_the_broker_stops() -> None:
@@ -387,7 +394,7 @@ def test_requests_in_work_and_later_ones_fail_when_the_broker_stops() -> None:
                 await one.fetch(server.broker, _FETCH, 30)
             await server.until(lambda it: it.closed == it.connections)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_proxy_that_the_environment_names_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,4 +404,4 @@ def test_a_proxy_that_the_environment_names_is_not_used(monkeypatch: pytest.Monk
 
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    asyncio.run(scenario())
+    run(scenario())

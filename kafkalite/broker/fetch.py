@@ -175,6 +175,7 @@ class FetchPath:
         except LogError:
             pass
         else:
+            partition.check_offsets_available()
             return partition.offsets.start, partition.offsets.high_watermark
         # No partition holds that offset, and whoever says so says what it holds.
         entry = FetchPartition(topic, number, _NEVER)

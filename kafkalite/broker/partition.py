@@ -476,10 +476,13 @@ class Partition:
         not out of range: a new leader's high watermark may be behind what the old one had shown.
 
         Raises:
-            LogError: not the leader, out of range, or a damaged stretch of the log.
+            LogError: not the leader, out of range, or a damaged stretch of the log; OFFSET_NOT_AVAILABLE
+                above the end while a new leader cannot tell the latest offset.
         """
         self.check_leads(epoch)
         if not self.log.start_offset <= offset <= self.log.end_offset:
+            if offset > self.log.end_offset:
+                self.check_offsets_available()  # or the reader would begin at a wrong end
             raise OffsetOutOfRangeError(
                 f"{self.topic_partition} holds {self.log.start_offset} to {self._high_watermark}, "
                 f"not {offset}",

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 from kafkalite.broker import batch_rules
 from kafkalite.broker.following import Following
 from kafkalite.broker.leading import ReplicaRead, records_for, take_fetch
+from kafkalite.broker.probes import HistogramProbe
 from kafkalite.broker.waiters import AckWaiters, ReadWaiters
 from kafkalite.config.topic_config import TopicSettings
 from kafkalite.config.views import FlushPolicy
@@ -62,6 +63,8 @@ class PartitionOptions(NamedTuple):
     flush_policy: FlushPolicy
     lag_ms: int
     """How long a follower may not have been caught up and be in sync (replica.lag.time.max.ms)."""
+    append_seconds: HistogramProbe | None = None
+    """Where it is noted how long acks=all takes."""
 
 
 class ReplicaWatcher(Protocol):
@@ -102,7 +105,7 @@ class Partition:
         self.log = log
         self.readers = ReadWaiters()
         self.watchers: set[ReplicaWatcher] = set()
-        self._acks = AckWaiters()
+        self._acks = AckWaiters(options.append_seconds)
         self._settings = settings
         self._own_id = own_id
         self._clock = clock
@@ -476,8 +479,8 @@ class Partition:
         not out of range: a new leader's high watermark may be behind what the old one had shown.
 
         Raises:
-            LogError: not the leader, out of range, or a damaged stretch of the log; OFFSET_NOT_AVAILABLE
-                above the end while a new leader cannot tell the latest offset.
+            LogError: not the leader, out of range, a damaged stretch of the log, or above its end
+                while a new leader cannot tell the latest offset.
         """
         self.check_leads(epoch)
         if not self.log.start_offset <= offset <= self.log.end_offset:

@@ -1,6 +1,7 @@
 """The fetch path: read below the high watermark, or wait until there is something to read."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -192,6 +193,7 @@ class FetchPath:
         Raises:
             KafkaStorageError: the disk failed.
         """
+        started = time.perf_counter()
         try:
             data = piece.try_read()
             if data is None:
@@ -200,6 +202,7 @@ class FetchPath:
                 data = await loop.run_in_executor(self._threads, piece.read)
         except OSError as error:
             raise KafkaStorageError(f"Reading from the log failed: {error}") from error
+        self._probe.read_seconds.observe(time.perf_counter() - started)
         return data
 
     async def _read_in_turns(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead]:

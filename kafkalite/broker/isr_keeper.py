@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, Protocol
 
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.ports import MetadataStore, StoreError
+from kafkalite.broker.probes import ReplicationProbe
 from kafkalite.controller.events import StateChange
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import PartitionState
+from kafkalite.model.ids import BrokerId
 from kafkalite.replication.leader_replica import LastFetch
 
 _MAX_CHECK_MS: Final = 1_000
@@ -50,6 +52,7 @@ class IsrKeeper:
         last_fetch_ms: LastFetch,
         *,
         lag_ms: int,
+        probe: ReplicationProbe,
     ) -> None:
         """Assign only.
 
@@ -60,12 +63,14 @@ class IsrKeeper:
             clock: the machine's.
             last_fetch_ms: when the session of a broker fetched last, None if it has none.
             lag_ms: replica.lag.time.max.ms.
+            probe: counts.
         """
         self._partitions = partitions
         self._store = store
         self._view = view
         self._clock = clock
         self._last_fetch_ms = last_fetch_ms
+        self._probe = probe
         self._check_ms = min(_MAX_CHECK_MS, max(lag_ms // 2, 1))
         self._due: dict[Partition, None] = {}
         self._has_due = asyncio.Event()
@@ -153,16 +158,19 @@ class IsrKeeper:
             if change.partition not in outcome:
                 continue  # nothing is known of it: it stays as it is until the next look
             state = outcome[change.partition]
-            _tell(change, state)
+            self._tell(partition.isr, change, state)
             partition.isr_written(state)
             if not partition.is_leader:
                 self._partitions.role_changed(partition)
             elif partition.follows(state):
                 self.due(partition)  # something may have come up meanwhile
 
-
-def _tell(change: StateChange, state: PartitionState | None) -> None:
-    if state is not None and state.isr == change.state.isr:
+    def _tell(
+        self, before: Collection[BrokerId], change: StateChange, state: PartitionState | None
+    ) -> None:
+        if state is None or state.isr != change.state.isr:
+            _log.info("In-sync replicas of %s were changed by another first", change.partition)
+            return
         _log.info("In-sync replicas of %s are now %s", change.partition, list(state.isr))
-    else:
-        _log.info("In-sync replicas of %s were changed by another first", change.partition)
+        self._probe.isr_shrinks += not set(before).issubset(state.isr)
+        self._probe.isr_expands += not set(state.isr).issubset(before)

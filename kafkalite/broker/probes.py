@@ -71,6 +71,13 @@ class DataProbe:
     """Those in work that wait for records: this and `connections` go down, too."""
     connections: int = 0
     cold_reads: int = 0
+    append_seconds: HistogramProbe = field(default_factory=HistogramProbe)
+    """How long records waited until all in-sync replicas had them, with acks=all.
+
+    Of those that one advance of the high watermark lets go, the one that waited longest is counted.
+    """
+    read_seconds: HistogramProbe = field(default_factory=HistogramProbe)
+    """How long it took to read a piece of a log."""
     flush: FlushProbe = field(default_factory=FlushProbe)
     scrub: ScrubProbe = field(default_factory=ScrubProbe)
 
@@ -95,3 +102,6 @@ class ReplicationProbe:
     """Of batches, taken from leaders."""
     leader_errors: int = 0
     """Fetches without an answer, and partitions that an answer had an error for."""
+    isr_shrinks: int = 0
+    """Written by this broker as a leader, as are those that grow."""
+    isr_expands: int = 0

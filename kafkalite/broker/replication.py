@@ -75,6 +75,7 @@ class Replication:
             clock,
             self.sessions.last_fetch_ms,
             lag_ms=fixed.replica_lag_time_max_ms,
+            probe=self.probe,
         )
 
     def role_changed(self, partition: Partition) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Final
 
+from kafkalite.broker.probes import HistogramProbe
 from kafkalite.model.errors import LogError, RequestTimedOutError, ThrottlingQuotaExceededError
 
 MAX_ACK_WAITERS: Final = 10_000
@@ -26,11 +27,13 @@ class AckWaiters:
     in which producers come.
     """
 
-    __slots__ = ("_alarm", "_loop", "_queue")
+    __slots__ = ("_alarm", "_loop", "_queue", "_seconds")
 
-    def __init__(self) -> None:
-        self._queue: deque[tuple[int, float, asyncio.Future[None]]] = deque()
-        """End offset, deadline in the loop's seconds, and who waits."""
+    def __init__(self, seconds: HistogramProbe | None = None) -> None:
+        """Nobody waits yet; `seconds` is told how long those did that get what they wait for."""
+        self._seconds = seconds
+        self._queue: deque[tuple[int, float, float, asyncio.Future[None]]] = deque()
+        """End offset, since when and until when in the loop's seconds, and who waits."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """Kept, because asking for it is a system call each time (Python 3.11's getpid)."""
         self._alarm: asyncio.TimerHandle | None = None
@@ -53,8 +56,9 @@ class AckWaiters:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        deadline = loop.time() + timeout_ms / 1000
-        entry = (end_offset, deadline, future)
+        now = loop.time()
+        deadline = now + timeout_ms / 1000
+        entry = (end_offset, now, deadline, future)
         queue = self._queue
         if queue and queue[-1][0] > end_offset:
             # Others appended, and came to wait, while this one still had work to do.
@@ -69,8 +73,13 @@ class AckWaiters:
     def release(self, high_watermark: int, error: LogError | None = None) -> None:
         """Let go everyone whose records the high watermark has passed; with `error`, as failed."""
         queue = self._queue
+        if not queue or queue[0][0] > high_watermark:
+            return
+        if self._seconds is not None and self._loop is not None and not queue[0][3].done():
+            # One for all that go together: the first came first, and whoever waits pays nothing.
+            self._seconds.observe(self._loop.time() - queue[0][1])
         while queue and queue[0][0] <= high_watermark:
-            future = queue.popleft()[2]
+            future = queue.popleft()[3]
             if future.done():
                 continue
             if error is None:
@@ -84,7 +93,7 @@ class AckWaiters:
             self._alarm.cancel()
             self._alarm = None
         while self._queue:
-            future = self._queue.popleft()[2]
+            future = self._queue.popleft()[3]
             if not future.done():
                 _fail(future, error)
 
@@ -96,7 +105,9 @@ class AckWaiters:
     def _expire(self) -> None:
         now = asyncio.get_running_loop().time()
         self._alarm = None
-        waiting = [(deadline, future) for _, deadline, future in self._queue if not future.done()]
+        waiting = [
+            (deadline, future) for _, _, deadline, future in self._queue if not future.done()
+        ]
         for deadline, future in waiting:
             if deadline <= now:
                 _fail(future, RequestTimedOutError(_LATE))

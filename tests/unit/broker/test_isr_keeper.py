@@ -10,6 +10,7 @@ from kafkalite.broker import isr_keeper
 from kafkalite.broker.isr_keeper import IsrKeeper
 from kafkalite.broker.metadata_view import StateAt, TopicAt
 from kafkalite.broker.partition import Partition
+from kafkalite.broker.probes import ReplicationProbe
 from kafkalite.controller.events import StateChange
 from kafkalite.model.cluster import PartitionState, Topic
 from kafkalite.model.ids import BrokerId, TopicPartition
@@ -57,6 +58,7 @@ class _Cluster:
         self.partitions: list[Partition] = []
         self.roles: list[Partition] = []
         self.last_fetch_ms: int | None = None
+        self.probe = ReplicationProbe()
         self.keeper = IsrKeeper(
             self,
             self.store,
@@ -64,6 +66,7 @@ class _Cluster:
             logs.clock,
             lambda _: self.last_fetch_ms,
             lag_ms=LAG_MS,
+            probe=self.probe,
         )
         for number in range(_PARTITIONS):
             partition = logs.partition(number, on_isr_due=self.keeper.due)
@@ -123,6 +126,7 @@ def test_changes_that_are_due_together_are_written_together(logs: Logs) -> None:
         assert cluster.store.asked == [[TopicPartition("t", 0), TopicPartition("t", 2)]]
         assert [cluster.isr(number) for number in range(3)] == [(0, 1), (0,), (0, 1)]
         assert cluster.partitions[0].isr == (0, 1)
+        assert (cluster.probe.isr_expands, cluster.probe.isr_shrinks) == (2, 0)
 
     _run(logs, scenario)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kafkalite.broker.probes import HistogramProbe
 from kafkalite.broker.waiters import MAX_ACK_WAITERS, AckWaiters, ReadWaiters, wait_any
 from kafkalite.model.errors import (
     NotLeaderOrFollowerError,
@@ -27,6 +28,22 @@ def test_ack_waits_until_high_watermark_has_passed_its_records() -> None:
         assert not second.done()
         waiters.release(100)
         await second
+
+    asyncio.run(scenario())
+
+
+def test_wait_of_the_first_of_those_that_go_together_is_noted() -> None:
+    async def scenario() -> None:
+        seconds = HistogramProbe()
+        waiters = AckWaiters(seconds)
+        waits = [waiters.wait(end, _LONG_MS) for end in (3, 5, 9)]
+        waiters.release(2)
+        assert sum(seconds.counts) == 0
+        waiters.release(5)
+        assert sum(seconds.counts) == 1
+        waiters.fail(NotLeaderOrFollowerError("gone"))
+        assert sum(seconds.counts) == 1
+        assert all(wait.done() for wait in waits)
 
     asyncio.run(scenario())
 

@@ -5,12 +5,15 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.record_place import RecordPlace
+from kafkalite.broker.remote_records import RemoteRecords
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import LogError
 from kafkalite.model.record import Record
+from kafkalite.wire.messages import ACKS_ALL, ACKS_LEADER
 from kafkalite.wire.records import encode_batch_with_header
 
 _LARGE_RECORD_BYTES: Final = 16 << 10
@@ -43,10 +46,16 @@ class Gathering:
     batches. Lives on the loop.
     """
 
-    def __init__(self, clock: Clock, probe: DataProbe) -> None:
+    def __init__(
+        self, remote: RemoteRecords, forwarding: Forwarding, clock: Clock, probe: DataProbe
+    ) -> None:
+        self._remote = remote
+        self._forwarding = forwarding
         self._clock = clock
         self._probe = probe
         self._batches: dict[tuple[Partition, bool, int], _Batch] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        """Batches on their way to a leader that was elected while they were gathered."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """Kept, because asking for it is a system call each time (Python 3.11's getpid)."""
 
@@ -111,6 +120,12 @@ class Gathering:
             data, header = encode_batch_with_header(batch.records, now_ms=self._clock.wall_ms())
             appended = partition.append_built(data, header, acks_all=acks_all)
         except LogError as error:
+            if self._forwarding.may_help(*partition.topic_partition, error):
+                # Rare, as it was led here when its records came: the only case that takes a task.
+                sending = asyncio.create_task(self._send_on(key, data, thens))
+                self._sending.add(sending)
+                sending.add_done_callback(self._sending.discard)
+                return
             self._probe.produce_errors += len(thens)
             _tell(thens, [RecordPlace(number, -1, error)] * len(thens))
             return
@@ -127,6 +142,24 @@ class Gathering:
             _tell(thens, places)
         else:
             committed.add_done_callback(lambda done: self._committed(done, thens, places))
+
+    async def _send_on(
+        self, key: tuple[Partition, bool, int], data: bytes, thens: list[Then]
+    ) -> None:
+        partition, acks_all, timeout_ms = key
+        outcomes: Sequence[RecordPlace | Exception]
+        try:
+            outcomes = places = await self._remote.append_batch(
+                partition.topic_partition,
+                data,
+                len(thens),
+                acks=ACKS_ALL if acks_all else ACKS_LEADER,
+                timeout_ms=timeout_ms,
+            )
+            self._probe.produce_errors += sum(place.error is not None for place in places)
+        except Exception as error:  # noqa: BLE001 - it is for each request to answer
+            outcomes = [error] * len(thens)
+        _tell(thens, outcomes)
 
     def _committed(
         self, done: asyncio.Future[None], thens: list[Then], places: list[RecordPlace]

@@ -54,7 +54,7 @@ class RecordAppendPath:
         self._forwarding = forwarding
         self._clock = clock
         self._probe = probe
-        self._gathering = Gathering(clock, probe)
+        self._gathering = Gathering(remote, forwarding, clock, probe)
 
     async def append(
         self, topic: str, incoming: Sequence[IncomingRecord], *, acks: int, timeout_ms: int

@@ -9,7 +9,7 @@ from kafkalite.broker.record_chunks import chunks
 from kafkalite.broker.record_place import RecordPlace
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import error_by_code
-from kafkalite.model.ids import NO_LEADER
+from kafkalite.model.ids import NO_LEADER, TopicPartition
 from kafkalite.wire.messages import PartitionBatches, ProduceRequest, ProduceResult
 from kafkalite.wire.record_bodies import IncomingRecord
 from kafkalite.wire.records import encode_batch
@@ -56,6 +56,20 @@ class RemoteRecords:
             for chunk, result in zip(parts, results, strict=True)
             for index, place in zip(chunk, _places(result, len(chunk)), strict=True)
         ]
+
+    async def append_batch(
+        self,
+        partition: TopicPartition,
+        batch: bytes,
+        count: int,
+        *,
+        acks: int,
+        timeout_ms: int,
+    ) -> list[RecordPlace]:
+        """Append a batch that is made already, of `count` records; gives their places."""
+        entry = PartitionBatches(*partition, memoryview(batch))
+        (result,) = await self._append_path.place(ProduceRequest([entry], acks, timeout_ms))
+        return _places(result, count)
 
 
 def _places(result: ProduceResult, count: int) -> list[RecordPlace]:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 
 import pytest
 
@@ -22,6 +22,7 @@ from kafkalite.model.errors import (
 from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
 from kafkalite.storage.log import Log
+from kafkalite.transport.errors import PeerRefusedError
 from kafkalite.wire.batch import Buffer, read_headers
 from kafkalite.wire.messages import ProduceRequest, ProduceResponse, ProduceResult
 from kafkalite.wire.record_bodies import IncomingRecord
@@ -312,11 +313,19 @@ class _Told:
         self._path = path
         self.outcomes: dict[int, RecordPlace | Exception] = {}
         self.fails_for: int | None = None
+        self._news = asyncio.Semaphore(0)
+
+    async def until(self, number: int) -> None:
+        """Return once so many are told."""
+        async with asyncio.timeout(10):
+            for _ in range(number):
+                await self._news.acquire()
 
     def begin(self, number: int, incoming: IncomingRecord, *, topic: str = "t", acks: int) -> bool:
         def then(outcome: RecordPlace | Exception) -> None:
             assert number not in self.outcomes
             self.outcomes[number] = outcome
+            self._news.release()
             if number == self.fails_for:
                 raise RuntimeError("a connection's bug")
 
@@ -381,7 +390,7 @@ def test_producer_is_told_why_its_record_was_refused(producing: _Producing) -> N
         told = _Told(producing.path)
         assert told.begin(0, _record(partition=0), acks=1)
         producing.partitions[0].apply(led_by(1, epoch=1))
-        await asyncio.sleep(0)
+        await told.until(1)
         (place,) = told.outcomes.values()
         assert isinstance(place, RecordPlace)
         assert isinstance(place.error, NotLeaderOrFollowerError)
@@ -489,6 +498,38 @@ def test_nothing_is_begun_without_a_task_for_another_leader(logs: Logs) -> None:
     assert not told.begin(0, _record(partition=1), acks=1)
     assert not told.begin(1, _record(partition=3), acks=1)
     assert told.outcomes == {}
+
+
+@pytest.mark.parametrize("leader", [1, 0])
+def test_records_are_sent_on_when_their_leader_moves_while_they_are_gathered(
+    logs: Logs, leader: int
+) -> None:
+    forwarding = _Forwarding(logs)
+
+    async def scenario() -> None:
+        told = _Told(forwarding.path)
+        for name in range(2):
+            assert told.begin(name, _record(b"%d" % name, partition=0), acks=1)
+        forwarding.sending.elect(0, 1, epoch=1)
+        if leader == 0:
+            forwarding.sending.peers.on_produce = _refuses_for(forwarding.sending)
+        await told.until(2)
+        first = 100 if leader else 0
+        assert told.offsets == [(0, first), (0, first + 1)]
+
+    asyncio.run(scenario())
+
+
+def _refuses_for(
+    sending: SendingOn,
+) -> Callable[[Broker, ProduceRequest], Awaitable[ProduceResponse]]:
+    """A leader that dies, and this broker is elected again."""
+
+    async def refuse(_broker: Broker, _request: ProduceRequest) -> ProduceResponse:
+        sending.elect(0, 0, epoch=2)
+        raise PeerRefusedError("gone")
+
+    return refuse
 
 
 def test_a_record_without_a_key_goes_to_a_partition_that_has_a_leader(logs: Logs) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from benchmarks.connection import Connection, WrongAnswerError, make_json_request, make_request
 
-_COMMIT_TIMEOUT_S: Final = 30.0
+_COMMIT_TIMEOUT_S: Final = 120.0
 _POLL_S: Final = 0.01
 
 

@@ -7,7 +7,7 @@ Rules (1 to 3 are Kafka's):
 2. With none the partition is offline: leader -1, and the ISR stays, because only its members are
    known to hold everything. Where unclean election is allowed the first live replica leads instead,
    alone in the ISR; one that the partition only moves to comes last.
-3. Every change of leader raises the leader epoch, going offline included.
+3. Every change raises the leader epoch: of the leader, going offline included, and of the ISR.
 4. Out of the ISR goes, where another member remains and in this order: who is dead; who is not
    assigned; whose log is damaged; who was started again since the state was written, for it may
    have lost the end of its log; whom a reassignment takes away, once it may complete; who is about
@@ -79,11 +79,12 @@ def next_state(
     if leader == NO_LEADER and situation.allows_unclean:
         leader = _unclean_leader(situation)
         isr = (leader,) if leader != NO_LEADER else isr
-    leader_epoch = state.leader_epoch
-    if leader != state.leader or leader in situation.grounds.restarted:
-        leader_epoch = LeaderEpoch(leader_epoch + 1)
-    if (leader, leader_epoch, isr) == (state.leader, state.leader_epoch, state.isr):
+    must_begin_anew = leader in situation.grounds.restarted
+    if (leader, isr) == (state.leader, state.isr) and not must_begin_anew:
         return None
+    # Also where only the ISR shrinks: a state that is newer than its leader's registration is taken
+    # for one that was written for that incarnation, and an epoch of an earlier one must not be.
+    leader_epoch = LeaderEpoch(state.leader_epoch + 1)
     return PartitionState(leader, leader_epoch, isr, controller_epoch, state.version)
 
 

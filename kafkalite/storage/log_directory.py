@@ -85,8 +85,7 @@ class LogDirectory:
             StorageError: another broker uses it, or it is not sound.
             OSError: the disk failed.
         """
-        self._disk.make_directory(self.path)
-        self._disk.sync_directory(self.path.parent)
+        self._make()
         self._lock.take()
         self.identity = read_identity(self._disk, self.path)
         for name in (
@@ -114,6 +113,24 @@ class LogDirectory:
                 if separator and topic and number.isascii() and number.isdigit():
                     topic_id = read_topic_id(self._disk, self.path / entry.name)
                     self.unopened[TopicPartition(topic, int(number))] = topic_id
+
+    def _make(self) -> None:
+        """Make the directory durably, and those above it that are missing. Raises OSError."""
+        missing = [self.path]
+        while not self._is_there(missing[-1].parent):
+            missing.append(missing[-1].parent)
+        self._disk.make_directory(self.path)
+        for made in reversed(missing):
+            self._disk.sync_directory(made.parent)
+
+    def _is_there(self, directory: Path) -> bool:
+        try:
+            self._disk.list_directory(directory)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            pass  # somebody's who lets nobody look
+        return True
 
     def assign(self, identity: Identity) -> None:
         """Note durably whose directory it is. Raises OSError."""

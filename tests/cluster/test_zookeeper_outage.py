@@ -1,5 +1,6 @@
 """ZooKeeper goes away and comes back, sessions expire: everything heals, nothing is lost."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.slow
 _SESSION_TIMEOUT_MS = 1_500
 _PARTITIONS = 2
 _RECORDS = 100
+
+_tries = itertools.count()
 
 
 @pytest.fixture
@@ -52,7 +55,8 @@ def _leader_epoch(topic: Topic) -> int:
 
 
 def _try_to_send(topic: Topic) -> httpx.Response:
-    return topic.post(b'{"records":[{"value":"tried"}]}', partition=0)
+    value = f"tried {next(_tries)}"  # two of them may well be stored, but none twice
+    return topic.post(f'{{"records":[{{"value":"{value}"}}]}}', partition=0)
 
 
 def test_produce_goes_on_when_zookeeper_is_back_within_the_session(

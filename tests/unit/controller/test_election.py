@@ -84,13 +84,13 @@ def test_a_new_partition_waits_when_no_replica_lives() -> None:
         pytest.param(_state(1, 4, (1, 2)), (1, 2), None, id="a replica outside the ISR is dead"),
         pytest.param(_state(1, 4, (1, 2, 3)), (2, 3), (2, 5, (2, 3)), id="leader dead"),
         pytest.param(_state(1, 4, (3, 1)), (2, 3), (3, 5, (3,)), id="the live one is not in sync"),
-        pytest.param(_state(1, 4, (1, 2, 3)), (1, 3), (1, 4, (1, 3)), id="follower dead"),
+        pytest.param(_state(1, 4, (1, 2, 3)), (1, 3), (1, 5, (1, 3)), id="follower dead"),
         pytest.param(_state(1, 4, (1,)), (2, 3), (NO_LEADER, 5, (1,)), id="the only one in sync"),
         pytest.param(_state(1, 4, (1, 2)), (3,), (NO_LEADER, 5, (1, 2)), id="all in sync dead"),
         pytest.param(_state(NO_LEADER, 5, (1, 2)), (3,), None, id="offline, nobody came back"),
         pytest.param(_state(NO_LEADER, 5, (1, 2)), (2, 3), (2, 6, (2,)), id="one came back"),
         pytest.param(_state(2, 4, (1, 2)), (1, 2), None, id="not the preferred one: stays"),
-        pytest.param(_state(1, 4, (1, 9, 2)), (1, 2, 9), (1, 4, (1, 2)), id="not assigned"),
+        pytest.param(_state(1, 4, (1, 9, 2)), (1, 2, 9), (1, 5, (1, 2)), id="not assigned"),
         pytest.param(_state(9, 4, (9, 2)), (2, 9), (2, 5, (2,)), id="leader not assigned"),
         pytest.param(_state(9, 4, (9,)), (1, 9), None, id="only one not assigned is in sync"),
     ],
@@ -104,7 +104,7 @@ def test_next_state(state: PartitionState, live: tuple[int, ...], expected: _Out
     [
         pytest.param((1,), (1,), (1, 5, (1,)), id="alone: leads on, in a new epoch"),
         pytest.param((1, 2), (1,), (2, 5, (2,)), id="leader: the unbroken one takes over"),
-        pytest.param((1, 2), (2,), (1, 4, (1,)), id="follower: has to catch up first"),
+        pytest.param((1, 2), (2,), (1, 5, (1,)), id="follower: has to catch up first"),
         pytest.param((1, 2), (1, 2), (1, 5, (1, 2)), id="all: nobody is better than another"),
         pytest.param((1, 2), (3,), None, id="not in sync anyway"),
     ],
@@ -120,7 +120,7 @@ def test_a_restarted_broker_is_another_incarnation(
     ("isr", "live", "expected"),
     [
         pytest.param((1, 2), (1, 2, 3), (2, 5, (2,)), id="another one takes over"),
-        pytest.param((1, 2), (1, 3), (1, 4, (1,)), id="the other one is dead"),
+        pytest.param((1, 2), (1, 3), (1, 5, (1,)), id="the other one is dead"),
         pytest.param((1,), (1, 2, 3), None, id="alone: serves what it can"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_restarted_replica_is_better_than_a_damaged_one() -> None:
     ("state", "leaving", "expected"),
     [
         pytest.param(_state(1, 4, (1, 2, 3)), (1,), (2, 5, (2, 3)), id="the leader"),
-        pytest.param(_state(1, 4, (1, 2, 3)), (2,), (1, 4, (1, 3)), id="a follower"),
+        pytest.param(_state(1, 4, (1, 2, 3)), (2,), (1, 5, (1, 3)), id="a follower"),
         pytest.param(_state(1, 4, (1,)), (1,), None, id="alone in sync: leads on"),
         pytest.param(_state(1, 4, (1, 2)), (1, 2), None, id="all leave: the leader leads on"),
         pytest.param(_state(1, 4, (1, 2, 3)), (1, 2), (3, 5, (3,)), id="two of three"),
@@ -188,7 +188,7 @@ def test_an_unclean_leader_is_not_one_that_has_only_begun_to_copy() -> None:
     ("state", "live", "leaving", "expected"),
     [
         pytest.param(_state(2, 4, (2, 1)), (1, 2), (), (1, 5, (2, 1)), id="in sync and alive"),
-        pytest.param(_state(2, 4, (2, 1)), (2, 3), (), (2, 4, (2,)), id="dead"),
+        pytest.param(_state(2, 4, (2, 1)), (2, 3), (), (2, 5, (2,)), id="dead"),
         pytest.param(_state(2, 4, (2, 3)), (1, 2, 3), (), None, id="not in sync"),
         pytest.param(_state(1, 4, (1, 2)), (1, 2), (), None, id="leads already"),
         pytest.param(_state(2, 4, (2, 1)), (1, 2), (1,), None, id="leaves"),
@@ -205,7 +205,7 @@ def test_the_preferred_leader_is_elected_when_it_is_wanted(
     [
         pytest.param((1, 2, 4), (1, 2, 4, 5), None, id="5 is not in sync yet"),
         pytest.param((1, 2, 4, 5), (1, 2, 4, 5), (4, 5, (4, 5)), id="all that are added are"),
-        pytest.param((1, 2, 4, 5), (1, 2, 4), (1, 4, (1, 2, 4)), id="5 died again"),
+        pytest.param((1, 2, 4, 5), (1, 2, 4), (1, 5, (1, 2, 4)), id="5 died again"),
         pytest.param((1, 4, 5), (4, 5), (4, 5, (4, 5)), id="the old leader died"),
     ],
 )
@@ -217,13 +217,13 @@ def test_a_reassignment_waits_for_its_target(
 
 def test_a_leader_in_the_target_stays() -> None:
     topic = _topic((1, 2), target=(4, 2))
-    assert _next(_state(2, 4, (1, 2, 4)), topic=topic) == (2, 4, (2, 4))
+    assert _next(_state(2, 4, (1, 2, 4)), topic=topic) == (2, 5, (2, 4))
 
 
 def test_a_target_that_was_started_anew_has_to_catch_up_first() -> None:
     topic = _topic((1,), target=(4,))
     grounds = Grounds(restarted=_set(4))
-    assert _next(_state(1, 4, (1, 4)), topic=topic, grounds=grounds) == (1, 4, (1,))
+    assert _next(_state(1, 4, (1, 4)), topic=topic, grounds=grounds) == (1, 5, (1,))
 
 
 @pytest.mark.parametrize(

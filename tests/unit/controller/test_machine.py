@@ -439,7 +439,7 @@ def test_follower_that_lost_its_disk_leaves_the_isr_and_the_leader_stays() -> No
     controller = Controller()
     controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2))})
     effects = controller.tell(ReplicaDamaged(_T0, BrokerId(2), 4))
-    assert _writes(effects) == {_T0: (1, 4, (1,))}
+    assert _writes(effects) == {_T0: (1, 5, (1,))}
 
 
 def test_damage_in_a_former_epoch_or_out_of_sync_is_nothing() -> None:

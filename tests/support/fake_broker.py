@@ -19,14 +19,16 @@ from kafkalite.broker.broker import Broker, State
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.log_dirs import LogDirState
 from kafkalite.broker.ports import Peers
-from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.probes import DataProbe, ReplicationProbe
 from kafkalite.broker.reassignment import ReassignmentAdmin
 from kafkalite.broker.topic_admin import TopicAdmin, TopicDefaults
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model import cluster
+from kafkalite.model.cluster import PartitionState
 from kafkalite.model.errors import (
+    KafkaStorageError,
     LeaderNotAvailableError,
     LogError,
     OffsetOutOfRangeError,
@@ -34,6 +36,7 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.model.offsets import LogOffsets, OffsetRange
+from kafkalite.replication.leader_replica import LeaderReplica
 from kafkalite.storage.timestamps import TimestampOffset
 from kafkalite.transport.errors import PeerError, PeerRefusedError
 from kafkalite.transport.peer_reply import PeerReply
@@ -50,6 +53,7 @@ class FakeLog:
 
     timestamps: list[int] = field(default_factory=list)
     damaged: tuple[OffsetRange, ...] = ()
+    failure: KafkaStorageError | None = None
     size_bytes: int = 0
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
@@ -65,6 +69,13 @@ class FakeLog:
 
 
 @dataclass
+class FakeSettings:
+    """Those of a topic that anybody looks at."""
+
+    min_insync_replicas: int = 1
+
+
+@dataclass
 class FakePartition:
     """A partition's numbers."""
 
@@ -74,6 +85,11 @@ class FakePartition:
     high_watermark: int = 0
     is_leader: bool = True
     leader_epoch: int = 0
+    state: PartitionState | None = None
+    isr: tuple[BrokerId, ...] = (BrokerId(0),)
+    replicas: tuple[BrokerId, ...] = (BrokerId(0),)
+    settings: FakeSettings = field(default_factory=FakeSettings)
+    leading: LeaderReplica | None = None
     refusal: LogError | None = None
     """What it says where it does not lead."""
 
@@ -100,6 +116,7 @@ class FakePartitions:
 
     def __init__(self) -> None:
         self.held: dict[TopicPartition, FakePartition] = {}
+        self.failures: dict[TopicPartition, KafkaStorageError] = {}
         self.settled = asyncio.Event()
         self.settled.set()
 
@@ -187,6 +204,13 @@ class FakePeers:
         return self.reply
 
 
+@dataclass
+class FakeReplication:
+    """Replicates nothing."""
+
+    probe: ReplicationProbe = field(default_factory=ReplicationProbe)
+
+
 class FakeBroker:
     """Broker 0 of a cluster of `brokers`; the others live in the metadata only."""
 
@@ -199,6 +223,7 @@ class FakeBroker:
             self.metadata.register(broker)
         self.view = self.member.view
         self.probe = DataProbe()
+        self.replication = FakeReplication()
         self.partitions = FakePartitions()
         self._static = BrokerSettings.model_validate(
             {"zookeeper_connect": "nowhere:2181", "broker_id": 0, **(settings or {})}

@@ -161,6 +161,7 @@ def test_followers_that_fall_behind_are_noticed_without_anything_happening(
             cluster.clock.now_ms += 1_000
             await asyncio.sleep(0.02)
             assert asyncio.get_running_loop().time() < deadline
+        assert (cluster.probe.isr_expands, cluster.probe.isr_shrinks) == (1, 1)
 
     _run(logs, scenario)
 
@@ -208,6 +209,7 @@ def test_leader_that_was_replaced_hears_of_it_by_what_it_writes(logs: Logs) -> N
         assert cluster.partitions[0].leader_to_follow == OTHER_ID
         assert cluster.roles == [cluster.partitions[0]]
         assert cluster.isr(0) == (OTHER_ID,)
+        assert (cluster.probe.isr_expands, cluster.probe.isr_shrinks) == (0, 0)
 
     _run(logs, scenario)
 

@@ -144,6 +144,10 @@ class MetadataView:
         """
         return MappingProxyType(self._revisions)
 
+    def created_revision(self, topic: str) -> int | None:
+        """When a topic was created, on the scale of `Broker.epoch`; None: there is none."""
+        return self._created.get(topic)
+
     @property
     def broker_configs(self) -> Mapping[str, Mapping[str, str]]:
         """Dynamic overrides by broker id as text, and of all brokers as `<default>`."""

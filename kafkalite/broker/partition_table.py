@@ -339,13 +339,15 @@ class PartitionTable:
         """Whether a log of it may begin here: we surely never had one, or nobody counts on it.
 
         The latter where others are in sync and we are not: they have all that ours may have had.
+        For the former the topic has to be younger than this life of ours: of a partition's state
+        nothing can be told, for leaders rewrite it.
         """
         state = self._view.states.get(topic_partition)
         if state is None or (state.isr and self.own_id not in state.isr):
             return True
         own_epoch = self._own_epoch()
-        written = self._view.state_revisions.get(topic_partition, -1)
-        return state.leader_epoch == 0 and own_epoch is not None and written > own_epoch
+        created = self._view.created_revision(topic_partition.topic)
+        return own_epoch is not None and created is not None and created > own_epoch
 
     def follow_state(self, partition: Partition) -> None:
         """Let the partition act on the state that is known of it.

@@ -49,6 +49,7 @@ class LogDirectories:
 
         Raises:
             StorageError: none is left, another broker uses one, or they contradict each other.
+            OSError: what is out of date cannot be removed.
         """
         try:
             for directory in self._all:
@@ -58,7 +59,7 @@ class LogDirectories:
                     _log.error("Log directory %s cannot be used: %s", directory.path, error)
                     directory.failed = error
             self._check()
-        except StorageError:
+        except (StorageError, OSError):
             self.close()
             raise
 
@@ -78,15 +79,12 @@ class LogDirectories:
                 for (broker, cluster), path in identities.items()
             )
             raise StorageError(f"log.dirs belong to different brokers (meta.properties): {owners}")
-        places: dict[TopicPartition, Path] = {}
+        places: dict[TopicPartition, LogDirectory] = {}
         for directory in self:
-            for topic_partition in directory.unopened:
-                other = places.setdefault(topic_partition, directory.path)
-                if other != directory.path:
-                    raise StorageError(
-                        f"{topic_partition} is both in {other} and in {directory.path}. "
-                        "Move one of them out of log.dirs."
-                    )
+            for topic_partition in list(directory.unopened):
+                other = places.setdefault(topic_partition, directory)
+                if other is not directory:
+                    places[topic_partition] = _keep_newer(topic_partition, other, directory)
 
     def on_failure(self, told: Callable[[LogDirectory], None]) -> None:
         """Call `told` once for each directory that fails from now on, after its logs have failed.
@@ -203,7 +201,7 @@ class LogDirectories:
         emptiest = min(self, key=lambda each: len(each.logs) + len(each.unopened), default=None)
         if emptiest is None:
             raise KafkaStorageError("Every log directory of this broker has failed.")
-        return emptiest.create_log(topic_partition, topic_id, options)
+        return emptiest.create_log(topic_partition, topic_id, options, begun_anew=bool(failed))
 
     def remove_log(self, log: Log) -> None:
         """Close a log and delete its files. Raises OSError."""
@@ -216,3 +214,24 @@ class LogDirectories:
     def high_watermark(self, log: Log) -> int:
         """The high watermark that was last written for a log; 0 where none was."""
         return self.directory_of(log).high_watermark(log.topic_partition)
+
+
+def _keep_newer(
+    topic_partition: TopicPartition, one: LogDirectory, other: LogDirectory
+) -> LogDirectory:
+    """Of two logs of a partition, drop the one in whose place the other was begun; gives where the
+    other is.
+
+    Raises:
+        StorageError: nobody knows which one that is.
+        OSError: the disk failed.
+    """
+    newer = [each for each in (one, other) if topic_partition in each.begun_anew]
+    if len(newer) != 1:
+        raise StorageError(
+            f"{topic_partition} is both in {one.path} and in {other.path}. "
+            "Move one of them out of log.dirs."
+        )
+    outdated = one if newer[0] is other else other
+    outdated.drop_outdated(topic_partition)
+    return newer[0]

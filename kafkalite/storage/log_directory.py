@@ -30,7 +30,7 @@ from kafkalite.storage.log import Log
 from kafkalite.storage.log_home import OffsetsOfLog
 from kafkalite.storage.meta_properties import Identity, read_identity, write_identity
 from kafkalite.storage.open_files import OpenFiles
-from kafkalite.storage.partition_metadata import read_topic_id, write_topic_id
+from kafkalite.storage.partition_metadata import PartitionMetadata, read_metadata, write_metadata
 from kafkalite.storage.recovery import KnownOffsets
 from kafkalite.storage.reserve import RESERVE, Reserve
 from kafkalite.storage.segment import LOG_SUFFIX
@@ -58,6 +58,8 @@ class LogDirectory:
         self.logs: dict[TopicPartition, Log] = {}
         self.unopened: dict[TopicPartition, TopicId | None] = {}
         """Logs that are on disk and not opened, with the id of their topic where it is known."""
+        self.begun_anew: set[TopicPartition] = set()
+        """Logs on disk that were begun while another log of theirs was out of reach."""
         self.failed: OSError | None = None
         """Why the directory cannot be used; its logs then refuse appends, others' do not."""
         self.on_failure: Callable[[LogDirectory], None] = lambda _: None
@@ -111,8 +113,13 @@ class LogDirectory:
             else:
                 topic, separator, number = entry.name.rpartition("-")
                 if separator and topic and number.isascii() and number.isdigit():
-                    topic_id = read_topic_id(self._disk, self.path / entry.name)
-                    self.unopened[TopicPartition(topic, int(number))] = topic_id
+                    self._find(TopicPartition(topic, int(number)), self.path / entry.name)
+
+    def _find(self, topic_partition: TopicPartition, directory: Path) -> None:
+        metadata = read_metadata(self._disk, directory)
+        self.unopened[topic_partition] = None if metadata is None else metadata.topic_id
+        if metadata is not None and metadata.begun_anew:
+            self.begun_anew.add(topic_partition)
 
     def _make(self) -> None:
         """Make the directory durably, and those above it that are missing. Raises OSError."""
@@ -192,9 +199,16 @@ class LogDirectory:
         return log
 
     def create_log(
-        self, topic_partition: TopicPartition, topic_id: TopicId, options: LogOptions
+        self,
+        topic_partition: TopicPartition,
+        topic_id: TopicId,
+        options: LogOptions,
+        *,
+        begun_anew: bool = False,
     ) -> Log:
         """Make an empty log, durable on return; one of another topic in its place is discarded.
+
+        `begun_anew`: there may be another one in a directory that failed, which is out of date.
 
         Raises:
             KafkaStorageError: the directory has failed.
@@ -208,7 +222,7 @@ class LogDirectory:
         self._forget(topic_partition)
         directory = self.path / str(topic_partition)
         self._disk.make_directory(directory)
-        write_topic_id(self._disk, directory, topic_id)
+        write_metadata(self._disk, directory, PartitionMetadata(topic_id, begun_anew))
         log = Log(topic_partition, topic_id, directory, self, self._open_files, options)
         log.open(KnownOffsets(), is_clean=True)
         self._disk.sync_directory(self.path)
@@ -220,6 +234,12 @@ class LogDirectory:
         self.logs.pop(log.topic_partition, None)
         log.close()
         self._delete_directory(log.topic_partition)
+
+    def drop_outdated(self, topic_partition: TopicPartition) -> None:
+        """Delete one of `unopened` in whose place another one was begun. Raises OSError."""
+        _log.warning("%s is out of date and goes", self.path / str(topic_partition))
+        self._delete_directory(topic_partition)
+        del self.unopened[topic_partition]
 
     def discard(self, topic_partition: TopicPartition) -> None:
         """Delete one of `unopened`, which is another topic's; set aside what may be anyone's.

@@ -378,6 +378,34 @@ def test_a_log_that_may_be_in_a_failed_directory_is_not_begun_anew() -> None:
     assert kept.directory == Path("/two/t-1")
 
 
+def test_of_two_logs_the_one_begun_while_the_other_was_out_of_reach_counts() -> None:
+    disk = FaultyDisk()
+    log, _ = _create(_opened(disk), 2)
+    fill(log, 3)
+    flush(log)
+    disk = disk.after_kill()
+    disk.fail_next("sync_directory", errno.EIO)
+    directories = LogDirectories(_TWO, disk)
+    directories.open()
+    directories.assign(3, "cluster-a")
+    new = directories.create_log(log.topic_partition, TOPIC_ID, LogOptions(), is_new=True)
+    assert new.directory == Path("/two/t-0")
+    fill(new, 1)
+    flush(new)
+    # The first directory is back.
+    directories = _opened(disk.after_kill())
+    places = {str(name): directory.path for directory, name, _ in directories.unopened()}
+    assert places == {"t-0": Path("/two"), "t-1": Path("/two")}
+
+
+def test_directories_above_new_ones_survive_a_power_failure() -> None:
+    disk = FaultyDisk()
+    deep = Path("/new/deep/one")
+    _create(_opened(disk, [deep]), 1)
+    crashed = disk.after_crash(1, "nothing")
+    assert [str(name) for _, name, _ in _opened(crashed, [deep]).unopened()] == ["t-0"]
+
+
 def test_a_failing_directory_is_told_of_once_after_its_logs_failed() -> None:
     disk = FaultyDisk()
     directories = _opened(disk)

@@ -1,17 +1,215 @@
-"""Known mistakes of replicated logs, planted in the product to see whether the checkers bite."""
+"""Known mistakes of replicated logs, planted in the product to see whether the checkers bite.
+
+Each replaces something of the product's own code, from here, for as long as a simulation runs. The
+product knows nothing of it.
+"""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+from unittest.mock import patch
 
-Plant = Callable[[contextlib.ExitStack], None]
+from kafkalite.broker import leading
+from kafkalite.broker.following import Following
+from kafkalite.broker.partition import Partition
+from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.controller import machine
+from kafkalite.controller.election import Situation
+from kafkalite.coordination.operations import ANY_VERSION, Operation, SetData
+from kafkalite.coordination.state_writes import StateWrites
+from kafkalite.model.cluster import PartitionState
+from kafkalite.model.ids import ControllerEpoch
+from kafkalite.replication import high_watermark, leader_replica
+from kafkalite.replication.leader_replica import LeaderReplica
+from kafkalite.replication.progress import Progress
+from kafkalite.wire.batch import BatchHeader
+from kafkalite.wire.messages import FetchResult
 
-BUGS: Final[dict[str, Plant]] = {}
+Replacements = Sequence[tuple[Any, str, Any]]
+
+BUGS: Final[dict[str, Callable[[], Replacements]]] = {}
 
 
 @contextlib.contextmanager
 def planted(name: str) -> Iterator[None]:
     """Within it the product makes the named mistake."""
     with contextlib.ExitStack() as stack:
-        BUGS[name](stack)
+        for owner, attribute, replacement in BUGS[name]():
+            stack.enter_context(patch.object(owner, attribute, replacement))
         yield
+
+
+def _bug(plant: Callable[[], Replacements]) -> Callable[[], Replacements]:
+    BUGS[plant.__name__] = plant
+    return plant
+
+
+@_bug
+def truncate_to_high_watermark() -> Replacements:
+    """Who begins to follow drops all above its own high watermark, as before KIP-101."""
+    apply = Partition.apply
+
+    def dropping(self: Partition, state: PartitionState, replicas: Any = ()) -> None:
+        before = self.leader_epoch
+        apply(self, state, replicas)
+        if not self.is_leader and self.leader_epoch != before:
+            self.log.truncate_to(self.offsets.high_watermark)
+
+    return ((Partition, "apply", dropping),)
+
+
+@_bug
+def skip_leader_epoch_check() -> Replacements:
+    """Leaders answer, and followers believe, whatever epoch the other side is in."""
+    read_replica, take = Partition.read_replica, Partition.take
+
+    def answering(self: Partition, follower: Any, broker_epoch: int, position: Any, size: int) -> Any:
+        position = position._replace(leader_epoch=self.leader_epoch)
+        return read_replica(self, follower, broker_epoch, position, size)
+
+    def believing(self: Partition, result: FetchResult, headers: Sequence[BatchHeader]) -> None:
+        fields = {name: getattr(result, name) for name in FetchResult.__struct_fields__}
+        take(self, FetchResult(**(fields | {"leader_epoch": self.leader_epoch})), headers)
+
+    return ((Partition, "read_replica", answering), (Partition, "take", believing))
+
+
+@_bug
+def acknowledge_before_followers_fsync() -> Replacements:
+    """A follower says that it has what it has only written."""
+    return ((Following, "_sound_end", property(lambda self: self._log.end_offset)),)
+
+
+@_bug
+def acknowledge_before_own_fsync() -> Replacements:
+    """The leader counts what it has only written."""
+    advance = LeaderReplica.advance
+    partition_advance = Partition._advance
+
+    def advancing(self: Partition) -> None:
+        end = self.log.end_offset
+        with patch.object(LeaderReplica, "advance", lambda replica, _: advance(replica, end)):
+            partition_advance(self)
+
+    return ((Partition, "_advance", advancing),)
+
+
+@_bug
+def shrink_without_compare_and_set() -> Replacements:
+    """The leader writes the in-sync replicas over whatever is stored."""
+    write = StateWrites._write
+
+    def overwriting(self: StateWrites, change: Any) -> Operation:
+        operation = write(self, change)
+        if isinstance(operation, SetData) and "isr" in _callers():
+            return SetData(operation.path, operation.data, ANY_VERSION)
+        return operation
+
+    return ((StateWrites, "_write", overwriting),)
+
+
+@_bug
+def believe_own_shrink_at_once() -> Replacements:
+    """A pending removal counts before it is stored."""
+
+    def awaiting(self: LeaderReplica) -> None:
+        isr = self._pending.state.isr if self._pending else self._state.isr
+        self.maximal_isr = frozenset(isr)
+        self._awaited = tuple(
+            progress for follower, progress in self._progress.items() if follower in isr
+        )
+
+    return ((LeaderReplica, "_await", awaiting),)
+
+
+@_bug
+def join_before_epoch_start() -> Replacements:
+    """A replica joins at the leader's high watermark, which may be behind what was promised."""
+
+    def has_enough(self: LeaderReplica, progress: Progress) -> bool:
+        return progress.end_offset >= self.high_watermark
+
+    return ((LeaderReplica, "_has_enough", has_enough),)
+
+
+@_bug
+def join_anywhere() -> Replacements:
+    """A replica joins as soon as it fetches."""
+    return ((LeaderReplica, "_has_enough", lambda *_: True),)
+
+
+@_bug
+def keep_diverging_tail() -> Replacements:
+    """A leader does not look whether a follower's log is a beginning of its own."""
+    return ((leading, "divergence", lambda *_: None),)
+
+
+@_bug
+def elect_unclean() -> Replacements:
+    """Whoever lives may lead, in sync or not."""
+    next_state = machine.next_state
+
+    def electing(
+        state: PartitionState, situation: Situation, epoch: ControllerEpoch
+    ) -> PartitionState | None:
+        return next_state(state, replace(situation, allows_unclean=True), epoch)
+
+    return ((machine, "next_state", electing),)
+
+
+@_bug
+def reuse_leader_epoch() -> Replacements:
+    """A new leader goes on in the epoch of the one before it."""
+    next_state = machine.next_state
+
+    def electing(
+        state: PartitionState, situation: Situation, epoch: ControllerEpoch
+    ) -> PartitionState | None:
+        found = next_state(state, situation, epoch)
+        return found and replace(found, leader_epoch=state.leader_epoch)
+
+    return ((machine, "next_state", electing),)
+
+
+@_bug
+def commit_alone() -> Replacements:
+    """The high watermark is the leader's own end."""
+
+    def advance(current: int, leader_end: int, _followers: Collection[int] = ()) -> int:
+        return max(current, leader_end)
+
+    return ((high_watermark, "advance", advance), (leader_replica.high_watermark, "advance", advance))
+
+
+@_bug
+def lead_for_former_life() -> Replacements:
+    """A broker that starts again goes on leading in the epochs in which it died."""
+    return ((PartitionTable, "_may_lead_by", lambda self, *_: self._may_lead),)
+
+
+@_bug
+def show_what_is_not_committed() -> Replacements:
+    """Readers are given everything, and told that it is committed."""
+
+    def offsets(self: Partition) -> Any:
+        return leading_offsets(self.log.start_offset, self.log.end_offset, self.log.end_offset)
+
+    from kafkalite.model.offsets import LogOffsets as leading_offsets  # noqa: N813, PLC0415
+
+    def read(self: Partition, offset: int, max_bytes: int, *, epoch: int = -1) -> Any:
+        self.check_leads()
+        return self.log.read(offset, max_bytes, self.log.end_offset)
+
+    return ((Partition, "offsets", property(offsets)), (Partition, "read", read))
+
+
+def _callers() -> str:
+    """Names of the functions that led here."""
+    import sys  # noqa: PLC0415
+
+    names, frame = [], sys._getframe()
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return " ".join(names)

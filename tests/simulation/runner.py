@@ -1,6 +1,7 @@
 """Runs seeds, each in a fresh world, in this process or in several."""
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
@@ -20,11 +21,19 @@ def run_seed(seed: int, bug: str | None = None) -> Outcome:
         return simulate(seed)
 
 
-def run_seeds(seeds: Sequence[int], bug: str | None, jobs: int) -> Iterator[Outcome]:
-    """Outcomes as they come."""
-    if jobs == 1:
-        yield from map(partial(run_seed, bug=bug), seeds)
-        return
+def run_seeds(seeds: Sequence[int], bug: str | None = None, jobs: int = 1) -> Iterator[Outcome]:
+    """Outcomes as they come, from processes that all hash strings alike.
+
+    Sets of strings have an order that depends on that; a seed could not be repeated otherwise.
+    """
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, maxtasksperchild=_SEEDS_A_WORKER) as pool:
-        yield from pool.imap_unordered(partial(run_seed, bug=bug), seeds)
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = "0"
+    try:
+        with context.Pool(jobs, maxtasksperchild=_SEEDS_A_WORKER) as pool:
+            yield from pool.imap_unordered(partial(run_seed, bug=bug), seeds)
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,6 @@ from unittest.mock import patch
 
 from kafkalite import server
 from kafkalite.broker.broker import Broker
-from kafkalite.broker.partition import Partition
 from kafkalite.coordination import bridge, zookeeper_coordination
 from kafkalite.coordination.bridge import KazooBridge
 from kafkalite.coordination.session_file import SessionKey
@@ -173,16 +173,31 @@ def sealed(seed: int, ensemble: Ensemble) -> Iterator[None]:
         (zookeeper_coordination, "write_session_file", _write_session_file),
         (zookeeper_coordination, "remove_session_file", _remove_session_file),
         (log_directories, "current_boot_id", lambda: _machine().boot_id),
-        (Partition, "__hash__", number_of),
         (random, "Random", _Random),
         (uuid, "uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4)),
     ]
+    replacements += [(kind, "__hash__", number_of) for kind in _classes_hashed_by_address()]
     random.seed(seed)
     with contextlib.ExitStack() as stack:
         for owner, name, replacement in replacements:
             stack.enter_context(patch.object(owner, name, replacement))
         yield
     random.setstate(random_before)
+
+
+def _classes_hashed_by_address() -> list[type]:
+    """The product's classes whose places in sets would differ from run to run."""
+    found: dict[type, None] = {}
+    for name in sorted(sys.modules):
+        if name.split(".")[0] == "kafkalite":
+            for thing in vars(sys.modules[name]).values():
+                if isinstance(thing, type) and thing.__module__.startswith("kafkalite."):
+                    found[thing] = None
+    return [
+        kind
+        for kind in found
+        if kind.__hash__ is object.__hash__ and not issubclass(kind, BaseException)
+    ]
 
 
 class LogCapture(logging.Handler):

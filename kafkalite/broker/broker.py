@@ -235,6 +235,8 @@ class Broker:
         settings = self.settings
         if not (settings.controlled_shutdown_enable and self.state == "running"):
             return
+        # First, or leaders would take it for in sync again that the controller has just taken out.
+        await self.replication.stop_following()
         for attempt in range(1 + settings.controlled_shutdown_max_retries):
             own = self.view.brokers.get(self.id)
             if own is None or not self._membership.is_connected:
@@ -248,8 +250,6 @@ class Broker:
             )
             if attempt < settings.controlled_shutdown_max_retries:
                 await asyncio.sleep(settings.controlled_shutdown_retry_backoff_ms / 1000)
-        # Or the leaders would take it for in sync again.
-        await self.replication.stop_following()
 
     def stop_waiting(self) -> None:
         """Say that it is about to go, and answer those who wait for records with what there is."""

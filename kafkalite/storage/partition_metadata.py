@@ -2,7 +2,7 @@
 
 version: 0
 topic_id: ID
-begun_anew: true        (ours; where another log of the partition was in a directory that had failed)
+begun_anew: true        (ours; another log of the partition was in a directory that had failed)
 """
 
 from pathlib import Path

@@ -13,9 +13,12 @@ from prometheus_client.exposition import choose_encoder
 
 from kafkalite.api.metrics_data_path import data_path_families
 from kafkalite.api.metrics_logs import log_families
-from kafkalite.api.metrics_replication import cluster_families, replication_families
+from kafkalite.api.metrics_replication import (
+    ClusterThen,
+    cluster_families,
+    replication_families,
+)
 from kafkalite.broker.broker import Broker
-from kafkalite.config.topic_config import topic_settings
 
 
 class MetricsPage:
@@ -31,9 +34,19 @@ class MetricsPage:
         The numbers are read at once, on the loop, that owns them; writing them down takes a
         thread, since thousands of lines would be felt by other requests.
         """
+        broker = self._broker
         families = list(self._families())
+        rules = broker.view.controller == broker.id
+        cluster = ClusterThen.of(broker.view) if rules else None
+        settings = broker.settings
         encode, media = choose_encoder(accept)
-        return await asyncio.to_thread(encode, _registry(families, self._process)), media
+
+        def write() -> bytes:
+            if cluster is not None:
+                families.extend(cluster_families(cluster, settings))
+            return encode(_registry(families, self._process))
+
+        return await asyncio.to_thread(write), media
 
     def _families(self) -> Iterator[Metric]:
         broker = self._broker
@@ -42,12 +55,6 @@ class MetricsPage:
         yield from self._broker_families()
         yield from log_families(held, len(broker.partitions.failures))
         yield from replication_families(held, broker.view, broker.replication.probe)
-        if broker.view.controller == broker.id:
-            settings = broker.settings
-            yield from cluster_families(
-                broker.view,
-                lambda topic: topic_settings(settings, topic.config).min_insync_replicas,
-            )
 
     def _broker_families(self) -> Iterator[Metric]:
         broker = self._broker

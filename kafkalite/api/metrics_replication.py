@@ -1,8 +1,8 @@
 """How the replicas do that a broker leads and follows, and on the controller those of all."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, Self
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -10,8 +10,10 @@ from kafkalite.broker.cluster_health import ClusterHealth, assess
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.probes import ReplicationProbe
-from kafkalite.model.cluster import Topic
-from kafkalite.model.ids import NO_LEADER, BrokerId
+from kafkalite.config.keys import BrokerSettings
+from kafkalite.config.topic_config import topic_settings
+from kafkalite.model.cluster import Broker, PartitionState, Topic
+from kafkalite.model.ids import NO_LEADER, BrokerId, TopicPartition
 
 _COUNTERS: Final[tuple[tuple[str, str, Callable[[ReplicationProbe], float]], ...]] = (
     ("isr_shrinks", "In-sync replicas that became fewer.", lambda probe: probe.isr_shrinks),
@@ -103,8 +105,23 @@ def _note_lags(partition: Partition, lags: dict[BrokerId, int]) -> None:
             lags[follower] = max(lag, lags.get(follower, 0))
 
 
-def cluster_families(view: MetadataView, min_isr: Callable[[Topic], int]) -> Iterator[Metric]:
-    """The metrics of all partitions there are; `min_isr` as `assess` takes it."""
-    health = assess(view, min_isr)
+class ClusterThen(NamedTuple):
+    """The cluster as it was at a moment, for another thread to look at."""
+
+    brokers: Mapping[BrokerId, Broker]
+    topics: Mapping[str, Topic]
+    states: Mapping[TopicPartition, PartitionState]
+
+    @classmethod
+    def of(cls, view: MetadataView) -> Self:
+        """As it is now."""
+        return cls(dict(view.brokers), dict(view.topics), dict(view.states))
+
+
+def cluster_families(cluster: ClusterThen, settings: BrokerSettings) -> Iterator[Metric]:
+    """The metrics of all partitions there are; thousands take a while: not for the loop."""
+    health = assess(
+        cluster, lambda topic: topic_settings(settings, topic.config).min_insync_replicas
+    )
     for name, meaning, value in _OF_THE_CLUSTER:
         yield GaugeMetricFamily(f"kafkalite_cluster_{name}", meaning, value=value(health))

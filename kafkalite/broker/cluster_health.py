@@ -1,10 +1,10 @@
 """How the cluster is, in a few numbers, as one broker's view shows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from kafkalite.broker.metadata_view import MetadataView
-from kafkalite.model.cluster import Topic
+from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, TopicPartition
 
 
@@ -35,7 +35,20 @@ class ClusterHealth:
     """With fewer in sync than min.insync.replicas: acks=all is refused."""
 
 
-def assess(view: MetadataView, min_isr: Callable[[Topic], int]) -> ClusterHealth:
+class Cluster(Protocol):
+    """What there is: a MetadataView, or what one held at a moment."""
+
+    @property
+    def brokers(self) -> Mapping[BrokerId, Broker]: ...
+
+    @property
+    def topics(self) -> Mapping[str, Topic]: ...
+
+    @property
+    def states(self) -> Mapping[TopicPartition, PartitionState]: ...
+
+
+def assess(view: Cluster, min_isr: Callable[[Topic], int]) -> ClusterHealth:
     """Look at everything; `min_isr` is min.insync.replicas as it is in force for a topic."""
     health = ClusterHealth(brokers={broker: BrokerLoad() for broker in view.brokers})
     for name in sorted(view.topics):
@@ -49,9 +62,7 @@ def assess(view: MetadataView, min_isr: Callable[[Topic], int]) -> ClusterHealth
     return health
 
 
-def _count(
-    health: ClusterHealth, view: MetadataView, topic: Topic, number: int, min_isr: int
-) -> None:
+def _count(health: ClusterHealth, view: Cluster, topic: Topic, number: int, min_isr: int) -> None:
     partition = TopicPartition(topic.name, number)
     state = view.states.get(partition)
     isr = () if state is None else state.isr

@@ -124,9 +124,10 @@ def validate_batches(
 
 
 def check_replicated(data: Buffer, offset: int) -> list[BatchHeader]:
-    """Check the batches that a leader sent to a follower; gives their headers.
+    """Check the batches that a leader sent to a follower; gives the headers of the sound ones.
 
-    The leader has looked into them before it took them, so that nothing is decompressed here: what
+    That is up to the first that is not, which is asked for again, and so is told to the leader. The
+    leader has looked into them before it took them, so that nothing is decompressed here: what
     was altered on its disk, or on the way, does not fit its checksum.
 
     Args:
@@ -134,8 +135,8 @@ def check_replicated(data: Buffer, offset: int) -> list[BatchHeader]:
         offset: what the first one holds; each of the others begins where the one before ends.
 
     Raises:
-        CorruptMessageError: lengths, checksums, counts or offsets do not fit.
-        UnsupportedVersionError: another magic.
+        CorruptMessageError: lengths, checksums, counts or offsets of the first batch do not fit.
+        UnsupportedVersionError: it has another magic.
     """
     view = memoryview(data)
     headers: list[BatchHeader] = []
@@ -148,8 +149,9 @@ def check_replicated(data: Buffer, offset: int) -> list[BatchHeader]:
             headers.append(header)
             offset = header.next_offset
             position += header.size
-    except LogError as error:
-        raise type(error)(f"Batch {len(headers)}, at byte {position}: {error.detail}") from error
+    except LogError:
+        if not headers:
+            raise
     return headers
 
 

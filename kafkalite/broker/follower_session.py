@@ -120,6 +120,7 @@ class FollowerSession:
                     max_bytes,
                     position.leader_epoch,
                     position.last_fetched_epoch,
+                    followed.partition.log.topic_id,
                 )
             )
             if len(named) == MAX_NAMED:

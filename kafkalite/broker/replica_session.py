@@ -18,7 +18,11 @@ from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.replication_throttle import ReplicationThrottle
-from kafkalite.model.errors import FetchSessionIdNotFoundError, LogError
+from kafkalite.model.errors import (
+    FetchSessionIdNotFoundError,
+    InconsistentTopicIdError,
+    LogError,
+)
 from kafkalite.model.ids import NO_EPOCH, BrokerId, LeaderEpoch, TopicPartition
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.replication.position import Position
@@ -33,13 +37,15 @@ class Cursor:
     """Where a follower stands in one partition, and what it was told."""
 
     __slots__ = (
-        "error", "has_been_noted", "is_answered", "max_bytes", "position", "told",
+        "error", "has_been_noted", "is_answered", "max_bytes", "position", "told", "topic_id",
         "topic_partition", "watched",
     )  # fmt: skip
 
     def __init__(self, topic_partition: TopicPartition) -> None:
         self.topic_partition = topic_partition
         self.position = Position(0, NO_EPOCH, LeaderEpoch(NO_EPOCH))
+        self.topic_id = ""
+        """Whose position that is: a topic that was created anew begins in the same epochs."""
         self.max_bytes = 0
         self.has_been_noted = False
         """Whether the partition knows of this position."""
@@ -186,6 +192,7 @@ class ReplicaSession:
         cursor.position = Position(
             entry.offset, LeaderEpoch(entry.last_fetched_epoch), LeaderEpoch(entry.leader_epoch)
         )
+        cursor.topic_id = entry.topic_id
         cursor.max_bytes = entry.max_bytes
         cursor.has_been_noted = cursor.is_answered = False
         cursor.error = None
@@ -273,6 +280,11 @@ class ReplicaSession:
             partition = self._partitions.get(topic, number)
             self._watch(cursor, partition)
             epoch = partition.leader_epoch
+            if cursor.topic_id != partition.log.topic_id:
+                raise InconsistentTopicIdError(
+                    f"The log of {topic_partition} is of the topic {partition.log.topic_id} here, "
+                    f"and of {cursor.topic_id or 'an unknown one'} at broker {self._replica_id}"
+                )
             found = partition.read_replica(
                 self._replica_id, self.broker_epoch, cursor.position, min(limit, PIECE_BYTES)
             )

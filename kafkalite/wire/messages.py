@@ -92,6 +92,8 @@ class FetchPartition(msgspec.Struct, frozen=True, gc=False):
     leader_epoch: int = ANY_EPOCH
     last_fetched_epoch: int = NO_EPOCH
     """Of a replica: the leader epoch of the record before `offset`; the leader compares it."""
+    topic_id: str = ""
+    """Of a replica: which topic of that name its log is of; the leader's has to be the same."""
 
 
 class ForgottenPartition(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ from kafkalite.config.topic_config import topic_settings
 from kafkalite.config.views import FlushPolicy, ReplicaOptions
 from kafkalite.model.cluster import Broker, PartitionState
 from kafkalite.model.errors import UnknownTopicOrPartitionError
-from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicPartition
+from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 from kafkalite.storage.log_directories import LogDirectories
 from kafkalite.transport.errors import PeerRefusedError
 from kafkalite.wire.messages import FetchRequest, FetchResponse, FetchResult
@@ -78,11 +78,21 @@ class ReplicatingBroker:
         self.sessions.close()
         self._directories.close()
 
-    def add(self, number: int = 0, config: dict[str, str] | None = None) -> Partition:
+    def replace(self, number: int, topic_id: TopicId) -> Partition:
+        """Its topic was deleted, and is created anew."""
+        partition = self._partitions.pop(number)
+        partition.close(UnknownTopicOrPartitionError("it is gone"))
+        self.fetchers.update(partition)
+        self._directories.remove_log(partition.log)
+        return self.add(number, topic_id=topic_id)
+
+    def add(
+        self, number: int = 0, config: dict[str, str] | None = None, *, topic_id: TopicId = TOPIC_ID
+    ) -> Partition:
         """A new partition, of which nothing is known yet."""
         settings = topic_settings(broker_settings(LOGS), config or {})
         log = self._directories.create_log(
-            TopicPartition(TOPIC, number), TOPIC_ID, settings.log_options, is_new=True
+            TopicPartition(TOPIC, number), topic_id, settings.log_options, is_new=True
         )
         partition = self._partitions[number] = Partition(
             log,

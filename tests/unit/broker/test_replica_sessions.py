@@ -6,21 +6,26 @@ from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.replica_sessions import ReplicaAnswer
 from kafkalite.model.errors import (
     FetchSessionIdNotFoundError,
+    InconsistentTopicIdError,
+    LogError,
     StaleBrokerEpochError,
     UnknownLeaderEpochError,
     UnknownTopicOrPartitionError,
 )
+from kafkalite.model.ids import TopicId
 from kafkalite.wire.messages import FetchPartition, FetchRequest, ForgottenPartition
+from tests.support.logs import TOPIC_ID
 from tests.support.replication import Cluster, run_cluster, settle, state
 
 _EPOCH = 100
 
 
 def _entry(
-    offset: int = 0, number: int = 0, *, max_bytes: int = 1 << 20, leader_epoch: int = 0
-) -> FetchPartition:
+    offset: int = 0, number: int = 0, *, max_bytes: int = 1 << 20, leader_epoch: int = 0,
+    topic_id: str = TOPIC_ID,
+) -> FetchPartition:  # fmt: skip
     last_epoch = 0 if offset else -1
-    return FetchPartition("t", number, offset, max_bytes, leader_epoch, last_epoch)
+    return FetchPartition("t", number, offset, max_bytes, leader_epoch, last_epoch, topic_id)
 
 
 class _Follower:
@@ -190,6 +195,44 @@ def test_a_follower_hears_at_once_that_nobody_leads_any_more() -> None:
     run_cluster(test)
 
 
+def test_where_a_follower_stands_in_a_namesakes_log_says_nothing_of_this_one() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0)
+        leader = cluster[0]
+        leader.append(b"a", b"b")
+        await settle()
+        follower = _Follower(cluster)
+        # Its topic was deleted and created anew, and only one of both has heard of it: the same
+        # epoch, and as many records.
+        read = _only(await follower.fetch(_entry(2, topic_id="of another topic")))
+        assert (type(read.error), read.size) == (InconsistentTopicIdError, 0)
+        assert leader[0].offsets.high_watermark == 0
+        assert _only(await follower.fetch(_entry(0))).size
+
+    run_cluster(test)
+
+
+def test_a_partition_made_anew_while_a_fetch_waits_takes_no_position_of_the_old_one() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0)
+        leader = cluster[0]
+        leader.append(b"a", b"b")
+        await settle()
+        follower = _Follower(cluster)
+        await follower.fetch(_entry(2))
+        assert leader[0].offsets.high_watermark == 2
+        waiting = follower.begin()
+        await settle()
+        leader.replace(0, TopicId("a later topic"))
+        leader.apply(0, state(0))
+        leader.append(b"c", b"d")
+        await settle()
+        assert isinstance(_only(await waiting).error, LogError)
+        assert leader[0].offsets.high_watermark == 0
+
+    run_cluster(test)
+
+
 def test_a_forgotten_partition_says_nothing_any_more() -> None:
     async def test(cluster: Cluster) -> None:
         _lead(cluster, 0, 1)
@@ -307,7 +350,7 @@ def test_a_throttled_replica_that_is_not_in_sync_is_held_back() -> None:
         follower = _Follower(cluster)
         at_once = _entry(0, max_bytes=10, leader_epoch=1)
         assert _only(await follower.fetch(at_once)).size > 3000
-        rest = FetchPartition("t", 0, 1, 1 << 20, 1, 1)
+        rest = FetchPartition("t", 0, 1, 1 << 20, 1, 1, TOPIC_ID)
         assert not [read for read in (await follower.fetch(rest, wait_ms=5)).reads if read.size]
         cluster.clock.now_ms += 3000
         assert _only(await follower.fetch(wait_ms=5)).size > 3000

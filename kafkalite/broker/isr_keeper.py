@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from kafkalite.broker.metadata_view import MetadataView
@@ -12,8 +13,7 @@ from kafkalite.broker.probes import ReplicationProbe
 from kafkalite.controller.events import StateChange
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import PartitionState
-from kafkalite.model.ids import BrokerId
-from kafkalite.replication.leader_replica import LastFetch
+from kafkalite.model.ids import BrokerId, TopicPartition
 
 _MAX_CHECK_MS: Final = 1_000
 """Followers that lag, or came back, are looked for at least so often."""
@@ -49,7 +49,7 @@ class IsrKeeper:
         store: MetadataStore,
         view: MetadataView,
         clock: Clock,
-        last_fetch_ms: LastFetch,
+        last_fetch_ms: Callable[[BrokerId, TopicPartition], int | None],
         *,
         lag_ms: int,
         probe: ReplicationProbe,
@@ -61,7 +61,8 @@ class IsrKeeper:
             store: where states are.
             view: tells which brokers are registered.
             clock: the machine's.
-            last_fetch_ms: when the session of a broker fetched last, None if it has none.
+            last_fetch_ms: when the session of a broker fetched last, None if it has none that
+                holds the partition.
             lag_ms: replica.lag.time.max.ms.
             probe: counts.
         """
@@ -143,12 +144,16 @@ class IsrKeeper:
         found: list[_Proposal] = []
         now_ms = self._clock.monotonic_ms()
         for count, partition in enumerate(partitions, 1):
-            change = partition.isr_change(now_ms, self._last_fetch_ms, self._view.brokers)
+            name = partition.topic_partition
+            change = partition.isr_change(now_ms, partial(self._fetched, name), self._view.brokers)
             if change is not None:
                 found.append((partition, change))
             if count % _PARTITIONS_A_TURN == 0:
                 await asyncio.sleep(0)
         return found
+
+    def _fetched(self, name: TopicPartition, follower: BrokerId) -> int | None:
+        return self._last_fetch_ms(follower, name)
 
     async def _write(self, proposals: Sequence[_Proposal]) -> None:
         if not proposals:

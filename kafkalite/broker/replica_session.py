@@ -37,8 +37,8 @@ class Cursor:
     """Where a follower stands in one partition, and what it was told."""
 
     __slots__ = (
-        "error", "has_been_noted", "is_answered", "max_bytes", "position", "told", "topic_id",
-        "topic_partition", "watched",
+        "error", "given", "has_been_noted", "inspected", "is_answered", "max_bytes", "position",
+        "told", "topic_id", "topic_partition", "watched",
     )  # fmt: skip
 
     def __init__(self, topic_partition: TopicPartition) -> None:
@@ -55,6 +55,21 @@ class Cursor:
         self.told = (NO_OFFSET, NO_OFFSET)
         """The high watermark and the log start offset that it knows."""
         self.watched: Partition | None = None
+        self.given: Position | None = None
+        """Where it stood when it was given records last."""
+        self.inspected: Position | None = None
+        """Where it could not use them, so that they were looked at: they may be damaged here."""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it stands where it stood before it was given records, and nobody knows why."""
+        return self.given == self.position != self.inspected
+
+    def place(self, position: Position) -> None:
+        """It names where it stands."""
+        self.position = position
+        self.has_been_noted = self.is_answered = False
+        self.error = None
 
 
 class ReplicaSession:
@@ -92,6 +107,10 @@ class ReplicaSession:
 
     def __len__(self) -> int:
         return len(self._cursors)
+
+    def __contains__(self, topic_partition: TopicPartition) -> bool:
+        """Whether the follower follows that partition here."""
+        return topic_partition in self._cursors
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -189,13 +208,13 @@ class ReplicaSession:
         cursor = self._cursors.get(topic_partition)
         if cursor is None:
             cursor = self._cursors[topic_partition] = Cursor(topic_partition)
-        cursor.position = Position(
-            entry.offset, LeaderEpoch(entry.last_fetched_epoch), LeaderEpoch(entry.leader_epoch)
+        cursor.place(
+            Position(
+                entry.offset, LeaderEpoch(entry.last_fetched_epoch), LeaderEpoch(entry.leader_epoch)
+            )
         )
         cursor.topic_id = entry.topic_id
         cursor.max_bytes = entry.max_bytes
-        cursor.has_been_noted = cursor.is_answered = False
-        cursor.error = None
         # Behind those that have waited for room in an answer.
         self._due.pop(topic_partition, None)
         self._due[topic_partition] = cursor
@@ -285,6 +304,9 @@ class ReplicaSession:
                     f"The log of {topic_partition} is of the topic {partition.log.topic_id} here, "
                     f"and of {cursor.topic_id or 'an unknown one'} at broker {self._replica_id}"
                 )
+            if cursor.is_doubtful:
+                cursor.inspected = cursor.position
+                partition.log.inspect(cursor.position.offset)
             found = partition.read_replica(
                 self._replica_id, self.broker_epoch, cursor.position, min(limit, PIECE_BYTES)
             )
@@ -312,8 +334,10 @@ class ReplicaSession:
             topic, number, pieces, *offsets, None,
             found.leader_epoch, diverging_epoch, diverging_end_offset,
         )  # fmt: skip
-        if pieces and self._is_throttled(partition):
-            self._throttle.take(read.size)
+        if pieces:
+            cursor.given = cursor.position
+            if self._is_throttled(partition):
+                self._throttle.take(read.size)
         return read
 
 

@@ -11,7 +11,7 @@ from kafkalite.broker.replica_session import ReplicaSession
 from kafkalite.broker.replication_throttle import ReplicationThrottle
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import FetchSessionIdNotFoundError, LogError, StaleBrokerEpochError
-from kafkalite.model.ids import BrokerId
+from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.wire.messages import FIRST_OF_SESSION, FetchRequest
 
 
@@ -80,10 +80,16 @@ class ReplicaSessions:
         while self._sessions:
             self._sessions.popitem()[1].close()
 
-    def last_fetch_ms(self, broker_id: BrokerId) -> int | None:
-        """When a broker fetched last in its present session, monotonic; None: it has none."""
+    def last_fetch_ms(self, broker_id: BrokerId, topic_partition: TopicPartition) -> int | None:
+        """When a broker fetched last in its present session, monotonic.
+
+        None: it has none, or that does not hold the partition. A broker that fetches all others
+        may have a failed disk under this one.
+        """
         session = self._sessions.get(broker_id)
-        return None if session is None else session.last_fetch_ms
+        if session is None or topic_partition not in session:
+            return None
+        return session.last_fetch_ms
 
     async def fetch(self, request: FetchRequest) -> ReplicaAnswer:
         """What a follower gets, as soon as there is something, or in `max_wait_ms`.

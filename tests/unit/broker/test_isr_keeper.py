@@ -64,7 +64,7 @@ class _Cluster:
             self.store,
             self.store.view,
             logs.clock,
-            lambda _: self.last_fetch_ms,
+            lambda *_: self.last_fetch_ms,
             lag_ms=LAG_MS,
             probe=self.probe,
         )

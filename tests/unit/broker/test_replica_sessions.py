@@ -1,6 +1,7 @@
 """The sessions of followers: turns, what wakes them, budgets, the throttle, and their end."""
 
 import asyncio
+from dataclasses import replace
 
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.replica_sessions import ReplicaAnswer
@@ -312,16 +313,48 @@ def test_the_session_of_a_broker_that_goes_is_forgotten() -> None:
     async def test(cluster: Cluster) -> None:
         _lead(cluster, 0)
         follower = _Follower(cluster)
-        assert follower.sessions.last_fetch_ms(cluster[1].id) is None
+        assert follower.sessions.last_fetch_ms(cluster[1].id, cluster[0][0].topic_partition) is None
         cluster.clock.now_ms += 5
         await follower.fetch(_entry())
-        assert follower.sessions.last_fetch_ms(cluster[1].id) == cluster.clock.now_ms
+        assert (
+            follower.sessions.last_fetch_ms(cluster[1].id, cluster[0][0].topic_partition)
+            == cluster.clock.now_ms
+        )
         waiting = follower.begin()
         await settle()
         cluster.register(0)
         assert isinstance((await waiting).error, FetchSessionIdNotFoundError)
-        assert follower.sessions.last_fetch_ms(cluster[1].id) is None
+        assert follower.sessions.last_fetch_ms(cluster[1].id, cluster[0][0].topic_partition) is None
         assert not cluster[0][0].watchers
+
+    run_cluster(test)
+
+
+def test_a_follower_that_forgot_a_partition_is_not_taken_for_in_sync_by_its_other_fetches() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0, 1)
+        leader, follower = cluster[0], _Follower(cluster)
+        await follower.fetch(_entry(0, 0), _entry(0, 1))
+        # Its log directory failed, and the controller took it out: nothing is appended here.
+        await follower.fetch(forgotten=(0,), wait_ms=1)
+        for number in (0, 1):
+            leader.apply(number, replace(state(0, 0, (0,)), version=1))
+        cluster.clock.now_ms += 10
+        await follower.fetch(wait_ms=1)
+
+        def joins(number: int) -> bool:
+            name = leader[number].topic_partition
+            return (
+                leader[number].isr_change(
+                    cluster.clock.now_ms,
+                    lambda broker: follower.sessions.last_fetch_ms(broker, name),
+                    cluster.view.brokers,
+                )
+                is not None
+            )
+
+        assert not joins(0)
+        assert joins(1)  # idle, and not named again
 
     run_cluster(test)
 

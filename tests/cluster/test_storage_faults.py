@@ -168,6 +168,23 @@ def test_flipped_byte_is_found_and_healed_while_records_come_and_go(
     _check(cluster, topic, load, 1)
 
 
+def test_flipped_byte_of_an_idle_follower_is_healed(cluster: Cluster) -> None:
+    topic = _make_topic(cluster, 1)
+    follower = (cluster.leader_of(topic) + 1) % _BROKERS
+    with BrokerClient(cluster[0].url) as client:
+        written = Topic(client, topic)
+        for number in range(20):
+            written.send({"value": f"{number}-{'x' * 100}"})
+        log = _log(cluster[follower], topic)
+        wait_until(lambda: log.joinpath(f"{0:020}.log").stat().st_size > 3000, "it has them")
+        _flip(_segments(log)[0], 1000)
+        _wait_until_damage_is_met(cluster[follower], log, 1)
+        wait_until(lambda: f"{topic}-0 is sound again" in cluster[follower].output, "it heals")
+        cluster.wait_until_in_sync(topic)
+    copies = [_bytes_of(_log(broker, topic)) for broker in cluster]
+    assert copies[0] == copies[1] == copies[2]
+
+
 def test_damage_that_a_reader_meets_is_healed_without_the_scrub(
     tmp_path: Path, embedded_zookeeper: EmbeddedZooKeeper
 ) -> None:

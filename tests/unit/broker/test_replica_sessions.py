@@ -3,9 +3,12 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.replica_sessions import ReplicaAnswer
 from kafkalite.model.errors import (
+    CorruptMessageError,
     FetchSessionIdNotFoundError,
     InconsistentTopicIdError,
     LogError,
@@ -14,8 +17,9 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import TopicId
+from kafkalite.storage.log import Log
 from kafkalite.wire.messages import FetchPartition, FetchRequest, ForgottenPartition
-from tests.support.logs import TOPIC_ID
+from tests.support.logs import TOPIC_ID, log_file
 from tests.support.replication import Cluster, run_cluster, settle, state
 
 _EPOCH = 100
@@ -112,6 +116,50 @@ def test_a_partition_that_was_answered_is_silent_until_it_is_named() -> None:
         cluster[0].append(b"b")
         assert (await follower.fetch(wait_ms=1)).reads == []
         assert _only(await follower.fetch(_entry(1))).size
+
+    run_cluster(test)
+
+
+def _flip(cluster: Cluster, offset: int) -> None:
+    """Alter the last byte of a record that is a batch of its own, as long as its neighbours."""
+    size = cluster[0][0].log.size_bytes // cluster[0][0].log.end_offset
+    cluster[0].disk.flip_bit(log_file(0), size * (offset + 1) - 1)
+
+
+def test_records_that_the_follower_could_not_use_are_looked_at() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0)
+        for value in (b"a", b"b", b"c"):
+            cluster[0].append(value)
+        _flip(cluster, 1)
+        follower = _Follower(cluster)
+        assert _only(await follower.fetch(_entry())).size
+        assert _only(await follower.fetch(_entry(1))).size  # its headers are as they were
+        assert not cluster[0][0].log.damaged
+        answer = _only(await follower.fetch(_entry(1)))
+        assert isinstance(answer.error, CorruptMessageError)
+        assert [*cluster[0][0].log.damaged] == [(1, 2)]
+
+    run_cluster(test)
+
+
+def test_records_that_are_sound_are_looked_at_once_where_the_follower_has_other_troubles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(Log, "inspect", lambda _, offset: looks.append(offset))
+
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0)
+        for value in (b"a", b"b"):
+            cluster[0].append(value)
+        follower = _Follower(cluster)
+        for _ in range(4):
+            assert _only(await follower.fetch(_entry())).size
+        assert looks == [0]
+        for _ in range(4):
+            assert _only(await follower.fetch(_entry(1))).size
+        assert looks == [0, 1]
 
     run_cluster(test)
 
@@ -288,10 +336,27 @@ def test_a_fetch_that_waits_is_answered_when_it_is_asked_for_again() -> None:
         await follower.fetch(_entry())
         waiting = follower.begin()
         await settle()
-        assert await follower.fetch(epoch=1) == ReplicaAnswer()
+        assert await follower.fetch(epoch=1, wait_ms=0) == ReplicaAnswer()
         assert await waiting == ReplicaAnswer([])
         cluster[0].append(b"a")
         assert _only(await follower.fetch()).size
+
+    run_cluster(test)
+
+
+def test_a_call_to_hurry_that_overtakes_its_fetch_takes_nothing_from_it() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0)
+        follower = _Follower(cluster)
+        await follower.fetch(_entry())
+        cluster[0].append(b"a")
+        assert await follower.fetch(epoch=1, wait_ms=0) == ReplicaAnswer()
+        assert _only(await follower.fetch(epoch=1)).size
+        # The next one waits as ever, unless it is hurried.
+        await follower.fetch(epoch=3, wait_ms=0)
+        assert await follower.fetch(epoch=2, wait_ms=1) == ReplicaAnswer([])
+        waiting = follower.begin()
+        assert await waiting == ReplicaAnswer([])
 
     run_cluster(test)
 

@@ -44,6 +44,12 @@ class Exchange:
         return ""
 
     @property
+    def client_host(self) -> str:
+        """The address that the request came from; empty where the server does not know it."""
+        client = self._scope.get("client")
+        return str(client[0]) if client else ""
+
+    @property
     def raw_query(self) -> bytes:
         """The query string as it came."""
         raw: bytes = self._scope["query_string"]

@@ -14,6 +14,7 @@ from kafkalite.api.leader_route import NO_LEADER_ANSWERS, LeaderRoute
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import DeleteRecordsBody, OffsetsQuery
 from kafkalite.api.serving import LedPartition
+from kafkalite.broker.offset_lookup import found_at
 from kafkalite.broker.partition import Partition
 from kafkalite.model.errors import (
     InvalidRequestError,
@@ -112,10 +113,7 @@ def _find(partition: Partition, at: str) -> FoundOffset:
             if offset >= offsets.high_watermark:
                 raise OffsetNotAvailableError("The newest record cannot be read yet.")
         case _:
-            found = partition.log.offset_for_timestamp(_parse_time(at))
-            # What consumers cannot read yet is not there for them.
-            if found is not None and found.offset < offsets.high_watermark:
-                timestamp, offset = found
+            offset, timestamp = found_at(partition, _parse_time(at))
     topic, number = partition.topic_partition
     return FoundOffset(topic, number, offset, timestamp, partition.leader_epoch)
 

@@ -102,7 +102,7 @@ class ReplicaSession:
         self._wakeup: asyncio.Future[None] | None = None
         self._has_news = False
         """Whether something became due since it was last looked."""
-        self._is_hurried = False
+        self._is_hurried = self._is_next_hurried = False
         self._is_closed = False
 
     def __len__(self) -> int:
@@ -132,10 +132,16 @@ class ReplicaSession:
         self._due[topic_partition] = cursor
         self._wake()
 
-    def hurry(self) -> None:
-        """Let the request that waits be answered at once with what there is."""
-        self._is_hurried = True
-        self._wake()
+    def hurry(self, epoch: int) -> None:
+        """Let a request be answered at once with what there is: that which waits, or the next one.
+
+        The latter where this, on a connection of its own, was faster than what it hurries.
+        """
+        if epoch == self.epoch:
+            self._is_hurried = True
+            self._wake()
+        elif epoch == self.epoch + 1:
+            self._is_next_hurried = True
 
     def close(self) -> None:
         """End the session: the request that waits is refused, and no partition tells it more."""
@@ -167,7 +173,7 @@ class ReplicaSession:
         Raises:
             FetchSessionIdNotFoundError: the session was closed meanwhile.
         """
-        self._is_hurried = False
+        self._is_hurried, self._is_next_hurried = self._is_next_hurried, False
         for gone in request.forgotten:
             self._forget(TopicPartition(gone.topic, gone.partition))
         for entry in request.partitions:

@@ -70,7 +70,7 @@ class ReplicaSessions:
         """Answer every fetch that waits, and let none wait from now on."""
         self._max_wait_ms = 0
         for session in self._sessions.values():
-            session.hurry()
+            session.hurry(session.epoch)
 
     def close(self) -> None:
         """End all sessions."""
@@ -94,8 +94,9 @@ class ReplicaSessions:
     async def fetch(self, request: FetchRequest) -> ReplicaAnswer:
         """What a follower gets, as soon as there is something, or in `max_wait_ms`.
 
-        The first fetch of a session is answered at once. One that repeats the number of the fetch
-        that waits, and names nothing, makes that be answered: the follower has more to name.
+        The first fetch of a session is answered at once. One that neither waits nor names anything
+        is no fetch of its own: it has the one of its number answered at once, since the follower
+        has more to name.
         """
         try:
             session = self._session_of(request)
@@ -136,8 +137,8 @@ class ReplicaSessions:
             self._probe.sessions_begun += 1
         elif session is None or session.broker_epoch != request.broker_epoch:
             raise FetchSessionIdNotFoundError(f"Broker {replica_id} has no fetch session here")
-        elif request.session_epoch == session.epoch and not request.partitions:
-            session.hurry()
+        elif not (request.partitions or request.forgotten or request.max_wait_ms):
+            session.hurry(request.session_epoch)
             return None
         elif request.session_epoch != session.epoch + 1:
             raise FetchSessionIdNotFoundError(

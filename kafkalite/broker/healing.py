@@ -15,7 +15,7 @@ from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest, ReplicaDamaged
 
 _LOOK_AFTER_S: Final = 1.0
-"""How often it is looked for what could not be opened, and for what has healed."""
+"""How often it is looked for what could not be opened, takes nothing, or has healed."""
 _LOOKS_BETWEEN_TRIES: Final = 10
 """So many looks after the controller was told, and nothing came of it, it is told again."""
 _ASKED_AT_ONCE: Final = 8
@@ -23,8 +23,11 @@ _ASKED_AT_ONCE: Final = 8
 _log = logging.getLogger(__name__)
 
 
-class Unserved(Protocol):
+class Holdings(Protocol):
     """What it needs of the partition table."""
+
+    def __iter__(self) -> Iterator[Partition]:
+        """All that are held."""
 
     @property
     def failures(self) -> Mapping[TopicPartition, KafkaStorageError]:
@@ -44,15 +47,16 @@ class Healing:
 
     A leader whose log is damaged or failed hands over to another member of the ISR; then it
     follows, and what is damaged is fetched anew (`following.py`). A follower whose log failed, or
-    could not be opened, leaves the ISR at once. Alone in the ISR, a replica goes on with what it
-    has. A follower that is only damaged needs no controller: what it fetches tells its leader.
+    could not be opened, or whose disk is full, leaves the ISR at once. Alone in the ISR, a replica
+    goes on with what it has. A follower that is only damaged needs no controller: what it fetches
+    tells its leader.
 
     Owns one task between `start()` and `stop()`. On the event loop.
     """
 
     def __init__(
         self,
-        partitions: Unserved,
+        partitions: Holdings,
         view: MetadataView,
         ask: Callable[[ControllerRequest], Awaitable[ControllerReply]],
         own_id: Callable[[], BrokerId],
@@ -60,7 +64,7 @@ class Healing:
         """Assign only.
 
         Args:
-            partitions: says which cannot be served.
+            partitions: those held here, and those that cannot be served.
             view: the cluster, for the states of those.
             ask: has the controller do something; bounded in time.
             own_id: of this broker.
@@ -70,7 +74,7 @@ class Healing:
         self._ask = ask
         self._own_id = own_id
         self._ailing: dict[TopicPartition, Partition] = {}
-        """Held ones whose logs are damaged or failed."""
+        """Held ones whose logs are damaged, have failed, or take nothing."""
         self._told: dict[TopicPartition, _Told] = {}
         self._looks = 0
         self._news = asyncio.Event()
@@ -110,6 +114,8 @@ class Healing:
     async def look_at_all(self) -> None:
         """Do what there is to be done for all replicas that ail."""
         self._looks += 1
+        # A disk that is full refuses again and again: nobody is told each time.
+        self._ailing |= {each.topic_partition: each for each in self._partitions if each.refusal}
         self._forget_healed()
         due = [(name, state) for name, state in self._unfit() if self._is_due(name, state)]
         at_once = asyncio.Semaphore(_ASKED_AT_ONCE)
@@ -137,7 +143,7 @@ class Healing:
             state = partition.state
             if state is None or own_id not in state.isr:
                 continue
-            if partition.is_leader or partition.log.failure is not None:
+            if partition.is_leader or partition.log.failure or partition.refusal:
                 yield name, state
         for name in list(self._partitions.failures):
             stored = self._view.states.get(name)
@@ -173,10 +179,12 @@ class Healing:
         partition = self._ailing.get(name)
         if partition is None:
             return self._partitions.failures[name].detail
-        if partition.log.failure is not None:
-            return partition.log.failure.detail
+        error = partition.log.failure or partition.refusal
+        if error is not None:
+            return error.detail
         return f"offsets {', '.join(map(str, partition.log.damaged))} are damaged here"
 
 
 def _ails(partition: Partition) -> bool:
-    return partition.log.failure is not None or bool(partition.log.damaged)
+    log = partition.log
+    return bool(log.damaged) or log.failure is not None or partition.refusal is not None

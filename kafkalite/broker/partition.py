@@ -86,7 +86,7 @@ class Partition:
     __slots__ = (
         "_acks", "_clock", "_following", "_high_watermark", "_lag_ms", "_leading", "_on_append",
         "_on_isr_due", "_own_id", "_replicas", "_settings", "_state", "_waits_for_flush", "log",
-        "readers", "topic_partition", "watchers",
+        "readers", "refusal", "topic_partition", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +105,8 @@ class Partition:
         self.log = log
         self.readers = ReadWaiters()
         self.watchers: set[ReplicaWatcher] = set()
+        self.refusal: KafkaStorageError | None = None
+        """Why the disk did not take what its leader gave last; None: it did, or it leads."""
         self._acks = AckWaiters(options.append_seconds)
         self._settings = settings
         self._own_id = own_id
@@ -196,6 +198,7 @@ class Partition:
         self._tell_watchers()
 
     def _lead(self, state: PartitionState) -> None:
+        self.refusal = None
         now_ms = self._clock.monotonic_ms()
         epoch = state.leader_epoch
         leading = self._leading
@@ -454,6 +457,11 @@ class Partition:
         log = self.log
         try:
             self._following.take(result, headers)
+            if headers:
+                self.refusal = None
+        except KafkaStorageError as error:
+            self.refusal = error
+            raise
         finally:
             committed = max(self._high_watermark, result.high_watermark, log.start_offset)
             self._high_watermark = min(committed, log.end_offset)

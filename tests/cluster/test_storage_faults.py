@@ -321,7 +321,6 @@ def test_full_disk_of_one_broker_stops_nobody_else_and_heals_by_itself(
             tmp_path,
             embedded_zookeeper,
             of_broker_0={"log.dirs": str(small)},
-            of_all={"replica.lag.time.max.ms": "1500"},
         ) as cluster:
             topic = _make_topic(cluster)
             with _load(cluster, topic) as load:

@@ -1,7 +1,7 @@
 """Replicas that lost something: whom the controller is told of, when, and how often."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,10 @@ class _Controller:
 class _Table:
     def __init__(self) -> None:
         self.failed: dict[TopicPartition, KafkaStorageError] = {}
+        self.held: list[Partition] = []
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self.held)
 
     @property
     def failures(self) -> Mapping[TopicPartition, KafkaStorageError]:
@@ -133,6 +137,23 @@ def test_replica_whose_log_failed_tells_the_controller_whether_it_leads_or_not(
     assert healing.asked == []
     partition.log.fail(_FAILURE)
     healing.look(partition)
+    assert healing.asked == [_of(2)]
+
+
+def test_follower_that_takes_nothing_leaves_the_isr_unless_it_soon_does(logs: Logs) -> None:
+    healing, partition = _Healing(), logs.partition()
+    healing.table.held.append(partition)
+    partition.apply(led_by(OTHER_ID, epoch=2, isr=(1, 0)))
+    healing.look()
+    assert healing.asked == []
+    partition.refusal = KafkaStorageError("full")
+    healing.look(times=3)
+    assert healing.asked == [_of(2)]
+    partition.apply(led_by(OTHER_ID, epoch=3, isr=(1,)))
+    partition.refusal = None
+    healing.look()
+    partition.apply(led_by(OTHER_ID, epoch=3, isr=(1, 0)))
+    healing.look(times=20)
     assert healing.asked == [_of(2)]
 
 

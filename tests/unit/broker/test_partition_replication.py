@@ -408,5 +408,7 @@ def test_full_disk_fails_the_answer_and_not_the_follower(
     with pytest.raises(KafkaStorageError):
         follower.take(*answer)
     assert follower.leader_to_follow == OWN_ID
+    assert follower.refusal is not None
     follower.take(*answer)
+    assert follower.refusal is None
     assert follower.offsets == (0, 1, 2)

@@ -34,15 +34,20 @@ class Following:
 
     def position(self, leader_epoch: LeaderEpoch) -> Position:
         """What to ask the leader of `leader_epoch` for."""
-        offset = self._sound_end
+        offset = self._safe_end
         return Position(offset, epoch_before(self._log, offset), leader_epoch)
 
     @property
-    def _sound_end(self) -> int:
-        """Everything below is here, and as safe as the policy asks for."""
+    def sound_end(self) -> int:
+        """Everything below is here and can be read."""
         log = self._log
-        offset = log.durable_end_offset if self._waits_for_flush else log.end_offset
-        return min(offset, log.damaged[0].start) if log.damaged else offset
+        return log.damaged[0].start if log.damaged else log.end_offset
+
+    @property
+    def _safe_end(self) -> int:
+        """Everything below is as safe as the policy asks for, too."""
+        safe = self._log.durable_end_offset if self._waits_for_flush else self._log.end_offset
+        return min(safe, self.sound_end)
 
     def take(self, result: FetchResult, headers: Sequence[BatchHeader]) -> None:
         """Do to the log what the leader's answer asks for.
@@ -80,7 +85,7 @@ class Following:
         has nothing sound itself, the log begins anew; else only its start is behind.
         """
         log = self._log
-        has_nothing = self._sound_end <= log.start_offset
+        has_nothing = self._safe_end <= log.start_offset
         if leader_start > log.end_offset or (has_nothing and 0 <= leader_start < log.start_offset):
             log.begin_anew_at(leader_start)
 

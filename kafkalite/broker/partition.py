@@ -35,7 +35,7 @@ from kafkalite.model.ids import (
     LeaderEpoch,
     TopicPartition,
 )
-from kafkalite.model.offsets import LogOffsets
+from kafkalite.model.offsets import NO_OFFSET, LogOffsets
 from kafkalite.model.record import NO_TIMESTAMP
 from kafkalite.replication.leader_replica import LastFetch, LeaderReplica
 from kafkalite.replication.position import Position
@@ -455,6 +455,9 @@ class Partition:
         if self.leader_to_follow is None or result.leader_epoch != self.leader_epoch:
             return
         log = self.log
+        # Of a log that diverges it is not known where: nothing more of it is the leader's.
+        diverges = result.diverging_end_offset != NO_OFFSET
+        leaders = NO_OFFSET if diverges else result.high_watermark
         try:
             self._following.take(result, headers)
             if headers:
@@ -463,8 +466,8 @@ class Partition:
             self.refusal = error
             raise
         finally:
-            committed = max(self._high_watermark, result.high_watermark, log.start_offset)
-            self._high_watermark = min(committed, log.end_offset)
+            committed = max(self._high_watermark, min(leaders, self._following.sound_end))
+            self._high_watermark = min(max(committed, log.start_offset), log.end_offset)
             if log.records_since_flush:
                 self._on_append(self, True)
 

@@ -334,7 +334,9 @@ class ReplicaSession:
                 self._moved[topic_partition] = cursor
             return None
         del self._due[topic_partition]
-        cursor.is_answered, cursor.told = True, offsets
+        # A follower that diverges has no use for them yet.
+        cursor.told = offsets if found.diverging is None else (NO_OFFSET, NO_OFFSET)
+        cursor.is_answered = True
         diverging_epoch, diverging_end_offset = found.diverging or (NO_EPOCH, NO_OFFSET)
         read = PartitionRead(
             topic, number, pieces, *offsets, None,

@@ -27,7 +27,7 @@ from kafkalite.storage.log_directories import LogDirectories
 from kafkalite.wire.batch import BatchHeader, read_headers
 from kafkalite.wire.messages import FetchResult
 from tests.support.faulty_disk import FaultyDisk
-from tests.support.logs import LOGS, PARTITION, TOPIC_ID
+from tests.support.logs import LOGS, PARTITION, TOPIC_ID, log_file
 from tests.support.partitions import LAG_MS, OTHER_ID, OWN_ID, Logs, batch_of, flush, led_by
 
 _THIRD_ID = BrokerId(2)
@@ -300,6 +300,32 @@ def test_high_watermark_of_a_follower_is_never_above_its_end_nor_goes_back(
     behind = FetchResult("t", 0, high_watermark=0, log_start_offset=0, leader_epoch=0)
     follower.take(behind, [])
     assert follower.offsets == (0, 1, 1)
+
+
+def test_high_watermark_of_a_follower_stays_while_its_log_is_not_known_to_be_the_leaders(
+    leader: Partition, follower: Partition
+) -> None:
+    follower.take(*_answer(leader, follower.position()))
+    follower.apply(led_by(OWN_ID, epoch=3), _REPLICAS)
+    # It has to ask again before it is known how much of the rest is to go.
+    diverging = FetchResult(
+        "t", 0, high_watermark=2, log_start_offset=0, leader_epoch=3,
+        diverging_epoch=0, diverging_end_offset=2,
+    )  # fmt: skip
+    follower.take(diverging, [])
+    assert follower.offsets == (0, 1, 2)
+
+
+def test_high_watermark_of_a_follower_stays_below_what_is_damaged(
+    leader: Partition, follower: Partition, disk: FaultyDisk
+) -> None:
+    follower.take(*_answer(leader, follower.position()))
+    flush(follower)
+    disk.flip_bit(log_file(0), follower.log.size_bytes - 1)
+    follower.log.inspect(1)
+    assert follower.log.damaged
+    follower.take(FetchResult("t", 0, high_watermark=2, log_start_offset=0, leader_epoch=0), [])
+    assert follower.offsets == (0, 1, 2)
 
 
 @pytest.mark.parametrize("code", [NotLeaderOrFollowerError.code, KafkaStorageError.code])

@@ -93,6 +93,27 @@ def test_diverging_records_are_dropped_and_the_leaders_taken() -> None:
     run_cluster(test)
 
 
+def test_a_follower_that_has_dropped_what_diverged_hears_of_the_high_watermark() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(isr=(0, 1))
+        cluster[0].append(b"a")
+        await until(lambda: cluster[1].values() == [b"a"])
+        cluster.refuses_fetches_to = {0, 1}
+        cluster[0].append(b"only here")
+        await settle()
+        cluster[1].apply(0, state(1, 1, (1,)))
+        assert cluster[1][0].offsets.high_watermark == 1
+        cluster.refuses_fetches_to = set()
+        cluster[0].apply(0, state(1, 1, (1,)))
+        await until(lambda: cluster[0].values() == [b"a"])
+        cluster[1].add(1)
+        cluster[0].add(1)
+        cluster.elect(1, number=1)
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+
+    run_cluster(test)
+
+
 def test_a_follower_behind_the_leaders_start_begins_anew_there() -> None:
     async def test(cluster: Cluster) -> None:
         cluster.replicate(isr=(0,))

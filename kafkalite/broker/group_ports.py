@@ -2,8 +2,8 @@
 
 `coordination/group_store.py` implements it. Of each group one state is stored, under a version that
 every write raises. Whoever begins to coordinate a group writes the state once as it is, which
-makes every version that others know an old one (GRP-2), and every commit is one transaction with a
-check of that version (GRP-3). So of two brokers that both believe to coordinate a group, the one
+makes every version that others know an old one (GRP-11), and every commit is one transaction with a
+check of that version (GRP-12). So of two brokers that both believe to coordinate a group, the one
 that loaded it first cannot write any more, whatever it believes.
 """
 
@@ -15,9 +15,7 @@ from kafkalite.broker.ports import StoreError
 from kafkalite.groups.state import GroupState
 from kafkalite.model.ids import BrokerId, TopicPartition
 
-NO_VERSION: Final = -1
-"""Version of a state that is not stored yet: writing it creates it."""
-MAX_STATE_BYTES: Final = 512 * 1024
+MAX_STATE_BYTES: Final = 900 * 1024
 """Of a group's stored state: ZooKeeper refuses packets of 1 MiB, and drops the connection."""
 
 
@@ -46,7 +44,7 @@ class StoredGroup:
     """A group's state as it is stored."""
 
     state: GroupState
-    """Its `version` is that of the store; NO_VERSION and no members where there only are offsets."""
+    """Without members, and NEW_GROUP_VERSION, where there are only offsets."""
     coordinator: BrokerId | None = None
     """Who wrote it."""
     modified_ms: int = 0
@@ -107,7 +105,7 @@ class GroupStore(Protocol):
         coordinator: BrokerId,
         remainder: Mapping[str, object],
     ) -> int:
-        """Replace the state at version `state.version`, or create it where that is NO_VERSION.
+        """Replace the state at version `state.version`; with NEW_GROUP_VERSION, create it.
 
         Gives the new version, also where an answer was lost and the state was found written.
 
@@ -129,6 +127,9 @@ class GroupStore(Protocol):
         self, group: str, partitions: Iterable[TopicPartition] | None = None
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """Read committed offsets, of `partitions` or of all; what has none is left out."""
+
+    async def last_commit_ms(self, group: str) -> int:
+        """When the newest of a group's offsets was committed, wall clock; 0 where it has none."""
 
     async def list_groups(self) -> list[str]:
         """Names of all groups that have a state or offsets, sorted."""

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from kafkalite.broker.group_ports import GroupStore
 from kafkalite.broker.ports import ControllerStore, MetadataStore
 from kafkalite.model.cluster import Broker
 
@@ -43,6 +44,9 @@ class Membership(Protocol):
 
     @property
     def controller_store(self) -> ControllerStore: ...
+
+    @property
+    def group_store(self) -> GroupStore: ...
 
     @property
     def is_connected(self) -> bool:

@@ -439,4 +439,5 @@ def _log_failure(future: "asyncio.Future[None]") -> None:
 
 
 def _znode(data: bytes, stat: Any) -> Znode:
-    return Znode(data, stat.version, stat.czxid, stat.mzxid, stat.ephemeralOwner or 0)
+    owner = stat.ephemeralOwner or 0
+    return Znode(data, stat.version, stat.czxid, stat.mzxid, owner, stat.mtime)

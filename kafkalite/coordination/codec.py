@@ -20,22 +20,19 @@ A reader takes any version in which it finds what it needs. A writer that replac
 the members it does not know: give it those of the old one.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from kafkalite.config.listener import SCHEME, Listener, parse_listener
+from kafkalite.coordination import json_payload
 from kafkalite.coordination.errors import MalformedZnodeError
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 
-Members = Mapping[str, Any]
-"""A decoded JSON object."""
-
+Members = json_payload.Members
 NO_MEMBERS: Final[Members] = {}
 _STATE_MEMBERS: Final = frozenset({"controller_epoch", "leader", "version", "leader_epoch", "isr"})
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def encode_broker(broker: Broker) -> bytes:
     }
     if broker.rack is not None:
         members["rack"] = broker.rack
-    return _encode(members)
+    return json_payload.encode(members)
 
 
 def decode_broker(path: str, data: bytes, broker_id: int, epoch: int) -> Broker:
@@ -83,8 +80,8 @@ def decode_broker(path: str, data: bytes, broker_id: int, epoch: int) -> Broker:
     Raises:
         MalformedZnodeError: also when it has no endpoint of ours.
     """
-    members = _decode(path, data)
-    endpoints = _list(path, members, "endpoints", str)
+    members = json_payload.decode(path, data)
+    endpoints = json_payload.list_of(path, members, "endpoints", str)
     listener = None
     for endpoint in endpoints:
         if endpoint.upper().startswith(f"{SCHEME}://"):
@@ -101,7 +98,7 @@ def decode_broker(path: str, data: bytes, broker_id: int, epoch: int) -> Broker:
         listener.port,
         rack if isinstance(rack, str) else None,
         epoch,
-        _decimal(path, members, "timestamp"),
+        json_payload.decimal(path, members, "timestamp"),
     )
 
 
@@ -110,7 +107,7 @@ def decode_broker(path: str, data: bytes, broker_id: int, epoch: int) -> Broker:
 
 def encode_topic(topic: Topic, before: Members = NO_MEMBERS) -> bytes:
     """Write an assignment; `before` are the members of the payload that it replaces."""
-    return _encode(
+    return json_payload.encode(
         {
             "version": 3,
             **before,
@@ -126,10 +123,10 @@ def decode_topic(
     path: str, data: bytes, name: str, config: Mapping[str, str]
 ) -> tuple[Topic, Members]:
     """Read an assignment; gives the topic, with its `config`, and the payload's members."""
-    members = _decode(path, data)
+    members = json_payload.decode(path, data)
     topic = Topic(
         name,
-        TopicId(_member(path, members, "topic_id", str)),
+        TopicId(json_payload.member(path, members, "topic_id", str)),
         _read_replicas(path, members, "partitions"),
         config,
         _read_moves(path, members, "adding_replicas"),
@@ -152,8 +149,8 @@ def _read_moves(path: str, members: Members, name: str) -> dict[int, tuple[Broke
 
 def _read_replicas(path: str, members: Members, name: str) -> dict[int, tuple[BrokerId, ...]]:
     lists = {}
-    for number, replicas in _member(path, members, name, dict).items():
-        if not number.isdecimal() or not _all_of(replicas, int):
+    for number, replicas in json_payload.member(path, members, name, dict).items():
+        if not number.isdecimal() or not json_payload.all_of(replicas, int):
             raise MalformedZnodeError(path, f'its "{name}" has {replicas!r} for {number!r}')
         lists[int(number)] = tuple(BrokerId(replica) for replica in replicas)
     return dict(sorted(lists.items()))
@@ -161,12 +158,12 @@ def _read_replicas(path: str, members: Members, name: str) -> dict[int, tuple[Br
 
 def encode_state(state: PartitionState, unknown: Members = NO_MEMBERS) -> bytes:
     """Write a state; `unknown` are members of the old one that are to be kept."""
-    return _encode(_state_members(state, unknown))
+    return json_payload.encode(_state_members(state, unknown))
 
 
 def decode_state(path: str, data: bytes, version: int) -> tuple[PartitionState, Members]:
     """Read a state that is stored in this znode version; gives it and what it has beside."""
-    return _read_state(path, _decode(path, data), version)
+    return _read_state(path, json_payload.decode(path, data), version)
 
 
 def _state_members(state: PartitionState, unknown: Members) -> dict[str, Any]:
@@ -182,10 +179,10 @@ def _state_members(state: PartitionState, unknown: Members) -> dict[str, Any]:
 
 def _read_state(path: str, members: Members, version: int) -> tuple[PartitionState, Members]:
     state = PartitionState(
-        BrokerId(_member(path, members, "leader", int)),
-        LeaderEpoch(_member(path, members, "leader_epoch", int)),
-        tuple(BrokerId(member) for member in _list(path, members, "isr", int)),
-        ControllerEpoch(_member(path, members, "controller_epoch", int)),
+        BrokerId(json_payload.member(path, members, "leader", int)),
+        LeaderEpoch(json_payload.member(path, members, "leader_epoch", int)),
+        tuple(BrokerId(member) for member in json_payload.list_of(path, members, "isr", int)),
+        ControllerEpoch(json_payload.member(path, members, "controller_epoch", int)),
         version,
     )
     if members.keys() <= _STATE_MEMBERS:
@@ -197,7 +194,7 @@ def _read_state(path: str, members: Members, version: int) -> tuple[PartitionSta
 
 
 def encode_change_notice(topics: Iterable[str] = (), states: Iterable[StateNotice] = ()) -> bytes:
-    return _encode(
+    return json_payload.encode(
         {
             "version": 1,
             "topics": list(topics),
@@ -215,39 +212,40 @@ def encode_change_notice(topics: Iterable[str] = (), states: Iterable[StateNotic
 
 
 def decode_change_notice(path: str, data: bytes) -> ChangeNotice:
-    members = _decode(path, data)
+    members = json_payload.decode(path, data)
     states = []
-    for entry in _list(path, members, "states", dict):
-        version = _member(path, entry, "state_version", int)
-        state, unknown = _read_state(path, _member(path, entry, "state", dict), version)
+    for entry in json_payload.list_of(path, members, "states", dict):
+        version = json_payload.member(path, entry, "state_version", int)
+        state, unknown = _read_state(path, json_payload.member(path, entry, "state", dict), version)
         partition = TopicPartition(
-            _member(path, entry, "topic", str), _member(path, entry, "partition", int)
+            json_payload.member(path, entry, "topic", str),
+            json_payload.member(path, entry, "partition", int),
         )
         states.append(StateNotice(partition, state, unknown))
-    return ChangeNotice(tuple(_list(path, members, "topics", str)), tuple(states))
+    return ChangeNotice(tuple(json_payload.list_of(path, members, "topics", str)), tuple(states))
 
 
 def encode_config_change(entity_path: str) -> bytes:
     """Say that the configuration of `topics/T` or `brokers/N` changed."""
-    return _encode({"version": 2, "entity_path": entity_path})
+    return json_payload.encode({"version": 2, "entity_path": entity_path})
 
 
 def decode_config_change(path: str, data: bytes) -> str:
-    return _member(path, _decode(path, data), "entity_path", str)
+    return json_payload.member(path, json_payload.decode(path, data), "entity_path", str)
 
 
 # -- configuration --------------------------------------------------------------------------------
 
 
 def encode_config(config: Mapping[str, str], before: Members = NO_MEMBERS) -> bytes:
-    return _encode({"version": 1, **before, "config": dict(sorted(config.items()))})
+    return json_payload.encode({"version": 1, **before, "config": dict(sorted(config.items()))})
 
 
 def decode_config(path: str, data: bytes) -> tuple[Mapping[str, str], Members]:
     """Read overrides; gives them and the payload's members."""
-    members = _decode(path, data)
-    config = _member(path, members, "config", dict)
-    if not _all_of(config.values(), str):
+    members = json_payload.decode(path, data)
+    config = json_payload.member(path, members, "config", dict)
+    if not json_payload.all_of(config.values(), str):
         raise MalformedZnodeError(path, f"its values are not all strings: {config}")
     return config, members
 
@@ -256,19 +254,21 @@ def decode_config(path: str, data: bytes) -> tuple[Mapping[str, str], Members]:
 
 
 def encode_cluster_id(cluster_id: str) -> bytes:
-    return _encode({"version": "1", "id": cluster_id})
+    return json_payload.encode({"version": "1", "id": cluster_id})
 
 
 def decode_cluster_id(path: str, data: bytes) -> str:
-    return _member(path, _decode(path, data), "id", str)
+    return json_payload.member(path, json_payload.decode(path, data), "id", str)
 
 
 def encode_controller(broker_id: BrokerId, timestamp_ms: int) -> bytes:
-    return _encode({"version": 2, "brokerid": broker_id, "timestamp": str(timestamp_ms)})
+    return json_payload.encode(
+        {"version": 2, "brokerid": broker_id, "timestamp": str(timestamp_ms)}
+    )
 
 
 def decode_controller(path: str, data: bytes) -> BrokerId:
-    return BrokerId(_member(path, _decode(path, data), "brokerid", int))
+    return BrokerId(json_payload.member(path, json_payload.decode(path, data), "brokerid", int))
 
 
 def encode_controller_epoch(epoch: int) -> bytes:
@@ -280,54 +280,3 @@ def decode_controller_epoch(path: str, data: bytes) -> ControllerEpoch:
         return ControllerEpoch(int(data))
     except ValueError:
         raise MalformedZnodeError(path, f"{data[:40]!r} is not a number") from None
-
-
-# -- JSON -----------------------------------------------------------------------------------------
-
-
-def _encode(members: Members) -> bytes:
-    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _decode(path: str, data: bytes) -> dict[str, Any]:
-    try:
-        members = json.loads(data)
-    except ValueError as error:
-        raise MalformedZnodeError(path, f"it is not JSON ({error}): {data[:80]!r}") from None
-    except RecursionError:
-        raise MalformedZnodeError(path, "its JSON is nested too deeply") from None
-    if not isinstance(members, dict):
-        raise MalformedZnodeError(path, f"it is not a JSON object: {data[:80]!r}")
-    return members
-
-
-def _is_a(value: object, kind: type) -> bool:
-    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-
-
-def _all_of(values: object, kind: type) -> bool:
-    return isinstance(values, Iterable) and all(_is_a(value, kind) for value in values)
-
-
-def _member(path: str, members: Members, name: str, kind: type[_T]) -> _T:
-    if name not in members:
-        raise MalformedZnodeError(path, f'it has no "{name}"')
-    value = members[name]
-    if not isinstance(value, kind) or not _is_a(value, kind):
-        raise MalformedZnodeError(path, f'its "{name}" is {value!r}')
-    return value
-
-
-def _list(path: str, members: Members, name: str, kind: type[_T]) -> list[_T]:
-    values: list[_T] = _member(path, members, name, list)
-    if not _all_of(values, kind):
-        raise MalformedZnodeError(path, f'its "{name}" is {values!r}')
-    return values
-
-
-def _decimal(path: str, members: Members, name: str) -> int:
-    text = members.get(name, "0")
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        raise MalformedZnodeError(path, f'its "{name}" is {text!r}') from None

@@ -17,6 +17,8 @@ class Znode(NamedTuple):
     """zxid that wrote the data."""
     owner: int
     """Session of an ephemeral znode; 0 for one that is not."""
+    modified_ms: int = 0
+    """When the data were written, by the server's wall clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from kafkalite.broker.group_ports import GroupStore
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import ControllerStore, MetadataStore, StoreError
 from kafkalite.coordination import paths
@@ -15,6 +16,7 @@ from kafkalite.coordination.cluster_reader import ClusterReader
 from kafkalite.coordination.codec import NO_MEMBERS, Members
 from kafkalite.coordination.controller_store import ZooKeeperControllerStore
 from kafkalite.coordination.errors import CoordinationError
+from kafkalite.coordination.group_store import ZooKeeperGroupStore
 from kafkalite.coordination.registration import BrokerRegistration
 from kafkalite.coordination.session import Action, Link, SessionMonitor
 from kafkalite.coordination.session_file import (
@@ -95,6 +97,7 @@ class ZooKeeperCoordination:
             states=states,
             notice_counts=self._notice_counts,
         )
+        self._group_store = ZooKeeperGroupStore(self._bridge, clock)
         self._monitor = SessionMonitor(session_timeout_ms)
         self._broker: Broker | None = None
         self._epoch: int | None = None
@@ -121,6 +124,10 @@ class ZooKeeperCoordination:
     def controller_store(self) -> ControllerStore:
         return self._controller_store
 
+    @property
+    def group_store(self) -> GroupStore:
+        return self._group_store
+
     async def start(self) -> None:
         """End the session of this broker's previous life, connect, and make the base znodes.
 
@@ -140,6 +147,7 @@ class ZooKeeperCoordination:
         # Kept before anything ephemeral is made: whatever blocks the next life can be ended by it.
         write_session_file(self._session_file, session)
         await self._make_base_paths()
+        self._group_store.start()
         _log.info("Connected to ZooKeeper at %s, %r", self._connect, session)
 
     async def cluster_id(self) -> str:
@@ -194,6 +202,7 @@ class ZooKeeperCoordination:
             await asyncio.wait((self._rejoining,))
         if self._reader is not None:
             await self._reader.stop()
+        await self._group_store.stop()
         if await self._bridge.close(_CLOSE_TIMEOUT_S):
             remove_session_file(self._session_file)
 
@@ -252,6 +261,7 @@ class ZooKeeperCoordination:
                 case Action.DROP_LEADERSHIP:
                     _log.error("The session with ZooKeeper is lost: this broker stops leading")
                     self._epoch = None
+                    self._group_store.session_lost()
                     self._on_lost()
                 case Action.RESUME:
                     _log.info("The connection to ZooKeeper is back, with the same session")

@@ -1,0 +1,265 @@
+"""Implements GroupStore: groups in ZooKeeper, each below `/consumers/G`.
+
+The state is one znode, changed by compare-and-set on its version; offsets are znodes of their own,
+written only in transactions that check that version (`group_offsets.py`). Where a connection
+breaks, whether a write happened is looked up, never guessed, before anything is written again.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from kafkalite.broker.group_ports import (
+    MAX_STATE_BYTES,
+    CommittedOffset,
+    GroupCommit,
+    GroupConflictError,
+    GroupPicture,
+    GroupTooLargeError,
+    StoredGroup,
+)
+from kafkalite.broker.ports import StoreConflictError, StoreError
+from kafkalite.coordination import group_codec, paths
+from kafkalite.coordination.bridge import KazooBridge
+from kafkalite.coordination.errors import (
+    BadVersionError,
+    ConnectionLostError,
+    MalformedZnodeError,
+    NodeExistsError,
+    NoNodeError,
+    TransactionFailedError,
+)
+from kafkalite.coordination.group_mirror import GroupMirror
+from kafkalite.coordination.group_offsets import GroupOffsets
+from kafkalite.coordination.operations import Create, Delete, Operation, SetData
+from kafkalite.groups.state import NEW_GROUP_VERSION, GroupState
+from kafkalite.model.clock import Clock
+from kafkalite.model.ids import BrokerId, TopicPartition
+
+_log = logging.getLogger(__name__)
+
+_MAX_ATTEMPTS: Final = 5
+
+
+class ZooKeeperGroupStore:
+    """The groups in ZooKeeper. Owned by ZooKeeperCoordination; on the event loop.
+
+    Has no state but what it shows to other tools. Life: `start`, `stop`.
+    """
+
+    def __init__(self, bridge: KazooBridge, clock: Clock) -> None:
+        self._bridge = bridge
+        self._clock = clock
+        self._offsets = GroupOffsets(bridge)
+        self._mirror = GroupMirror(bridge, clock)
+
+    def start(self) -> None:
+        self._mirror.start()
+
+    async def stop(self) -> None:
+        await self._mirror.stop()
+
+    def session_lost(self) -> None:
+        """What was ephemeral is gone."""
+        self._mirror.forget()
+
+    # -- states ---------------------------------------------------------------------------------
+
+    async def load(self, group: str) -> StoredGroup | None:
+        """See GroupStore."""
+        await self._bridge.sync()
+        path = paths.group_state(group)
+        znode = await self._bridge.get(path)
+        if znode is not None:
+            return group_codec.decode_group(path, znode.data, znode.version)
+        if await self._bridge.get(paths.group_offsets(group)) is None:
+            return None
+        return StoredGroup(GroupState())
+
+    async def load_many(self, groups: Sequence[str]) -> list[StoredGroup | None]:
+        """See GroupStore."""
+        where = [paths.group_state(group) for group in groups]
+        found: list[StoredGroup | None] = []
+        for path, znode in zip(where, await self._bridge.get_many(where), strict=True):
+            try:
+                found.append(
+                    None
+                    if znode is None
+                    else group_codec.decode_group(path, znode.data, znode.version)
+                )
+            except MalformedZnodeError as error:
+                _log.error("%s; its group cannot be served until that is mended", error)
+                found.append(None)
+        return found
+
+    async def save_state(
+        self,
+        group: str,
+        state: GroupState,
+        *,
+        coordinator: BrokerId,
+        remainder: Mapping[str, object],
+    ) -> int:
+        """See GroupStore."""
+        data = group_codec.encode_group(state, coordinator, self._clock.wall_ms(), remainder)
+        if len(data) > MAX_STATE_BYTES:
+            raise GroupTooLargeError(
+                f"The state of group {group} has {len(data)} bytes, {MAX_STATE_BYTES} are possible"
+            )
+        path = paths.group_state(group)
+        is_new = state.version == NEW_GROUP_VERSION
+        write = Create(path, data) if is_new else SetData(path, data, state.version)
+        above: list[Operation] = [Create(paths.group(group))] if is_new else []
+        failure: StoreError = StoreConflictError(f"Group {group} cannot be written")
+        for _ in range(_MAX_ATTEMPTS):
+            try:
+                await self._bridge.commit([*above, write])
+            except TransactionFailedError as error:
+                if not isinstance(error.cause, NodeExistsError | NoNodeError | BadVersionError):
+                    raise
+                failure = error
+            except ConnectionLostError as error:
+                failure = error
+                # Another server, or another session, may be behind what was written.
+                await self._bridge.sync()
+            else:
+                return state.version + 1
+            if await self._is_written(group, state.version, data):
+                return state.version + 1  # the answer was lost, not the request
+            if above and await self._bridge.get(paths.group(group)) is not None:
+                above = []
+        raise failure
+
+    async def _is_written(self, group: str, before: int, data: bytes) -> bool:
+        """Whether what was at version `before` is `data` by now; False: it is as it was.
+
+        Raises:
+            GroupConflictError: it is something else.
+        """
+        stored = await self._bridge.get(paths.group_state(group))
+        version = NEW_GROUP_VERSION if stored is None else stored.version
+        if stored is not None and version == before + 1 and stored.data == data:
+            return True
+        if version != before:
+            raise GroupConflictError(
+                f"The state of group {group} is not at version {before} any more"
+            )
+        return False
+
+    async def list_groups(self) -> list[str]:
+        """See GroupStore."""
+        names = await self._bridge.children(paths.CONSUMERS) or []
+        groups = sorted(paths.unescape(name) for name in names)
+        states = await self._bridge.get_many([paths.group_state(group) for group in groups])
+        without = [group for group, state in zip(groups, states, strict=True) if state is None]
+        offsets = await self._bridge.get_many([paths.group_offsets(group) for group in without])
+        empty = {group for group, znode in zip(without, offsets, strict=True) if znode is None}
+        return [group for group in groups if group not in empty]
+
+    async def delete_group(self, group: str, state_version: int) -> None:
+        """See GroupStore."""
+        path = paths.group_state(group)
+        for _ in range(_MAX_ATTEMPTS):
+            below = await self._below(paths.group(group))
+            await self._offsets.remove_checked(
+                group, state_version, [other for other in below if other != path]
+            )
+            try:
+                await self._bridge.commit([Delete(path, state_version), Delete(paths.group(group))])
+            except TransactionFailedError as error:
+                if error.index == 0:
+                    raise GroupConflictError(f"Group {group} was changed meanwhile") from error
+                _log.debug("Deleting group %s: %s", group, error)  # something new is below it
+            except ConnectionLostError as error:
+                _log.debug("Deleting group %s: %s", group, error)
+                await self._bridge.sync()
+                if await self._bridge.get(path) is None:
+                    return
+            else:
+                return
+        raise StoreConflictError(f"Group {group} cannot be deleted: its znodes keep changing")
+
+    async def _below(self, path: str) -> list[str]:
+        """All znodes below one, children before their parents."""
+        found: list[str] = []
+        level = [path]
+        while level:
+            names = await self._bridge.children_many(level)
+            level = [
+                f"{above}/{name}"
+                for above, some in zip(level, names, strict=True)
+                for name in some or ()
+            ]
+            found += level
+        return found[::-1]
+
+    # -- offsets --------------------------------------------------------------------------------
+
+    async def commit(self, commits: Sequence[GroupCommit]) -> list[StoreError | None]:
+        """See GroupStore."""
+        return await self._offsets.commit(commits)
+
+    async def fetch_offsets(
+        self, group: str, partitions: Iterable[TopicPartition] | None = None
+    ) -> Mapping[TopicPartition, CommittedOffset]:
+        """See GroupStore."""
+        return await self._offsets.fetch(group, partitions)
+
+    async def last_commit_ms(self, group: str) -> int:
+        """See GroupStore."""
+        return await self._offsets.last_commit_ms(group)
+
+    async def delete_offsets(
+        self, group: str, state_version: int, partitions: Iterable[TopicPartition]
+    ) -> None:
+        """See GroupStore."""
+        await self._offsets.delete(group, state_version, partitions)
+
+    def show(self, group: str, picture: GroupPicture | None) -> None:
+        """See GroupStore."""
+        self._mirror.show(group, picture)
+
+    # -- instances of consumers that live in the broker -----------------------------------------
+
+    async def save_instance(self, group: str, name: str, payload: bytes) -> None:
+        """See GroupStore."""
+        path = paths.group_instance(group, name)
+        for _ in range(_MAX_ATTEMPTS):
+            try:
+                await self._bridge.set(path, payload)
+            except NoNodeError:
+                await self._bridge.ensure(paths.group_instances(group))
+                try:
+                    await self._bridge.create(path, payload)
+                except (NodeExistsError, NoNodeError, ConnectionLostError) as error:
+                    _log.debug("Keeping an instance of group %s: %s", group, error)
+                    continue
+            except ConnectionLostError as error:
+                _log.debug("Keeping an instance of group %s: %s", group, error)
+                await self._bridge.sync()
+                continue
+            return
+        raise StoreConflictError(f"Instance {name} of group {group} cannot be kept: try again")
+
+    async def load_instances(self, group: str) -> Mapping[str, bytes]:
+        """See GroupStore."""
+        names = await self._bridge.children(paths.group_instances(group)) or []
+        own = [paths.unescape(name) for name in names]
+        znodes = await self._bridge.get_many([paths.group_instance(group, name) for name in own])
+        return {name: znode.data for name, znode in zip(own, znodes, strict=True) if znode}
+
+    async def delete_instance(self, group: str, name: str) -> None:
+        """See GroupStore."""
+        for _ in range(_MAX_ATTEMPTS):
+            try:
+                await self._bridge.commit([Delete(paths.group_instance(group, name))])
+            except TransactionFailedError as error:
+                if isinstance(error.cause, NoNodeError):
+                    return
+                raise
+            except ConnectionLostError as error:
+                _log.debug("Forgetting an instance of group %s: %s", group, error)
+                await self._bridge.sync()
+            else:
+                return
+        raise StoreConflictError(f"Instance {name} of group {group} cannot be removed: try again")

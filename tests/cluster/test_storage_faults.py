@@ -165,6 +165,9 @@ def test_flipped_byte_is_found_and_healed_while_records_come_and_go(
         load.wait_until_acknowledged(_RECORDS)
         assert not (log / "damaged-ranges").exists()
         assert _metric(broker, "kafkalite_damaged_partitions") == 0
+        assert _metric(broker, "kafkalite_scrub_rounds_total") > 0
+        assert sum(_metric(each, "kafkalite_isr_expands_total") for each in cluster) > 0
+        assert sum(_metric(each, "kafkalite_controller") for each in cluster) == 1
     _check(cluster, topic, load, 1)
 
 

@@ -265,6 +265,10 @@ class FetchLoop:
         except LogError as error:
             self._fail(followed, error.detail)
             return False
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other partitions go on
+            _log.exception("%s could not take an answer", partition.topic_partition)
+            self._fail(followed, repr(error))
+            return False
         return bool(headers or result.error_code) or result.diverging_end_offset != NO_OFFSET
 
     async def _settle(self, touched: Sequence[Followed]) -> None:

@@ -10,6 +10,7 @@ Whoever appends moves quiet partitions to due: a fetch costs what has changed, n
 """
 
 import asyncio
+import logging
 from typing import Final
 
 from kafkalite.broker.fetch import PIECE_BYTES
@@ -21,6 +22,7 @@ from kafkalite.broker.replication_throttle import ReplicationThrottle
 from kafkalite.model.errors import (
     FetchSessionIdNotFoundError,
     InconsistentTopicIdError,
+    KafkaStorageError,
     LogError,
 )
 from kafkalite.model.ids import NO_EPOCH, BrokerId, LeaderEpoch, TopicPartition
@@ -31,6 +33,8 @@ from kafkalite.wire.messages import FIRST_OF_SESSION, FetchPartition, FetchReque
 
 _LOOKS_A_TURN: Final = 100
 """Partitions looked at before others have their turn."""
+
+_log = logging.getLogger(__name__)
 
 
 class Cursor:
@@ -64,6 +68,14 @@ class Cursor:
     def is_doubtful(self) -> bool:
         """Whether it stands where it stood before it was given records, and nobody knows why."""
         return self.given == self.position != self.inspected
+
+    def check_topic(self, topic_id: str) -> None:
+        """Raise InconsistentTopicIdError unless the position is in a log of that very topic."""
+        if self.topic_id != topic_id:
+            raise InconsistentTopicIdError(
+                f"The log of {self.topic_partition} is of the topic {topic_id} at its leader, and "
+                f"of {self.topic_id or 'an unknown one'} at its follower"
+            )
 
     def place(self, position: Position) -> None:
         """It names where it stands."""
@@ -305,11 +317,7 @@ class ReplicaSession:
             partition = self._partitions.get(topic, number)
             self._watch(cursor, partition)
             epoch = partition.leader_epoch
-            if cursor.topic_id != partition.log.topic_id:
-                raise InconsistentTopicIdError(
-                    f"The log of {topic_partition} is of the topic {partition.log.topic_id} here, "
-                    f"and of {cursor.topic_id or 'an unknown one'} at broker {self._replica_id}"
-                )
+            cursor.check_topic(partition.log.topic_id)
             if cursor.is_doubtful:
                 cursor.inspected = cursor.position
                 partition.log.inspect(cursor.position.offset)
@@ -317,7 +325,8 @@ class ReplicaSession:
                 self._replica_id, self.broker_epoch, cursor.position, min(limit, PIECE_BYTES)
             )
             pieces = _pieces(partition, found, limit)
-        except LogError as error:
+        except Exception as unforeseen:  # noqa: BLE001 - the follower's other partitions go on
+            error = _known(topic_partition, unforeseen)
             self._due.pop(topic_partition, None)
             cursor.has_been_noted = True
             if cursor.error is type(error):
@@ -347,6 +356,14 @@ class ReplicaSession:
             if self._is_throttled(partition):
                 self._throttle.take(read.size)
         return read
+
+
+def _known(topic_partition: TopicPartition, error: Exception) -> LogError:
+    """What a follower is told of an error, a foreseen one or not."""
+    if isinstance(error, LogError):
+        return error
+    _log.error("%s could not be looked at for a follower", topic_partition, exc_info=error)
+    return KafkaStorageError(f"{topic_partition} could not be read: {error!r}")
 
 
 def _pieces(partition: Partition, found: ReplicaRead, limit: int) -> list[LogRead]:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from kafkalite.broker import fetch_loop
+from kafkalite.broker.partition import Partition
 from kafkalite.config.views import FlushPolicy, ReplicaOptions
 from kafkalite.wire.messages import FetchResponse
 from tests.support.replication import Cluster, run_cluster, settle, state, until
@@ -197,6 +198,37 @@ def test_a_partition_in_error_keeps_no_other_from_being_replicated() -> None:
         assert cluster[0][0].offsets.high_watermark == 0
 
     run_cluster(test)
+
+
+@pytest.mark.parametrize("method", ["take", "read_replica"])
+def test_an_error_that_nobody_foresaw_keeps_no_other_partition_from_being_replicated(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    sound = getattr(Partition, method)
+
+    def broken(partition: Partition, *given: object) -> object:
+        if partition.topic_partition.partition == 0:
+            raise RuntimeError("a bug")
+        return sound(partition, *given)
+
+    async def test(cluster: Cluster) -> None:
+        monkeypatch.setattr(Partition, method, broken)
+        cluster.replicate()
+        cluster.replicate(number=1)
+        for value in (b"a", b"b"):
+            cluster[0].append(value)
+            cluster[0].append(value, number=1)
+            await settle()
+        while cluster[1].values(1) != [b"a", b"b"]:
+            cluster.clock.now_ms += 20
+            await asyncio.sleep(0.001)
+        monkeypatch.undo()
+        while cluster[1].values() != [b"a", b"b"]:
+            cluster.clock.now_ms += 20
+            await asyncio.sleep(0.001)
+
+    run_cluster(test, lambda: Cluster(options=ReplicaOptions(backoff_max_ms=20, wait_max_ms=20)))
+    assert "a bug" in caplog.text
 
 
 def test_an_epoch_that_the_leader_hears_of_later_needs_no_second_asking() -> None:

@@ -12,6 +12,6 @@ class GroupDescription:
     phase: GroupPhase
     epoch: int
     assignor: str
-    """That decides who consumes what; empty: the group has no members."""
+    """Decides who consumes what; empty: the group has no members."""
     members: tuple[Member, ...]
     """By id."""

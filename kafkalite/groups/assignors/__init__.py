@@ -1,0 +1,1 @@
+"""Who shall consume what: pure functions of subscriptions and partitions."""

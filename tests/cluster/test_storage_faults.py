@@ -281,7 +281,7 @@ def test_failed_log_directory_takes_its_partitions_down_and_no_others(
             assert {number for number, leader in leaders.items() if leader == 0} == led - here
             assert broker.is_ready()
 
-            broker.kill()
+            assert broker.stop() == 0
             if comes_back == "broken":
                 failing.write_text("not a directory")
             broker.start()

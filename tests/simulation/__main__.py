@@ -1,5 +1,7 @@
 """`python -m tests.simulation`: any number of seeds, on all cores; see scripts/simulate.sh."""
 
+# ruff: noqa: T201 - it is a command
+
 import argparse
 import os
 import sys

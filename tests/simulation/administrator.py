@@ -37,9 +37,7 @@ class Administrator:
         self._topic_config = topic_config
         self._made = 0
 
-    async def ask(
-        self, what: str, work: Callable[[Broker], Awaitable[Any]]
-    ) -> tuple[bool, Any]:
+    async def ask(self, what: str, work: Callable[[Broker], Awaitable[Any]]) -> tuple[bool, Any]:
         """Have some broker do something; tells whether it said that it did."""
         ready = [each for each in self._cluster.machines.values() if each.is_serving]
         if not ready:
@@ -123,9 +121,7 @@ class Administrator:
         if count <= _MAX_PARTITIONS:
             await self.ask(
                 f"give {name} {count} partitions",
-                lambda broker: broker.topics.create_partitions(
-                    name, count, timeout_ms=_TIMEOUT_MS
-                ),
+                lambda broker: broker.topics.create_partitions(name, count, timeout_ms=_TIMEOUT_MS),
             )
 
     async def _move(self) -> None:

@@ -5,8 +5,10 @@ product knows nothing of it.
 """
 
 import contextlib
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from types import FrameType
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -15,12 +17,13 @@ from kafkalite.broker.following import Following
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.controller import machine
-from kafkalite.controller.election import Situation
+from kafkalite.controller.election import Situation, next_state
 from kafkalite.coordination.operations import ANY_VERSION, Operation, SetData
 from kafkalite.coordination.state_writes import StateWrites
 from kafkalite.model.cluster import PartitionState
 from kafkalite.model.ids import ControllerEpoch
-from kafkalite.replication import high_watermark, leader_replica
+from kafkalite.model.offsets import LogOffsets
+from kafkalite.replication import high_watermark
 from kafkalite.replication.leader_replica import LeaderReplica
 from kafkalite.replication.progress import Progress
 from kafkalite.wire.batch import BatchHeader
@@ -64,7 +67,9 @@ def skip_leader_epoch_check() -> Replacements:
     """Leaders answer, and followers believe, whatever epoch the other side is in."""
     read_replica, take = Partition.read_replica, Partition.take
 
-    def answering(self: Partition, follower: Any, broker_epoch: int, position: Any, size: int) -> Any:
+    def answering(
+        self: Partition, follower: Any, broker_epoch: int, position: Any, size: int
+    ) -> Any:
         position = position._replace(leader_epoch=self.leader_epoch)
         return read_replica(self, follower, broker_epoch, position, size)
 
@@ -148,7 +153,6 @@ def keep_diverging_tail() -> Replacements:
 @_bug
 def elect_unclean() -> Replacements:
     """Whoever lives may lead, in sync or not."""
-    next_state = machine.next_state
 
     def electing(
         state: PartitionState, situation: Situation, epoch: ControllerEpoch
@@ -161,7 +165,6 @@ def elect_unclean() -> Replacements:
 @_bug
 def reuse_leader_epoch() -> Replacements:
     """A new leader goes on in the epoch of the one before it."""
-    next_state = machine.next_state
 
     def electing(
         state: PartitionState, situation: Situation, epoch: ControllerEpoch
@@ -179,7 +182,7 @@ def commit_alone() -> Replacements:
     def advance(current: int, leader_end: int, _followers: Collection[int] = ()) -> int:
         return max(current, leader_end)
 
-    return ((high_watermark, "advance", advance), (leader_replica.high_watermark, "advance", advance))
+    return ((high_watermark, "advance", advance),)
 
 
 @_bug
@@ -193,9 +196,7 @@ def show_what_is_not_committed() -> Replacements:
     """Readers are given everything, and told that it is committed."""
 
     def offsets(self: Partition) -> Any:
-        return leading_offsets(self.log.start_offset, self.log.end_offset, self.log.end_offset)
-
-    from kafkalite.model.offsets import LogOffsets as leading_offsets  # noqa: N813, PLC0415
+        return LogOffsets(self.log.start_offset, self.log.end_offset, self.log.end_offset)
 
     def read(self: Partition, offset: int, max_bytes: int, *, epoch: int = -1) -> Any:
         self.check_leads()
@@ -206,9 +207,8 @@ def show_what_is_not_committed() -> Replacements:
 
 def _callers() -> str:
     """Names of the functions that led here."""
-    import sys  # noqa: PLC0415
-
-    names, frame = [], sys._getframe()
+    names = []
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         names.append(frame.f_code.co_name)
         frame = frame.f_back

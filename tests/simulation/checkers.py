@@ -67,9 +67,9 @@ class StateChecker:
         if data is None:
             return
         payload = json.loads(data)
-        moving = payload.get("adding_replicas", {}).keys() | payload.get(
-            "removing_replicas", {}
-        ).keys()
+        moving = (
+            payload.get("adding_replicas", {}).keys() | payload.get("removing_replicas", {}).keys()
+        )
         for number, replicas in payload["partitions"].items():
             self.placements[TopicPartition(name, int(number))] = Placement(
                 tuple(replicas), number in moving

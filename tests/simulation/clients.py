@@ -70,6 +70,10 @@ class Client:
         self._addresses = addresses
         self._leaders: dict[TopicPartition, str] = {}
 
+    async def run(self, pause_s: float) -> None:
+        """Do what it is for, pausing so long on average, until told to stop."""
+        raise NotImplementedError
+
     def address_for(self, partition: TopicPartition) -> str:
         """Mostly that of the leader as last heard, sometimes any."""
         known = self._leaders.get(partition)
@@ -161,6 +165,8 @@ class Consumer(Client):
     """Reads below the high watermark, forwards, and now and then again."""
 
     _positions: dict[TopicPartition, int]
+    leadership_of: Callable[[TopicPartition, str], object] = staticmethod(lambda *_: None)
+    """The epoch in which an address truly leads a partition, None where it does not."""
 
     async def run(self, pause_s: float) -> None:
         """Read until told to stop."""
@@ -179,15 +185,14 @@ class Consumer(Client):
                 self._positions[partition] = max(end, self._positions.get(partition, 0))
             await asyncio.sleep(self.random.uniform(0.2 * pause_s, 1.8 * pause_s))
 
-    async def read(
-        self, partition: TopicPartition, position: int, max_wait_ms: int
-    ) -> int | None:
+    async def read(self, partition: TopicPartition, position: int, max_wait_ms: int) -> int | None:
         """Read some records; gives the position after them, None where there was no answer."""
         request = FetchRequest(
             [FetchPartition(*partition, position, self.random.choice((1, 1_000, 1 << 20)))],
             max_wait_ms=max_wait_ms,
         )
         address = self.address_for(partition)
+        leadership = self.leadership_of(partition, address)
         body = await self.post(address, "/v1/fetch", _encode(request), max_wait_ms / 1000 + 2)
         if body is None:
             self.learn(partition, "", address, is_well=False)
@@ -196,14 +201,16 @@ class Consumer(Client):
         is_well = result.error_code == 0
         self.learn(partition, result.leader_url, address, is_well=is_well)
         if not is_well:
-            self._check_refusal(partition, position, address, result)
+            self.trace.note(self.name, f"{partition}@{position} via {address}: {result.error}")
+            # One that was deposed and does not know it yet may be behind what others have shown.
+            if leadership is not None and leadership == self.leadership_of(partition, address):
+                self._check_refusal(partition, position, address, result)
             return None
         return self._take(partition, position, result)
 
     def _check_refusal(
         self, partition: TopicPartition, position: int, address: str, result: FetchResult
     ) -> None:
-        self.trace.note(self.name, f"{partition}@{position} via {address}: {result.error}")
         if result.error == "OFFSET_OUT_OF_RANGE" and partition.topic not in self.history.deleted:
             self.history.contradict(
                 f"INV-4 {partition}@{position} was shown before, and is out of range at {address}: "

@@ -118,7 +118,7 @@ def _quiet_end(cluster: Cluster) -> Iterator[None]:
         for process in processes:
             process.is_dead = True
             for task in process.tasks:
-                task._log_destroy_pending = False
+                setattr(task, "_log_destroy_pending", False)  # noqa: B010 - not in its types
         gc.enable()
         before, sys.unraisablehook = sys.unraisablehook, lambda _: None
         level = logging.root.manager.disable

@@ -11,12 +11,13 @@ import contextvars
 import heapq
 from collections.abc import Callable, Coroutine
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from tests.simulation.process import CURRENT, Process
 from tests.support.faulty_disk import Crashed
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _MAX_TURNS_AT_ONCE: Final = 100_000
 """More turns than any program needs without time going by."""
@@ -45,9 +46,7 @@ class _Future(asyncio.Future[Any]):
 class _Task(asyncio.Task[Any]):
     """A task whose place in a set does not depend on its address."""
 
-    def __init__(
-        self, *args: Any, loop: "SimulatedLoop", process: Process, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, loop: "SimulatedLoop", process: Process, **kwargs: Any) -> None:
         self._number = loop.next_number()
         self.process = process
         super().__init__(*args, loop=loop, **kwargs)
@@ -59,10 +58,13 @@ class _Task(asyncio.Task[Any]):
         return self is other
 
 
-class SimulatedLoop(asyncio.AbstractEventLoop):
+class SimulatedLoop(asyncio.BaseEventLoop):
     """See the module. `complain` is told of every exception that nobody took."""
 
     def __init__(self, random: Random, complain: Callable[[Process, dict[str, Any]], None]) -> None:
+        self._is_over = False
+        self._is_running = False
+        super().__init__()
         self._random = random
         self._complain = complain
         self._now = 0.0
@@ -71,7 +73,6 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._active: dict[Process, None] = {}
         """Processes that may have something ready."""
         self._turns_at_once = 0
-        self._is_over = False
         self.turns = 0
         self.executor_delay_s: Callable[[Process], float] = lambda _: 0.0002
         """How long work in a thread takes, given the process."""
@@ -88,6 +89,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         """Run until `work`, a coroutine of the world, is done."""
         before = asyncio.events._get_running_loop()
         asyncio.events._set_running_loop(self)
+        self._is_running = True
         try:
             task = self.world.spawn(work, "main")
             while not task.done():
@@ -95,7 +97,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             return task.result()
         finally:
             asyncio.events._set_running_loop(before)
-            self._is_over = True
+            self._is_running, self._is_over = False, True
 
     def _turn(self) -> None:
         """Let one process run what it has ready, or let time go by."""
@@ -146,7 +148,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         return self._now
 
     def is_running(self) -> bool:
-        return not self._is_over
+        return self._is_running
 
     def is_closed(self) -> bool:
         return self._is_over
@@ -156,8 +158,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     def call_soon(
         self,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         if context is None:
@@ -174,8 +176,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
@@ -183,8 +185,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         if context is None:
@@ -205,11 +207,11 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self,
         coro: Any,
         *,
-        name: str | None = None,
+        name: object = None,
         context: contextvars.Context | None = None,
     ) -> asyncio.Task[Any]:
         process = CURRENT.get() if context is None else context[CURRENT]
-        task = _Task(coro, loop=self, process=process, name=name or "task", context=context)
+        task = _Task(coro, loop=self, process=process, name=str(name or "task"), context=context)
         tasks = process.tasks
         tasks.append(task)
         if len(tasks) > _PRUNE_ABOVE and len(tasks) % _PRUNE_ABOVE == 0:
@@ -217,7 +219,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         return task
 
     def run_in_executor(
-        self, executor: Any, func: Callable[..., T], *args: Any
+        self, executor: Any, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """Run `func` after a while, and tell of its end a while later.
 
@@ -247,7 +249,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self.call_at(runs, run)
         return future
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         process = CURRENT.get()
         handle = asyncio.Handle(callback, args, self, process.context)
         process.signal_handlers[int(sig)] = handle

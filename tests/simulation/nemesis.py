@@ -2,15 +2,15 @@
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from tests.simulation.administrator import Administrator
 from tests.simulation.cluster import Cluster
 from tests.simulation.machine import Machine
 
-Fault = Callable[[], Awaitable[None]]
+Fault = Callable[[], Coroutine[Any, Any, None]]
 
 _ALL_AT_ONCE: Final = 0.04
 
@@ -32,7 +32,7 @@ class Nemesis:
     async def run(self, until_s: float, pause_s: float, at_most: int) -> None:
         """Do harm until a time, to so many brokers at once at most."""
         loop = self._cluster.loop
-        tasks = []
+        tasks: list[asyncio.Task[None]] = []
         while loop.time() < until_s:
             await asyncio.sleep(self._random.expovariate(1 / pause_s))
             if len(self._troubled) < at_most or self._random.random() < _ALL_AT_ONCE:

@@ -49,7 +49,7 @@ class Listener:
         self.is_open = False
         self._network.forget(self)
         deadline = self.process.loop.time() + _GRACE_S
-        while self.calls and self.process.loop.time() < deadline:
+        while self.calls and self.process.loop.time() < deadline:  # noqa: ASYNC110 - no event here
             await asyncio.sleep(0.01)
         for call in list(self.calls):
             call.break_from(self.machine)
@@ -138,9 +138,7 @@ class _Call:
             if not message.get("more_body", False):
                 is_answered = True
                 reply = PeerReply(status, headers, b"".join(parts))
-                self._network.send(
-                    self.listener.machine, _name_of(self.source), self.answer, reply
-                )
+                self._network.send(self.listener.machine, _name_of(self.source), self.answer, reply)
 
         try:
             await self.listener.app(scope, receive, send)
@@ -286,9 +284,7 @@ class Network:
 
     # -- packets --------------------------------------------------------------------------------
 
-    def send(
-        self, source: str, target: str, arrive: Callable[..., object], *args: object
-    ) -> None:
+    def send(self, source: str, target: str, arrive: Callable[..., object], *args: object) -> None:
         """Have `arrive` called in the world when something from one machine is at the other."""
         random = self._random
         delay = random.uniform(0.00005, 0.0005)
@@ -335,9 +331,7 @@ class _Packet:
         self._arrived(*self._args)
 
 
-def _scope(
-    method: str, target: str, headers: Mapping[str, str], body_bytes: int
-) -> dict[str, Any]:
+def _scope(method: str, target: str, headers: Mapping[str, str], body_bytes: int) -> dict[str, Any]:
     path, _, query = target.partition("?")
     raw = [(name.lower().encode(), text.encode("latin-1")) for name, text in headers.items()]
     raw.append((b"content-length", b"%d" % body_bytes))

@@ -1,4 +1,4 @@
-"""What a seed chooses before anything happens: the cluster, its settings, and what shall go wrong."""
+"""What a seed chooses before anything happens: the cluster, its settings, and its troubles."""
 
 from dataclasses import dataclass
 from random import Random

@@ -24,9 +24,7 @@ class Process:
     a session) is told through the hooks.
     """
 
-    def __init__(
-        self, loop: "SimulatedLoop", name: str, machine: "Machine | None" = None
-    ) -> None:
+    def __init__(self, loop: "SimulatedLoop", name: str, machine: "Machine | None" = None) -> None:
         self.loop = loop
         self.name = name
         self.machine = machine

@@ -126,8 +126,13 @@ def _in_thread(self: KazooBridge, work: Any) -> "asyncio.Future[None]":
     if answer is None:
         future.set_result(None)
     else:
-        answer.rawlink(lambda _: future.done() or future.set_result(None))
+        answer.rawlink(lambda _: _settle(future))
     return future
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 @contextlib.contextmanager
@@ -193,10 +198,11 @@ def _classes_hashed_by_address() -> list[type]:
             for thing in vars(sys.modules[name]).values():
                 if isinstance(thing, type) and thing.__module__.startswith("kafkalite."):
                     found[thing] = None
+    by_address: object = object.__hash__
     return [
         kind
         for kind in found
-        if kind.__hash__ is object.__hash__ and not issubclass(kind, BaseException)
+        if kind.__hash__ is by_address and not issubclass(kind, BaseException)
     ]
 
 

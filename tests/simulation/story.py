@@ -4,7 +4,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from kafkalite.coordination import paths
 from kafkalite.model.ids import NO_LEADER, TopicPartition
@@ -17,6 +17,8 @@ from tests.simulation.nemesis import Nemesis
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.trace import Line
+
+ClientKind = TypeVar("ClientKind", bound=Client)
 
 _CHECK_EVERY_S: Final = 0.1
 _START_S: Final = 30.0
@@ -98,10 +100,18 @@ class _Story:
         self._clients: list[Client] = []
 
     async def run(self) -> None:
+        """Tell the story, or as much of it as comes before the first failure."""
+        world = self._cluster.loop.world
+        self._cluster.trace.note("plan", str(self._plan))
+        telling = world.spawn(self._tell(), "story")
+        checking = world.spawn(self._keep_checking(), "checking")
+        done, _ = await asyncio.wait((telling, checking), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def _tell(self) -> None:
         plan, loop = self._plan, self._cluster.loop
-        self._cluster.trace.note("plan", str(plan))
         await self._begin()
-        checking = loop.world.spawn(self._keep_checking(), "checking")
         working = [
             Process(loop, client.name).spawn(client.run(0.05), client.name)
             for client in self._make_clients()
@@ -124,7 +134,6 @@ class _Story:
                 machine.start()
             await self._until_healthy()
         await self._reckon()
-        checking.cancel()
 
     # -- the beginning --------------------------------------------------------------------------
 
@@ -148,18 +157,32 @@ class _Story:
         names += [f"c{n}" for n in range(self._plan.consumers)]
         for name in names:
             kind = Producer if name.startswith("p") else Consumer
-            self._clients.append(
-                kind(
-                    name,
-                    self._cluster.network,
-                    self.history,
-                    self._cluster.trace,
-                    [machine.address for machine in self._cluster.machines.values()],
-                    self._partitions,
-                    self._cluster.random_for(name),
-                )
-            )
+            self._clients.append(self._client(kind, name))
         return self._clients
+
+    def _client(self, kind: type[ClientKind], name: str) -> ClientKind:
+        client = kind(
+            name,
+            self._cluster.network,
+            self.history,
+            self._cluster.trace,
+            [machine.address for machine in self._cluster.machines.values()],
+            self._partitions,
+            self._cluster.random_for(name),
+        )
+        if isinstance(client, Consumer):
+            client.leadership_of = self._leadership
+        return client
+
+    def _leadership(self, partition: TopicPartition, address: str) -> int | None:
+        state = self._states.states.get(partition)
+        if (
+            state is None
+            or state.leader == NO_LEADER
+            or address != self._cluster.machines[state.leader].address
+        ):
+            return None
+        return state.leader_epoch
 
     def _partitions(self) -> list[TopicPartition]:
         return sorted(
@@ -180,7 +203,9 @@ class _Story:
 
     async def _until_healthy(self) -> None:
         await self._until(
-            lambda: not self._ailing(), _RECOVERY_S, lambda: f"it does not recover: {self._ailing()}"
+            lambda: not self._ailing(),
+            _RECOVERY_S,
+            lambda: f"it does not recover: {self._ailing()}",
         )
 
     def _ailing(self) -> str:
@@ -205,11 +230,7 @@ class _Story:
         """Write once more to every partition, read everything back, compare all disks."""
         loop, trace = self._cluster.loop, self._cluster.trace
         trace.note("checker", "the reckoning")
-        addresses = [machine.address for machine in self._cluster.machines.values()]
-        random = self._cluster.random_for("reckoning")
-        network, history = self._cluster.network, self.history
-        producer = Producer("last", network, history, trace, addresses, self._partitions, random)
-        consumer = Consumer("reader", network, history, trace, addresses, self._partitions, random)
+        producer, consumer = self._client(Producer, "last"), self._client(Consumer, "reader")
         for partition in self._partitions():
             deadline = loop.time() + _RECOVERY_S
             while not await producer.write(partition, 1, acks_all=True):
@@ -246,9 +267,7 @@ class _Story:
     def _compare(self, partition: TopicPartition) -> None:
         end = self.history.of(partition).safe_end
         for replica in self._states.placements[partition].replicas:
-            check_promises(
-                self._cluster, self.history, self._cluster.machines[replica], partition
-            )
+            check_promises(self._cluster, self.history, self._cluster.machines[replica], partition)
         check_replicas(self._cluster, self._states, partition, end)
 
     async def _until(

@@ -97,8 +97,7 @@ class ZooKeeperModel:
         expired = [
             session
             for session in self._sessions.values()
-            if session.silent_since is not None
-            and now - session.silent_since >= session.timeout_s
+            if session.silent_since is not None and now - session.silent_since >= session.timeout_s
         ]
         for session in expired:
             self.end_session(session)

@@ -11,6 +11,7 @@ from kafkalite.broker.controller_client import ControllerClient
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.forwarding import Forwarding
+from kafkalite.broker.healing import Healing
 from kafkalite.broker.housekeeping import Housekeeping
 from kafkalite.broker.log_dirs import LogDirs
 from kafkalite.broker.log_keeping import LogKeeping
@@ -172,6 +173,7 @@ class Broker:
             own_id=own_id,
             on_refused=self.controller_client.suspect,
         )
+        self._healing = Healing(self.partitions, view, self.controller_client.ask, own_id)
         self.reassignments = ReassignmentAdmin(view, membership.store, random.Random())
         self.log_dirs = LogDirs(directories, self.partitions)
         self._housekeeping = Housekeeping(self._logs.chores(self.partitions))
@@ -221,6 +223,7 @@ class Broker:
         )
         self.partitions.start()
         self.replication.start()
+        self._healing.start()
         self.controller.start()
         self._housekeeping.start()
         self.state = "running"
@@ -262,6 +265,7 @@ class Broker:
         self.state = "stopping"
         await self._housekeeping.stop()
         await self.replication.stop()
+        await self._healing.stop()
         await self.controller_client.stop()
         await self.controller.stop()
         await self.partitions.stop()
@@ -327,7 +331,11 @@ class Broker:
         return Partition(
             log,
             settings,
-            PartitionOptions(self.settings.log_flush_policy, self.settings.replica_lag_time_max_ms),
+            PartitionOptions(
+                self.settings.log_flush_policy,
+                self.settings.replica_lag_time_max_ms,
+                self.probe.append_seconds,
+            ),
             self.id,
             self._clock,
             initial_high_watermark=self._logs.high_watermark(log),
@@ -337,6 +345,7 @@ class Broker:
 
     def _role_changed(self, partition: Partition) -> None:
         self.replication.role_changed(partition)
+        self._healing.look(partition)
 
     async def _choose_id(self) -> BrokerId:
         stored, given = self._directories.broker_id, self._static_settings.broker_id

@@ -11,6 +11,9 @@ from kafkalite.broker.controller_client import ControllerClient
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.forwarding import Forwarding
+from kafkalite.broker.group_coordinator import GroupCoordinator
+from kafkalite.broker.group_options import group_options
+from kafkalite.broker.group_routing import GroupRouting
 from kafkalite.broker.healing import Healing
 from kafkalite.broker.housekeeping import Housekeeping
 from kafkalite.broker.log_dirs import LogDirs
@@ -147,6 +150,24 @@ class Broker:
             max_bytes=_FORWARDED_BYTES,
             patience_ms=_FAILOVER_MS,
         )
+        self.group_routing = GroupRouting(
+            view,
+            peers,
+            own_id=own_id,
+            on_refused=self.controller_client.suspect,
+            max_requests=_FORWARDED_REQUESTS,
+            max_bytes=_FORWARDED_BYTES,
+        )
+        self.groups = GroupCoordinator(
+            view,
+            membership.group_store,
+            clock,
+            own_id,
+            group_options(settings),
+            is_here=self.group_routing.is_here,
+            look=self.group_routing.look,
+            catch_up=membership.store.catch_up,
+        )
         self.append_path = AppendPath(self.partitions, self.forwarding, self.probe)
         self.record_append_path = RecordAppendPath(
             self.partitions,
@@ -225,6 +246,8 @@ class Broker:
         self.replication.start()
         self._healing.start()
         self.controller.start()
+        self.group_routing.start()
+        self.groups.start()
         self._housekeeping.start()
         self.state = "running"
 
@@ -258,12 +281,15 @@ class Broker:
         """Say that it is about to go, and answer those who wait for records with what there is."""
         self.state = "stopping"
         self.fetch_path.stop_waiting()
+        self.groups.stop_waiting()
         self.replication.stop_waiting()
 
     async def leave(self) -> None:
         """Step down, once nobody asks for anything any more."""
         self.state = "stopping"
         await self._housekeeping.stop()
+        await self.groups.stop()
+        await self.group_routing.stop()
         await self.replication.stop()
         await self._healing.stop()
         await self.controller_client.stop()
@@ -282,6 +308,7 @@ class Broker:
         """The connection to ZooKeeper broke: the cluster is not changed until it is back."""
         self.controller.suspend()
         self.replication.suspend()
+        self.groups.suspend()
 
     def on_lost(self) -> None:
         """The session is gone: others may lead by now."""
@@ -293,6 +320,7 @@ class Broker:
             return
         self.controller.resume()
         self.replication.resume()
+        self.groups.resume()
         self.partitions.refresh()
 
     # -- settings -------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ check of that version (GRP-12). So of two brokers that both believe to coordinat
 that loaded it first cannot write any more, whatever it believes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -81,6 +81,10 @@ class GroupPicture:
     owners: Mapping[TopicPartition, str] = field(default_factory=dict)
 
 
+Look = Callable[[], GroupPicture | None]
+"""Gives what is to be seen of a group; None: nothing any more."""
+
+
 class GroupStore(Protocol):
     """The groups as ZooKeeper keeps them.
 
@@ -96,6 +100,9 @@ class GroupStore(Protocol):
 
         None: no state, an unreadable one, or a group with nothing but offsets.
         """
+
+    async def is_at(self, group: str, version: int) -> bool:
+        """Whether a group's state is at this version now; nothing that is older counts as now."""
 
     async def save_state(
         self,
@@ -128,6 +135,9 @@ class GroupStore(Protocol):
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """Read committed offsets, of `partitions` or of all; what has none is left out."""
 
+    async def topics_with_offsets(self, groups: Sequence[str]) -> list[list[str]]:
+        """Topics of which each of `groups` has committed offsets."""
+
     async def last_commit_ms(self, group: str) -> int:
         """When the newest of a group's offsets was committed, wall clock; 0 where it has none."""
 
@@ -150,8 +160,8 @@ class GroupStore(Protocol):
             GroupConflictError: the state is at another version; it is still there.
         """
 
-    def show(self, group: str, picture: GroupPicture | None) -> None:
-        """Have other tools see this of a group that we coordinate, soon; None: nothing any more.
+    def show(self, group: str, look: Look) -> None:
+        """Have other tools see a group that we coordinate as it `look`s by then, soon.
 
         For their eyes only: nothing here reads it. It goes with the session.
         """

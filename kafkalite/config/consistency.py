@@ -32,6 +32,14 @@ def contradictions(settings: BrokerSettings) -> list[tuple[str, str]]:
                 f"({settings.socket_request_max_bytes}): such a batch could not be sent",
             )
         )
+    if settings.group_min_session_timeout_ms > settings.group_max_session_timeout_ms:
+        found.append(
+            (
+                "group.min.session.timeout.ms",
+                f"{settings.group_min_session_timeout_ms} is larger than "
+                f"group.max.session.timeout.ms ({settings.group_max_session_timeout_ms})",
+            )
+        )
     return found
 
 

@@ -70,15 +70,13 @@ replica.alter.log.dirs.io.max.bytes.per.second replication.quota.window.num
 replication.quota.window.size.seconds alter.log.dirs.replication.quota.window.num
 alter.log.dirs.replication.quota.window.size.seconds quota.consumer.default
 quota.producer.default quota.window.num quota.window.size.seconds
-client.quota.callback.class group.max.session.timeout.ms group.max.size
-group.min.session.timeout.ms group.coordinator.new.enable
+client.quota.callback.class group.coordinator.new.enable
 group.coordinator.rebalance.protocols group.coordinator.threads group.consumer.assignors
-group.consumer.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms
+group.consumer.max.heartbeat.interval.ms
 group.consumer.max.session.timeout.ms group.consumer.max.size
 group.consumer.migration.policy group.consumer.min.heartbeat.interval.ms
-group.consumer.min.session.timeout.ms group.consumer.session.timeout.ms
-offset.metadata.max.bytes offsets.commit.required.acks offsets.commit.timeout.ms
-offsets.retention.check.interval.ms offsets.retention.minutes offsets.storage
+group.consumer.min.session.timeout.ms offsets.commit.required.acks offsets.commit.timeout.ms
+offsets.storage
 dual.commit.enabled producer.id.expiration.ms
 producer.id.expiration.check.interval.ms transactional.id.expiration.ms
 transaction.max.timeout.ms transaction.abort.timed.out.transaction.cleanup.interval.ms

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from kafkalite.config.group_keys import GroupKeys
 from kafkalite.config.listener import Listener, parse_listener, reachable_host
 from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, key_of, setting
 from kafkalite.config.setting import topic_setting as topic
@@ -455,6 +456,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     FlushKeys,
     ReplicationKeys,
     ControllerKeys,
+    GroupKeys,
 )
 
 
@@ -469,6 +471,7 @@ class BrokerSettings(
     FlushKeys,
     ReplicationKeys,
     ControllerKeys,
+    GroupKeys,
 ):
     """The settings of one broker. Immutable; made by `load.py`, or by tests from attributes."""
 

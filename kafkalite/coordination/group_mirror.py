@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from kafkalite.broker.group_ports import GroupPicture
+from kafkalite.broker.group_ports import GroupPicture, Look
 from kafkalite.broker.ports import StoreError
 from kafkalite.coordination import group_codec, paths
 from kafkalite.coordination.bridge import KazooBridge
@@ -36,7 +36,7 @@ class GroupMirror:
     def __init__(self, bridge: KazooBridge, clock: Clock) -> None:
         self._bridge = bridge
         self._clock = clock
-        self._wanted: dict[str, GroupPicture | None] = {}
+        self._wanted: dict[str, Look] = {}
         """Of the groups that are not shown as they are to be."""
         self._shown: dict[str, Znodes] = {}
         """What this session has written, by group."""
@@ -51,9 +51,9 @@ class GroupMirror:
             self._task.cancel()
             await asyncio.wait((self._task,))
 
-    def show(self, group: str, picture: GroupPicture | None) -> None:
+    def show(self, group: str, look: Look) -> None:
         """See GroupStore."""
-        self._wanted[group] = picture
+        self._wanted[group] = look
         self._news.set()
 
     def forget(self) -> None:
@@ -65,13 +65,13 @@ class GroupMirror:
             await self._news.wait()
             self._news.clear()
             while self._wanted:
-                group, picture = next(iter(self._wanted.items()))
+                group, look = next(iter(self._wanted.items()))
                 del self._wanted[group]
                 try:
-                    await self._write(group, picture)
+                    await self._write(group, look())
                 except StoreError as error:
                     _log.debug("Showing group %s: %s", group, error)
-                    self._wanted.setdefault(group, picture)
+                    self._wanted.setdefault(group, look)
                     await asyncio.sleep(_AGAIN_AFTER_S)
                 except Exception:  # noqa: BLE001 - one group's looks must not take those of all
                     _log.exception("Showing group %s failed", group)

@@ -215,6 +215,8 @@ class GroupOffsets:
         self, group: str, partitions: Iterable[TopicPartition] | None
     ) -> dict[TopicPartition, CommittedOffset]:
         """See GroupStore."""
+        # What another coordinator wrote was answered before this server may have heard of it.
+        await self._bridge.sync()
         wanted = await self._list(group) if partitions is None else list(partitions)
         found = await self._look_up([(group, partition) for partition in wanted])
         return {partition: offset for (_, partition), offset in found.items() if offset is not None}

@@ -14,8 +14,8 @@ from kafkalite.broker.group_ports import (
     CommittedOffset,
     GroupCommit,
     GroupConflictError,
-    GroupPicture,
     GroupTooLargeError,
+    Look,
     StoredGroup,
 )
 from kafkalite.broker.ports import StoreConflictError, StoreError
@@ -91,6 +91,12 @@ class ZooKeeperGroupStore:
                 _log.error("%s; its group cannot be served until that is mended", error)
                 found.append(None)
         return found
+
+    async def is_at(self, group: str, version: int) -> bool:
+        """See GroupStore."""
+        await self._bridge.sync()
+        znode = await self._bridge.get(paths.group_state(group))
+        return znode is not None and znode.version == version
 
     async def save_state(
         self,
@@ -205,6 +211,11 @@ class ZooKeeperGroupStore:
         """See GroupStore."""
         return await self._offsets.fetch(group, partitions)
 
+    async def topics_with_offsets(self, groups: Sequence[str]) -> list[list[str]]:
+        """See GroupStore."""
+        below = await self._bridge.children_many([paths.group_offsets(group) for group in groups])
+        return [sorted(paths.unescape(name) for name in names or ()) for names in below]
+
     async def last_commit_ms(self, group: str) -> int:
         """See GroupStore."""
         return await self._offsets.last_commit_ms(group)
@@ -215,9 +226,9 @@ class ZooKeeperGroupStore:
         """See GroupStore."""
         await self._offsets.delete(group, state_version, partitions)
 
-    def show(self, group: str, picture: GroupPicture | None) -> None:
+    def show(self, group: str, look: Look) -> None:
         """See GroupStore."""
-        self._mirror.show(group, picture)
+        self._mirror.show(group, look)
 
     # -- instances of consumers that live in the broker -----------------------------------------
 

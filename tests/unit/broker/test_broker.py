@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kafkalite.broker.broker import Broker
+from kafkalite.broker.group_ports import GroupStore
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.metadata_view import StateAt, TopicAt
 from kafkalite.broker.ports import ControllerStore, MetadataStore
@@ -16,6 +17,7 @@ from kafkalite.model.cluster import Topic
 from kafkalite.model.ids import TopicPartition
 from kafkalite.storage.log_directories import LogDirectories
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_groups import FakeGroups
 from tests.support.fake_metadata import FakeMetadata
 from tests.support.fake_peers import SilentPeers
 from tests.support.partitions import NOW_MS, OWN_ID, TOPIC_ID, broker_settings, led_by
@@ -27,6 +29,7 @@ class _Membership:
     def __init__(self, metadata: FakeMetadata) -> None:
         self._metadata = metadata
         self._store = metadata.member()
+        self._group_store = FakeGroups().member()
         self.view = self._store.view
         self.is_connected = True
         self.epoch: int | None = None
@@ -39,6 +42,10 @@ class _Membership:
     @property
     def controller_store(self) -> ControllerStore:
         return self._store
+
+    @property
+    def group_store(self) -> GroupStore:
+        return self._group_store
 
     async def start(self) -> None: ...
 

@@ -274,13 +274,21 @@ class ControllerTerm:
                 _log.info("Deleted topic %s", name)
                 return (TopicRemoved(name),)
             case DropDeletion(name, reason):
-                _log.warning("A request to delete topic %s is dropped: %s", name, reason)
-                await self._store.drop_deletion(self.claim, name)
+                await self._drop_deletion(name, reason)
+                return (RemovalFailed(name),)
             case CompleteReassignment(name, partitions):
                 await self._store.complete_reassignment(self.claim, name, partitions)
                 moved = ", ".join(f"{name}-{number}" for number in sorted(partitions))
                 _log.info("Reassigned %s", moved)
         return ()
+
+    async def _drop_deletion(self, name: str, reason: str) -> None:
+        # A topic that was deleted a moment ago may be there again, and be asked to be deleted.
+        await self._store.catch_up()
+        is_possible = name in self._view.topics and self._policy_now().deletes_topics
+        if name in self._view.deletions and not is_possible:
+            _log.warning("A request to delete topic %s is dropped: %s", name, reason)
+            await self._store.drop_deletion(self.claim, name)
 
     # -- being asked ----------------------------------------------------------------------------
 

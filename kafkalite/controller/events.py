@@ -135,7 +135,7 @@ class StatesFailed:
 
 @dataclass(frozen=True, slots=True)
 class TopicRemoved:
-    """A RemoveTopic effect is done: nothing of the topic is left."""
+    """A RemoveTopic effect is done: nothing of the topic is left, as TopicsChanged will show."""
 
     name: str
 
@@ -213,7 +213,10 @@ class RemoveTopic:
 
 @dataclass(frozen=True, slots=True)
 class DropDeletion:
-    """Forget the request to delete a topic; answer with RemovalFailed if it stays."""
+    """Forget the request to delete a topic, if it is still as it was.
+
+    Answer with RemovalFailed: one that is there a moment later is another one.
+    """
 
     name: str
     reason: str

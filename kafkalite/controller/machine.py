@@ -300,8 +300,9 @@ class ControllerMachine:
                 for name, state in states.items():
                     self._on_written(name, state)
             case TopicRemoved(name):
+                # What is known under the name may be a later topic already: TopicsChanged tells.
                 self._topics.removed(name)
-                self._on_topics({name: None})
+                self._retry_later(now_ms)
             case StatesFailed(partitions):
                 for record in self._known(partitions):
                     record.give_up()

@@ -54,8 +54,11 @@ class Topics:
         return kept
 
     def removed(self, name: str) -> None:
-        """The request to delete a topic went with the topic."""
-        self._deletions -= {name}
+        """The request to delete a topic went with the topic.
+
+        One that is known in a moment is of a later topic: until then nothing is made of it.
+        """
+        self._failed.add(name)
 
     def removal_failed(self, name: str) -> None:
         """It is not tried again before `retry`."""

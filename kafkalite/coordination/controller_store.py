@@ -212,6 +212,8 @@ class ZooKeeperControllerStore:
                 await self._commit(claim, operations)
             except (TransactionFailedError, ConnectionLostError) as error:
                 _log.debug("Removing topic %s: %s", name, error)
+            else:
+                return  # what there is under the name from now on is another topic
         if await self._bridge.get(paths.topic(name)) is not None:
             raise StoreConflictError(f"Topic {name} cannot be removed: its znodes keep changing")
 

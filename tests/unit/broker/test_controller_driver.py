@@ -600,6 +600,25 @@ def test_errands_that_were_refused_are_run_again() -> None:
     asyncio.run(scenario())
 
 
+def test_no_request_to_delete_a_topic_is_dropped_that_came_back_meanwhile() -> None:
+    async def scenario() -> None:
+        metadata, _ = _cluster(3)
+        store = ReluctantStore(metadata, metadata.member().view)
+        clock = FakeClock()
+        driver = _driver(store, 3, clock)
+        await _led(store, driver)
+        metadata.deletions = frozenset({"t"})
+        store.view.apply(ClusterUpdate(topics={"t": None}, deletions=metadata.deletions))
+        await _turns()
+        assert metadata.deletions == {"t"}
+        await _pass(store, clock)
+        await _until(store, lambda: not metadata.topics)
+        assert not metadata.deletions
+        await driver.stop()
+
+    asyncio.run(scenario())
+
+
 def test_what_cannot_be_read_is_written_later_and_who_wished_for_it_is_told() -> None:
     async def scenario() -> None:
         _, store = _reluctant()

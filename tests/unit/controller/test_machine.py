@@ -272,6 +272,26 @@ def test_a_topic_is_deleted_and_can_come_back_under_its_name() -> None:
     assert _writes(effects) == {_T0: (1, 0, (1,))}
 
 
+def test_a_topic_that_came_back_before_the_removal_was_told_of_is_looked_after() -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2))})
+    assert controller.tell(DeletionsChanged(frozenset({"t"}))) == (RemoveTopic("t"),)
+    controller.tell(DeletionsChanged(frozenset()))
+    controller.written(controller.tell(TopicsChanged({"t": _topic((1, 2), topic_id="B")})))
+    assert controller.tell(TopicRemoved("t")) == ()
+    assert _writes(controller.brokers(b2=20)) == {_T0: (2, 1, (2,))}
+
+
+def test_a_topic_that_came_back_can_be_deleted_though_its_request_looks_as_the_last_one() -> None:
+    controller = Controller()
+    controller.elect({1: 10}, [_topic((1,))], {_T0: _state(1, 4, (1,))})
+    assert controller.tell(DeletionsChanged(frozenset({"t"}))) == (RemoveTopic("t"),)
+    assert controller.tell(TopicRemoved("t")) == ()
+    controller.written(controller.tell(TopicsChanged({"t": _topic((1,), topic_id="B")})))
+    controller.now_ms += RETRY_AFTER_MS
+    assert controller.tell(Tick()) == (RemoveTopic("t"),)
+
+
 def test_deletion_waits_for_dead_brokers() -> None:
     controller = Controller()
     states = {_T0: _state(1, 4, (1,))}

@@ -5,10 +5,9 @@ product knows nothing of it.
 """
 
 import contextlib
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
-from types import FrameType
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -20,6 +19,7 @@ from kafkalite.controller import machine
 from kafkalite.controller.election import Situation, next_state
 from kafkalite.coordination.operations import ANY_VERSION, Operation, SetData
 from kafkalite.coordination.state_writes import StateWrites
+from kafkalite.coordination.store import ZooKeeperStore
 from kafkalite.model.cluster import PartitionState
 from kafkalite.model.ids import ControllerEpoch
 from kafkalite.model.offsets import LogOffsets
@@ -103,15 +103,23 @@ def acknowledge_before_own_fsync() -> Replacements:
 @_bug
 def shrink_without_compare_and_set() -> Replacements:
     """The leader writes the in-sync replicas over whatever is stored."""
-    write = StateWrites._write
+    write, write_isr = StateWrites._write, ZooKeeperStore.write_isr
+    is_leader: ContextVar[bool] = ContextVar("is_leader", default=False)
+
+    async def as_leader(self: ZooKeeperStore, changes: Any) -> Any:
+        is_leader.set(True)
+        try:
+            return await write_isr(self, changes)
+        finally:
+            is_leader.set(False)
 
     def overwriting(self: StateWrites, change: Any) -> Operation:
         operation = write(self, change)
-        if isinstance(operation, SetData) and "isr" in _callers():
+        if isinstance(operation, SetData) and is_leader.get():
             return SetData(operation.path, operation.data, ANY_VERSION)
         return operation
 
-    return ((StateWrites, "_write", overwriting),)
+    return ((StateWrites, "_write", overwriting), (ZooKeeperStore, "write_isr", as_leader))
 
 
 @_bug
@@ -205,11 +213,14 @@ def show_what_is_not_committed() -> Replacements:
     return ((Partition, "offsets", property(offsets)), (Partition, "read", read))
 
 
-def _callers() -> str:
-    """Names of the functions that led here."""
-    names = []
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        names.append(frame.f_code.co_name)
-        frame = frame.f_back
-    return " ".join(names)
+@_bug
+def begin_with_everything_committed() -> Replacements:
+    """A new leader takes all that it holds for committed."""
+    lead = Partition._lead
+
+    def leading_at_once(self: Partition, state: PartitionState) -> None:
+        if self._leading is None:
+            self._high_watermark = self.log.end_offset
+        lead(self, state)
+
+    return ((Partition, "_lead", leading_at_once),)

@@ -25,7 +25,7 @@ from kafkalite.coordination.operations import (
     Znode,
 )
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.process import CURRENT, Process
+from tests.simulation.process import CURRENT, EPOCH_MS, Process
 from tests.simulation.zookeeper import RefusedError, Session, ZooKeeperModel
 
 _TICK_S: Final = 0.25
@@ -50,7 +50,7 @@ class Ensemble:
     def __init__(self, loop: SimulatedLoop, random: Random) -> None:
         self.loop = loop
         self.random = random
-        self.model = ZooKeeperModel()
+        self.model = ZooKeeperModel(lambda: EPOCH_MS + int(loop.time() * 1000))
         self.is_available = True
         self.unreachable: set[str] = set()
         """Machines that are cut off from it."""
@@ -469,6 +469,7 @@ def _stat(znode: Znode) -> Any:
         czxid=znode.created,
         mzxid=znode.modified,
         ephemeralOwner=znode.owner,
+        mtime=znode.modified_ms,
     )
 
 

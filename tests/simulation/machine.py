@@ -12,7 +12,7 @@ from kafkalite.coordination.session_file import SessionKey
 from kafkalite.storage.log_directories import LogDirectories
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Network
-from tests.simulation.process import CURRENT, Process
+from tests.simulation.process import CURRENT, EPOCH_MS, Process
 from tests.simulation.trace import Trace
 from tests.support.faulty_disk import FaultyDisk
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.simulation.kazoo_client import SimulatedKazoo
 
 SIGTERM: Final = 15
-_EPOCH_MS: Final = 1_700_000_000_000
 
 
 class Machine:
@@ -184,4 +183,4 @@ class MachineClock:
     def wall_ms(self) -> int:
         machine = CURRENT.get().machine
         skew_ms = 0 if machine is None else machine.skew_ms
-        return _EPOCH_MS + self.monotonic_ms() + skew_ms
+        return EPOCH_MS + self.monotonic_ms() + skew_ms

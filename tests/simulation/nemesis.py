@@ -131,18 +131,30 @@ class Nemesis:
             machine.start()
 
     async def _kill_all(self) -> None:
-        power = self._random.random() < 0.3
-        for machine in self._cluster.machines.values():
-            if power:
-                machine.crash()
-            else:
-                machine.kill()
+        await self._restart_all(Machine.kill)
+
+    async def _power_all(self) -> None:
+        """A power failure while every disk is behind."""
+        machines = list(self._cluster.machines.values())
+        delay_s = self._random.choice((0.002, 0.02, 0.2, 1.0))
+        for machine in machines:
+            machine.disk_delay_s = max(delay_s, machine.disk_delay_s)
+        self._note(f"slows all disks to {delay_s} s")
+        await asyncio.sleep(self._random.uniform(0.02, 0.2 + 3 * delay_s))
+        await self._restart_all(Machine.crash)
+
+    async def _restart_all(self, end: Callable[[Machine], None]) -> None:
+        machines = list(self._cluster.machines.values())
+        for machine in machines:
+            end(machine)
+            machine.disk_delay_s = 0.002
         await asyncio.sleep(self._random.uniform(0.1, 5.0))
-        for machine in self._cluster.machines.values():
+        self._random.shuffle(machines)
+        for machine in machines:
             if machine.id not in self._troubled:
                 machine.turn_on()
                 machine.start()
-                await asyncio.sleep(self._random.uniform(0.0, 2.0))
+                await asyncio.sleep(self._random.choice((0.0, 0.5, 3.0)))
 
     # -- the network ----------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-PROCESSES: Final = ("kill", "kill", "stop", "terminate", "die_while_writing")
-MACHINES: Final = ("power", "power", "lose_power_while_writing", "kill_all")
+PROCESSES: Final = ("kill", "kill", "stop", "terminate", "die_while_writing", "kill_all")
+MACHINES: Final = ("power", "power", "lose_power_while_writing", "power_all")
 NETWORK: Final = ("isolate", "isolate", "cut", "slow_network")
 ZOOKEEPER: Final = (
     "leave_zookeeper", "drop_zookeeper", "expire", "lose_quorum", "slow_zookeeper",

@@ -16,6 +16,10 @@ CURRENT: Final[contextvars.ContextVar["Process"]] = contextvars.ContextVar("proc
 """The process that the running code belongs to."""
 
 
+EPOCH_MS: Final = 1_700_000_000_000
+"""What wall clocks show when a simulation begins."""
+
+
 class Process:
     """One life of a program. Every callback and task of the loop belongs to one.
 

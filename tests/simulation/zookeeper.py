@@ -1,7 +1,8 @@
 """A model of a ZooKeeper ensemble: znodes, versions, zxids, sessions, watches.
 
 It answers one request at a time and in order, as an ensemble does for writes. How its clients are
-connected, and when they hear, is `kazoo_client.py`'s. Pure: takes now, uses no loop.
+connected, and when they hear, is `kazoo_client.py`'s. Pure: uses no loop and no clock but what
+it is given.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,6 +37,7 @@ class _Node:
     data: bytes
     created: int
     modified: int
+    modified_ms: int
     owner: int = 0
     version: int = 0
     sequence: int = 0
@@ -60,8 +62,9 @@ class Session:
 class ZooKeeperModel:
     """See the module. `on_write` is told of each znode that was written, changed or deleted."""
 
-    def __init__(self) -> None:
-        self._nodes: dict[str, _Node] = {"/": _Node(b"", 0, 0)}
+    def __init__(self, wall_ms: Callable[[], int]) -> None:
+        self._wall_ms = wall_ms
+        self._nodes: dict[str, _Node] = {"/": _Node(b"", 0, 0, 0)}
         self._sessions: dict[int, Session] = {}
         self._zxid = 0
         self._next_session = 0x1000
@@ -115,7 +118,9 @@ class ZooKeeperModel:
         node = self._nodes.get(path)
         if node is None:
             return None
-        return Znode(node.data, node.version, node.created, node.modified, node.owner)
+        return Znode(
+            node.data, node.version, node.created, node.modified, node.owner, node.modified_ms
+        )
 
     def children(self, path: str) -> list[str] | None:
         node = self._nodes.get(path)
@@ -174,9 +179,9 @@ class ZooKeeperModel:
         if isinstance(operation, Check):
             return node.version
         if isinstance(operation, SetData):
-            before = node.data, node.version, node.modified
+            before = node.data, node.version, node.modified, node.modified_ms
             node.data, node.version = operation.data, node.version + 1
-            node.modified = self._zxid
+            node.modified, node.modified_ms = self._zxid, self._wall_ms()
             undo.append(lambda: _restore(node, before))
             heard.append(lambda: self._changed(path, node.data, node.version))
             return node.version
@@ -213,7 +218,7 @@ class ZooKeeperModel:
         if path in self._nodes:
             raise RefusedError("NodeExistsError")
         owner = session.id if operation.ephemeral else 0
-        self._nodes[path] = _Node(operation.data, self._zxid, self._zxid, owner)
+        self._nodes[path] = _Node(operation.data, self._zxid, self._zxid, self._wall_ms(), owner)
         above.children[name] = None
         above.sequence += 1
 
@@ -265,5 +270,5 @@ def _split(path: str) -> tuple[str, str]:
     return parent or "/", name
 
 
-def _restore(node: _Node, before: tuple[bytes, int, int]) -> None:
-    node.data, node.version, node.modified = before
+def _restore(node: _Node, before: tuple[bytes, int, int, int]) -> None:
+    node.data, node.version, node.modified, node.modified_ms = before

@@ -98,8 +98,6 @@ class ConsumerMembership:
         self._epoch = JOINING
         self._topics: tuple[str, ...] = ()
         self._pattern: str | None = None
-        self._says_all = True
-        """Whether the next heartbeat tells the subscription: the coordinator may not know it."""
         self._owned: Partitions = frozenset()
         self._state = ""
         self._task: asyncio.Task[None] | None = None
@@ -133,7 +131,6 @@ class ConsumerMembership:
             LogError: it is refused for another reason.
         """
         self._topics, self._pattern = tuple(topics), pattern
-        self._says_all = True
         if self._answered is not None and not self._answered.done():
             self._answered.cancel()
         answered = self._answered = asyncio.get_running_loop().create_future()
@@ -203,8 +200,6 @@ class ConsumerMembership:
             if answer is None:
                 continue  # there is something else to say
             pause_s = _FIRST_PAUSE_S
-            if request.topics is not None and not self._woken.is_set():
-                self._says_all = False
             if await self._take(answer, waiting):
                 continue
             wait_ms = max(answer.heartbeat_interval_ms, 1)
@@ -213,16 +208,15 @@ class ConsumerMembership:
                 await self._pause(_LEAST_TURN_S - elapsed)
 
     def _request(self, wait_ms: int) -> HeartbeatRequest:
-        says_all = self._says_all or self._epoch == JOINING
         return HeartbeatRequest(
             member_id=self._member_id,
             member_epoch=self._epoch,
             instance_id=self._instance_id,
             client_id=CLIENT_ID,
-            topics=list(self._topics) if says_all else None,
-            pattern=self._pattern if says_all else None,
+            topics=list(self._topics),
+            pattern=self._pattern,
             owned=_by_topic(self._owned),
-            max_wait_ms=0 if says_all else wait_ms,
+            max_wait_ms=wait_ms,
         )
 
     async def _ask(self, request: HeartbeatRequest) -> HeartbeatResponse | None:
@@ -243,6 +237,8 @@ class ConsumerMembership:
     ) -> bool:
         """Make the answer true; gives whether there is something to say about it at once."""
         self._heard = asyncio.get_running_loop().time()
+        if answer.member_epoch < self._epoch:
+            return True  # it was overtaken by a later one
         self._member_id, self._epoch = answer.member_id, answer.member_epoch
         self._state = answer.state
         assigned = frozenset(

@@ -1,0 +1,193 @@
+"""Consumers over plain HTTP: any broker takes any request, and has the right one serve it.
+
+An instance is served by the broker that coordinates its group. A request that came to another one
+is sent on to it, one hop, and tried again where that broker is gone and doing so does no harm: then
+the next one serves the instance, from the committed offsets on.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from kafkalite.api.errors import unexpected
+from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.rest.base_uri import BASE_HEADER, group_url
+from kafkalite.api.rest.errors import (
+    NOT_FOUND,
+    RestAnswer,
+    RestError,
+    refusal,
+)
+from kafkalite.api.rest.media import check_accepts_json, check_body_type
+from kafkalite.api.rest.operations import MAX_TIMEOUT_MS, ConsumerOperations, ConsumerRequest
+from kafkalite.api.rest.paths import CREATE, INSTANCE, OPERATIONS, parse_consumers_path
+from kafkalite.broker.forwarding import FORWARDED_HEADER
+from kafkalite.broker.group_routing import GroupRouting
+from kafkalite.model.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    LogError,
+    NetworkError,
+    NotCoordinatorError,
+    RequestTooLargeError,
+)
+
+_TIMEOUT_MS: Final = 15_000
+"""How long another broker may take for anything but records."""
+_FAILOVER_S: Final = 10.0
+"""How long a request waits for another broker to take its group over."""
+_PAUSE_S: Final = 0.1
+_MAX_BODY_BYTES: Final = 16 << 20
+_SENT_ON: Final = (b"accept", b"content-type", b"x-request-id")
+_KEPT: Final = ("retry-after", "allow")
+_FORWARDED: Final = FORWARDED_HEADER.encode("ascii")
+_NOT_REPEATABLE: Final = frozenset({("POST", CREATE), ("DELETE", INSTANCE)})
+"""What would be answered otherwise for having been done once already."""
+_AGAIN: Final = (NotCoordinatorError, CoordinatorNotAvailableError, CoordinatorLoadInProgressError)
+
+_log = logging.getLogger(__name__)
+
+
+class ConsumersEndpoint:
+    """The ASGI application below `/consumers`. Lives on the loop; holds nothing of a request."""
+
+    def __init__(
+        self,
+        operations: ConsumerOperations,
+        routing: GroupRouting,
+        *,
+        is_running: Callable[[], bool],
+        advertised_url: Callable[[], str | None],
+        max_body_bytes: int,
+    ) -> None:
+        """Assign only.
+
+        Args:
+            operations: serves what is ours.
+            routing: knows whose a group is.
+            is_running: whether this broker may serve anybody yet, or still.
+            advertised_url: where clients reach the cluster, if that was configured.
+            max_body_bytes: of a request.
+        """
+        self._operations = operations
+        self._routing = routing
+        self._is_running = is_running
+        self._advertised_url = advertised_url
+        self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; whatever happens, it is answered."""
+        exchange = Exchange(scope, receive, send)
+        close = False
+        try:
+            answer = await self._answer(exchange, scope)
+        except ClientGoneError:
+            return
+        except RequestTooLargeError:
+            answer = refusal(RestError(413, "HTTP Request Entity Too Large"))
+            close = True
+        except NotCoordinatorError as error:
+            answer = refusal(error)
+            if exchange.header(_FORWARDED):
+                answer = answer._replace(status=NotCoordinatorError.status)
+        except (RestError, LogError) as error:
+            answer = refusal(error)
+        except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
+            answer = refusal(unexpected(error, uuid.uuid4().hex))
+        await _send(exchange, answer, close=close)
+
+    async def _answer(self, exchange: Exchange, scope: Scope) -> RestAnswer:
+        method: str = scope["method"]
+        raw_path: bytes = scope["raw_path"]
+        path = parse_consumers_path(raw_path.partition(b"?")[0].decode("latin-1"))
+        if path is None:
+            raise RestError(NOT_FOUND, "HTTP 404 Not Found")
+        allowed = OPERATIONS[path.operation]
+        allow = (b"allow", ", ".join((*allowed, "OPTIONS")).encode("ascii"))
+        if method == "OPTIONS":
+            return RestAnswer(204, headers=[allow])
+        if method not in allowed:
+            raise RestError(405, "HTTP 405 Method Not Allowed", [allow])
+        accept = exchange.header(b"accept")
+        if path.operation != "records":
+            check_accepts_json(accept)
+        if method == "POST":
+            check_body_type(exchange.header(b"content-type"))
+        if not self._is_running():
+            raise CoordinatorNotAvailableError("The broker is starting or stopping")
+        body = await exchange.read_body(self._max_body_bytes)
+        is_sent_on = bool(exchange.header(_FORWARDED))
+        base = exchange.header(BASE_HEADER.encode()) if is_sent_on else ""
+        request = ConsumerRequest(
+            method,
+            path,
+            exchange.raw_query,
+            accept,
+            body,
+            base or group_url(path, exchange.header, self._advertised_url()),
+        )
+        if is_sent_on:
+            return await exchange.while_connected(self._operations.serve(request))
+        return await exchange.while_connected(self._serve_anywhere(exchange, request))
+
+    async def _serve_anywhere(self, exchange: Exchange, request: ConsumerRequest) -> RestAnswer:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + _FAILOVER_S
+        is_repeatable = (request.method, request.path.operation) not in _NOT_REPEATABLE
+        while True:
+            try:
+                return await self._send_on(exchange, request) or await self._operations.serve(
+                    request
+                )
+            except LogError as error:
+                again = isinstance(error, _AGAIN) or (
+                    is_repeatable and isinstance(error, NetworkError)
+                )
+                if not again or loop.time() >= due:
+                    raise
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _send_on(self, exchange: Exchange, request: ConsumerRequest) -> RestAnswer | None:
+        """The coordinator's answer; None where this broker is it."""
+        path = request.path
+        if self._routing.is_here(path.group):
+            return None
+        headers = {
+            name.decode("ascii"): text for name in _SENT_ON if (text := exchange.header(name))
+        }
+        headers[BASE_HEADER] = request.group_url
+        query = request.query.decode("latin-1")
+        timeout_ms = _TIMEOUT_MS + (MAX_TIMEOUT_MS if path.operation == "records" else 0)
+        sent = await self._routing.forward(
+            path.group,
+            request.method,
+            f"{path.target}?{query}" if query else path.target,
+            headers,
+            request.body,
+            timeout_ms,
+        )
+        if sent is None:
+            return None
+        _, reply = sent
+        if reply.status == NotCoordinatorError.status:
+            raise NotCoordinatorError("No broker coordinates the group at the moment")
+        kept = [
+            (name.encode("ascii"), reply.headers[name].encode("latin-1"))
+            for name in _KEPT
+            if name in reply.headers
+        ]
+        media = reply.headers.get("content-type", "").encode("latin-1")
+        return RestAnswer(reply.status, reply.body, media, kept)
+
+
+async def _send(exchange: Exchange, answer: RestAnswer, *, close: bool) -> None:
+    headers = [*answer.headers]
+    if close:
+        headers.append((b"connection", b"close"))
+    if answer.status == 204:
+        await exchange.start(204, headers)
+        await exchange.send_part(b"", more=False)
+    else:
+        await exchange.respond(answer.status, answer.media, answer.body, headers)

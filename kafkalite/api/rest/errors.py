@@ -1,0 +1,140 @@
+"""Errors as REST Proxy's clients expect them: `{"error_code", "message"}`, in this order.
+
+Five digits where there is a code of REST Proxy's own, else the HTTP status; to an instance of
+Strimzi's dialect always the HTTP status.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from kafkalite.api.errors import RETRY_AFTER_S
+from kafkalite.broker.consumer_definition import Dialect
+from kafkalite.broker.consumer_errors import (
+    ConsumerError,
+    ConsumerExistsError,
+    ConsumerNotFoundError,
+    IllegalStateError,
+    InvalidPatternError,
+    NotAssignedError,
+    NotSubscribedError,
+    TooManyConsumersError,
+)
+from kafkalite.broker.ports import StoreError
+from kafkalite.model.errors import LogError
+from kafkalite.wire.rest_records import PoisonRecordError
+
+MEDIA: Final = b"application/vnd.kafka.v2+json"
+"""Content type of all answers but records."""
+
+BAD_REQUEST: Final = 400
+NOT_FOUND: Final = 404
+TOPIC_NOT_FOUND: Final = 40401
+PARTITION_NOT_FOUND: Final = 40402
+CONSUMER_NOT_FOUND: Final = 40403
+NOT_ACCEPTABLE: Final = 406
+FORMAT_MISMATCH: Final = 40601
+CONSUMER_EXISTS: Final = 40902
+ILLEGAL_STATE: Final = 40903
+UNSUPPORTED_MEDIA: Final = 415
+UNPROCESSABLE: Final = 422
+INVALID_CONFIG: Final = 42204
+KAFKA_ERROR: Final = 50002
+UNAVAILABLE: Final = 50302
+
+
+class RestError(Exception):
+    """A request is refused."""
+
+    def __init__(
+        self, code: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Refuse with a code whose first three digits are the HTTP status."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.headers = headers
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return int(str(self.code)[:3])
+
+
+class RestAnswer(NamedTuple):
+    """An answer, ready to be sent."""
+
+    status: int
+    body: bytes = b""
+    media: bytes = MEDIA
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+def unprocessable(message: str) -> RestError:
+    """A field of the request is missing or wrong; the message names it."""
+    return RestError(UNPROCESSABLE, message)
+
+
+def refusal(error: Exception, dialect: Dialect | None = None) -> RestAnswer:
+    """The answer to a request that failed, as clients of a dialect expect it."""
+    told = _told(error, dialect)
+    code = told.status if dialect == "strimzi" else told.code
+    # The standard encoder, because it never fails, whatever of a request is part of the message.
+    body = json.dumps({"error_code": code, "message": told.message}, separators=(",", ":"))
+    return RestAnswer(told.status, body.encode("ascii"), MEDIA, told.headers)
+
+
+def _told(error: Exception, dialect: Dialect | None) -> RestError:
+    match error:
+        case RestError():
+            return error
+        case LogError():
+            return _of_log_error(error)
+        case ConsumerError():
+            return _of_consumer_error(error, dialect)
+        case PoisonRecordError():
+            return RestError(UNPROCESSABLE, str(error))
+        case StoreError():
+            return _retry_later(UNAVAILABLE, str(error))
+    return RestError(500, "Internal Server Error")
+
+
+_CONSUMER_ERRORS: Final[dict[type[ConsumerError], int]] = {
+    ConsumerNotFoundError: CONSUMER_NOT_FOUND,
+    ConsumerExistsError: CONSUMER_EXISTS,
+    NotSubscribedError: 500,
+    InvalidPatternError: UNPROCESSABLE,
+}
+
+
+def _of_consumer_error(error: ConsumerError, dialect: Dialect | None) -> RestError:
+    match error:
+        case TooManyConsumersError():
+            return _retry_later(429, str(error))
+        case NotAssignedError() if dialect == "strimzi":
+            return RestError(NOT_FOUND, str(error))
+        case IllegalStateError():
+            return RestError(ILLEGAL_STATE, f"Illegal state: {error}")
+    return RestError(_CONSUMER_ERRORS[type(error)], str(error))
+
+
+def _of_log_error(error: LogError) -> RestError:
+    status = error.status
+    if error.name == "UNKNOWN_TOPIC_OR_PARTITION":
+        return RestError(TOPIC_NOT_FOUND, error.detail)
+    if status == 409:
+        return RestError(ILLEGAL_STATE, f"Illegal state: {error.detail}")
+    if status == 429:
+        return _retry_later(429, error.detail)
+    if status >= 500 or status == 421:
+        if error.retriable or status == 503:
+            return _retry_later(UNAVAILABLE, error.detail)
+        return RestError(KAFKA_ERROR, error.detail)
+    headers = []
+    if "allow" in error.extra:
+        headers.append((b"allow", str(error.extra["allow"]).encode("ascii")))
+    return RestError(status, error.detail, headers)
+
+
+def _retry_later(code: int, message: str) -> RestError:
+    return RestError(code, message, [(b"retry-after", b"%d" % RETRY_AFTER_S)])

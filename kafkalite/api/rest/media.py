@@ -1,0 +1,93 @@
+"""Content types and Accept headers of REST Proxy's clients."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from kafkalite.api.rest.errors import (
+    FORMAT_MISMATCH,
+    NOT_ACCEPTABLE,
+    UNSUPPORTED_MEDIA,
+    RestError,
+)
+from kafkalite.wire.rest_records import EmbeddedFormat
+
+_FORMATS: Final = "|".join(EmbeddedFormat)
+_KAFKA: Final = re.compile(rf"application/vnd\.kafka(?:\.({_FORMATS}))?(?:\.v[12])?\+json")
+_PLAIN_BODIES: Final = frozenset({"", "application/json", "application/octet-stream"})
+_ANY_JSON: Final = frozenset({"*/*", "application/*", "*/json", "application/json", "*"})
+_CACHED: Final = 256
+_MISMATCH: Final = (
+    "The requested embedded data format does not match the deserializer for this consumer instance"
+)
+
+
+def check_body_type(content_type: str) -> None:
+    """See that a consumer's body may be of that type; parameters and case do not matter.
+
+    Raises:
+        RestError: 415.
+    """
+    name = content_type.partition(";")[0].strip().lower()
+    if name not in _PLAIN_BODIES and _KAFKA.fullmatch(name) is None:
+        raise RestError(UNSUPPORTED_MEDIA, "HTTP 415 Unsupported Media Type")
+
+
+def check_accepts_json(accept: str) -> None:
+    """See that an answer that is not records may be sent.
+
+    Raises:
+        RestError: 406.
+    """
+    if not _entries(accept).accepts_json:
+        raise RestError(NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
+
+
+def check_accepts_records(accept: str, wanted: EmbeddedFormat) -> None:
+    """See that records in a format may be sent.
+
+    Raises:
+        RestError: 406, with the code of a mismatch where another format is asked for.
+    """
+    entries = _entries(accept)
+    if wanted in entries.formats or None in entries.formats:
+        return
+    if entries.formats:
+        raise RestError(FORMAT_MISMATCH, _MISMATCH)
+    raise RestError(NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
+
+
+def records_type(wanted: EmbeddedFormat) -> bytes:
+    """The content type of records in a format."""
+    return f"application/vnd.kafka.{wanted.value}.v2+json".encode()
+
+
+class _Accepted:
+    """What an Accept header lets us send."""
+
+    __slots__ = ("accepts_json", "formats")
+
+    def __init__(self, accept: str) -> None:
+        self.formats: set[str | None] = set()
+        """Embedded formats that are asked for; None: whichever there is."""
+        for entry in accept.split(",") if accept.strip() else ["*/*"]:
+            name, *parameters = (part.strip().lower() for part in entry.split(";"))
+            if any(_is_refusal(parameter) for parameter in parameters):
+                continue
+            kafka = _KAFKA.fullmatch(name)
+            if name in _ANY_JSON:
+                self.formats.add(None)
+            elif kafka is not None:
+                self.formats.add(kafka[1])
+        self.accepts_json = bool(self.formats)
+
+
+def _is_refusal(parameter: str) -> bool:
+    name, _, text = parameter.partition("=")
+    try:
+        return name.strip() == "q" and float(text) <= 0
+    except ValueError:
+        return True
+
+
+_entries = lru_cache(_CACHED)(_Accepted)

@@ -39,8 +39,9 @@ def check_heartbeat(member: Member, request: Heartbeat) -> None:
     """Raise unless a heartbeat fits what is known of its member.
 
     An epoch that is lower is that of a member whose last answer was lost, or of one that has not
-    heard of the latest change yet; it is answered again. One that owns what it does not hold has
-    missed that it was taken for dead: it has to let go of everything, and join.
+    heard of the latest change yet; it is answered again. One from before the member joined, or one
+    that owns what it does not hold, missed that it was taken for dead or that somebody else came
+    in its name: it has to let go of everything, and join.
 
     Raises:
         FencedMemberEpochError: it has to join again.
@@ -53,6 +54,10 @@ def check_heartbeat(member: Member, request: Heartbeat) -> None:
     if request.member_epoch > member.epoch:
         raise FencedMemberEpochError(
             f"Member {member.id} is at epoch {member.epoch}, not yet at {request.member_epoch}"
+        )
+    if request.member_epoch < member.joined_epoch:
+        raise FencedMemberEpochError(
+            f"Member {member.id} joined anew, at epoch {member.joined_epoch}"
         )
     if request.owned is not None and not request.owned <= member.held:
         raise FencedMemberEpochError(f"Member {member.id} owns what was taken from it")

@@ -259,7 +259,9 @@ class GroupMachine:
             and (member is known or member.assignment == known.assignment)
         ):
             return member
-        return replace(member, epoch=epoch)
+        is_joining = member.epoch == JOIN_EPOCH
+        joined_epoch = epoch if is_joining else member.joined_epoch
+        return replace(member, epoch=epoch, joined_epoch=joined_epoch)
 
     def stored(self, version: int, now_ms: int) -> None:
         """The state is stored, and has this version."""

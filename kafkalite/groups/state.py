@@ -47,6 +47,8 @@ class Member:
     id: str
     epoch: int
     """See GRP-3; AWAY_EPOCH while a static member is away."""
+    joined_epoch: int = JOIN_EPOCH
+    """The group's at which it (re)joined last: an older one is of a former life of its."""
     instance_id: str | None = None
     """Of a static member: names its place, whatever its id."""
     client_id: str = ""

@@ -16,6 +16,7 @@ import uvloop
 from kafkalite.api.asgi import Dispatcher
 from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.http_server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
 from kafkalite.api.produce import ProduceEndpoint
@@ -166,6 +167,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
             slots,
         ),
         ControllerEndpoint(broker.controller),
+        GroupsEndpoint(broker.groups, broker.group_routing),
         LazyControl(broker),
     )
 

@@ -10,8 +10,10 @@ from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
+from kafkalite.api.rest.paths import is_consumers_path
 from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import (
     LogError,
@@ -35,6 +37,14 @@ class RecordsPath(NamedTuple):
     partition: int | None
 
 
+class GroupPath(NamedTuple):
+    """A path of a group that the data plane takes."""
+
+    group: str
+    end: str
+    """`heartbeat` or `offsets`."""
+
+
 class Dispatcher:
     """The ASGI application of a broker. Lives on the loop; holds nothing of a request."""
 
@@ -44,12 +54,16 @@ class Dispatcher:
         fetch: FetchEndpoint,
         records: RecordsEndpoint,
         controller: ControllerEndpoint,
+        groups: GroupsEndpoint,
+        consumers: AsgiApp,
         control: AsgiApp,
     ) -> None:
         self._produce = produce
         self._fetch = fetch
         self._records = records
         self._controller = controller
+        self._groups = groups
+        self._consumers = consumers
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,16 +71,16 @@ class Dispatcher:
             await self._control(scope, receive, send)
             return
         path: str = scope["path"]
-        if path in _NATIVE_PATHS:
-            records_path = None
-        else:
-            records_path = parse_records_path(path)
-            if records_path is None:
-                await self._control(scope, receive, send)
+        parsed: RecordsPath | GroupPath | None = None
+        if path not in _NATIVE_PATHS:
+            parsed = parse_records_path(path) or parse_group_path(path)
+            if parsed is None:
+                app = self._consumers if is_consumers_path(path) else self._control
+                await app(scope, receive, send)
                 return
         exchange = Exchange(scope, receive, send)
         try:
-            await self._serve(exchange, scope["method"], path, records_path)
+            await self._serve(exchange, scope["method"], path, parsed)
         except LogError as error:
             await _refuse(exchange, error)
         except ClientGoneError:
@@ -91,18 +105,27 @@ class Dispatcher:
             return False
 
     async def _serve(
-        self, exchange: Exchange, method: str, path: str, records_path: RecordsPath | None
+        self, exchange: Exchange, method: str, path: str, parsed: RecordsPath | GroupPath | None
     ) -> None:
-        if records_path is None:
-            if method != "POST":
+        match parsed:
+            case GroupPath(group, "heartbeat"):
+                await self._groups.heartbeat(exchange, method, group)
+            case GroupPath(group):
+                await self._groups.offsets(exchange, method, group)
+            case RecordsPath():
+                await self._serve_records(exchange, method, path, parsed)
+            case _ if method != "POST":
                 raise _not_allowed(method, path, "POST")
-            if path == "/v1/fetch":
+            case _ if path == "/v1/fetch":
                 await self._fetch.post(exchange)
-            elif path == "/v1/produce":
+            case _ if path == "/v1/produce":
                 await self._produce.post(exchange)
-            else:
+            case _:
                 await self._controller.post(exchange)
-            return
+
+    async def _serve_records(
+        self, exchange: Exchange, method: str, path: str, records_path: RecordsPath
+    ) -> None:
         if method == "GET" and records_path.partition is not None:
             await self._records.get(exchange, records_path.topic, records_path.partition)
         elif method == "POST":
@@ -121,6 +144,14 @@ def parse_records_path(path: str) -> RecordsPath | None:
         case ["", "v1", "topics", topic, "partitions", number, "records"] if topic:
             if number.isascii() and number.isdigit() and len(number) <= _MAX_PARTITION_DIGITS:
                 return RecordsPath(topic, int(number))
+    return None
+
+
+def parse_group_path(path: str) -> GroupPath | None:
+    """The group and what is asked of it, of `/v1/groups/G/...`; None for other paths."""
+    match path.split("/"):
+        case ["", "v1", "groups", group, ("heartbeat" | "offsets") as end] if group:
+            return GroupPath(group, end)
     return None
 
 

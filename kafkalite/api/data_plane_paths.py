@@ -4,11 +4,19 @@ from typing import Any, Final
 
 import msgspec
 
+from kafkalite.api.answers import PartitionOutcomes
 from kafkalite.api.replies import SCHEMA_REFERENCE, replies
 from kafkalite.model.errors import (
+    CoordinatorNotAvailableError,
     CorruptMessageError,
+    FencedInstanceIdError,
+    FencedMemberEpochError,
+    GroupIdNotFoundError,
+    GroupMaxSizeReachedError,
+    InvalidGroupIdError,
     InvalidRecordError,
     InvalidRequestError,
+    InvalidSessionTimeoutError,
     KafkaStorageError,
     LeaderNotAvailableError,
     MessageTooLargeError,
@@ -18,8 +26,18 @@ from kafkalite.model.errors import (
     OffsetOutOfRangeError,
     RequestTimedOutError,
     RequestTooLargeError,
+    StaleMemberEpochError,
+    UnknownMemberIdError,
     UnknownTopicOrPartitionError,
+    UnsupportedAssignorError,
     UnsupportedMediaTypeError,
+)
+from kafkalite.wire.group_messages import (
+    HeartbeatRequest,
+    HeartbeatResponse,
+    OffsetCommitRequest,
+    OffsetCommitResponse,
+    OffsetFetchResponse,
 )
 from kafkalite.wire.messages import FetchRequest, FetchResponse, ProduceRequest, ProduceResponse
 
@@ -28,6 +46,11 @@ DATA_PLANE_BODIES: Final[tuple[type[msgspec.Struct], ...]] = (
     ProduceResponse,
     FetchRequest,
     FetchResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    OffsetCommitRequest,
+    OffsetCommitResponse,
+    OffsetFetchResponse,
 )
 _MSGPACK: Final = "application/msgpack"
 _JSON: Final = "application/json"
@@ -122,7 +145,7 @@ SCHEMAS: Final[dict[str, Any]] = {
 
 
 def data_plane_paths() -> dict[str, Any]:
-    """Path items of the native data path and of the records endpoints."""
+    """Path items of the native data path, of the records endpoints and of what consumers ask."""
     topic = _parameter("topic", "path", {"type": "string"}, "Name of a topic.")
     partition = _parameter("partition", "path", {"type": "integer", "minimum": 0}, "Its number.")
     one = "/v1/topics/{topic}/partitions/{partition}/records"
@@ -134,6 +157,114 @@ def data_plane_paths() -> dict[str, Any]:
             "post": _post_records("produce_partition_records", [topic, partition]),
             "get": _get_records([topic, partition]),
         },
+        **_group_paths(),
+    }
+
+
+def _group_paths() -> dict[str, Any]:
+    group = _parameter("group", "path", {"type": "string"}, "Id of a consumer group.")
+    topic = _parameter("topic", "query", {"type": "string"}, "Of this topic only.")
+    partition = _parameter("partition", "query", {"type": "integer"}, "And of this partition only.")
+    return {
+        "/v1/groups/{group}/heartbeat": {"post": _heartbeat(group)},
+        "/v1/groups/{group}/offsets": {
+            "post": _commit_offsets(group),
+            "get": {
+                "tags": ["groups"],
+                "summary": "Committed offsets",
+                "operationId": "committed_offsets",
+                "description": "Where a group goes on reading; partitions without a committed "
+                "offset are left out.",
+                "parameters": [group, topic, partition],
+                "responses": _documented(
+                    replies(
+                        OffsetFetchResponse,
+                        InvalidRequestError,
+                        InvalidGroupIdError,
+                        NotAcceptableError,
+                        CoordinatorNotAvailableError,
+                    )
+                ),
+            },
+            "delete": {
+                "tags": ["groups"],
+                "summary": "Delete committed offsets",
+                "operationId": "delete_offsets",
+                "description": "Forget the offsets of a topic, or of one of its partitions, as "
+                "long as no member is subscribed to it. What became of each partition is in its "
+                "result.",
+                "parameters": [group, {**topic, "required": True}, partition],
+                "responses": _documented(
+                    replies(
+                        PartitionOutcomes,
+                        InvalidRequestError,
+                        InvalidGroupIdError,
+                        GroupIdNotFoundError,
+                        CoordinatorNotAvailableError,
+                    )
+                ),
+            },
+        },
+    }
+
+
+def _heartbeat(group: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tags": ["groups"],
+        "summary": "Join a group, stay in it, leave it",
+        "operationId": "heartbeat",
+        "description": "All that a member has to say, in one call: `member_epoch` 0 joins, -1 "
+        "leaves, -2 leaves a static member's place free for its session timeout, and the epoch of "
+        "the last answer keeps the membership alive. The answer's `assignment` is all that the "
+        "member may consume. What else it owns it shall stop to consume, commit, and leave out of "
+        "the `owned` of its next heartbeat: only then somebody else gets it. With `max_wait_ms` "
+        "the answer waits for news.",
+        "parameters": [group],
+        "requestBody": _body(
+            {_JSON: _schema("HeartbeatRequest"), _MSGPACK: _schema("HeartbeatRequest")}
+        ),
+        "responses": _documented(
+            replies(
+                HeartbeatResponse,
+                InvalidRequestError,
+                InvalidGroupIdError,
+                InvalidSessionTimeoutError,
+                UnsupportedAssignorError,
+                UnknownMemberIdError,
+                FencedMemberEpochError,
+                FencedInstanceIdError,
+                GroupMaxSizeReachedError,
+                UnsupportedMediaTypeError,
+                CoordinatorNotAvailableError,
+            )
+        ),
+    }
+
+
+def _commit_offsets(group: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tags": ["groups"],
+        "summary": "Commit offsets",
+        "operationId": "commit_offsets",
+        "description": "Where the group goes on reading. While it has members, only they commit, "
+        "and only of partitions that they hold; else anybody does, without `member_id` and "
+        "`member_epoch`. Answered with 200 whenever the member is who it says it is; what became "
+        "of each partition is in its result.",
+        "parameters": [group],
+        "requestBody": _body(
+            {_JSON: _schema("OffsetCommitRequest"), _MSGPACK: _schema("OffsetCommitRequest")}
+        ),
+        "responses": _documented(
+            replies(
+                OffsetCommitResponse,
+                InvalidRequestError,
+                InvalidGroupIdError,
+                UnknownMemberIdError,
+                StaleMemberEpochError,
+                UnsupportedMediaTypeError,
+                CoordinatorNotAvailableError,
+            )
+        ),
     }
 
 

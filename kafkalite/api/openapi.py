@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from kafkalite.api.answers import ANSWERS
 from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, SCHEMAS, data_plane_paths
+from kafkalite.api.group_answers import GROUP_ANSWERS
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 
 _DESCRIPTION: Final = """\
@@ -58,7 +59,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     _, ours = msgspec.json.schema_components(
-        [*ANSWERS, *DATA_PLANE_BODIES], ref_template=SCHEMA_REFERENCE
+        [*ANSWERS, *GROUP_ANSWERS, *DATA_PLANE_BODIES], ref_template=SCHEMA_REFERENCE
     )
     schemas.update(ours)
     schemas.update(SCHEMAS)

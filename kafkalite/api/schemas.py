@@ -73,13 +73,13 @@ def _is_map(value: object) -> bool:
     return isinstance(value, dict)
 
 
-class _Body(_Named):
+class Body(_Named):
     """A JSON object whose values have exactly the declared types: `"2"` is not a number."""
 
     model_config = ConfigDict(strict=True)
 
 
-class CreateTopicBody(_Body):
+class CreateTopicBody(Body):
     """A topic to create; what is left out comes from the broker's settings."""
 
     model_config = ConfigDict(
@@ -110,7 +110,7 @@ class CreateTopicBody(_Body):
     timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
 
 
-class AlterTopicBody(_Body):
+class AlterTopicBody(Body):
     """What to change of a topic. Partitions are added first, then the settings are changed."""
 
     model_config = ConfigDict(
@@ -151,7 +151,7 @@ class AlterTopicBody(_Body):
         return self
 
 
-class AlterConfigBody(_Body):
+class AlterConfigBody(Body):
     """Settings of a broker to change."""
 
     model_config = ConfigDict(
@@ -163,7 +163,7 @@ class AlterConfigBody(_Body):
     )
 
 
-class DeleteRecordsBody(_Body):
+class DeleteRecordsBody(Body):
     """Up to where to delete the records of a partition."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"before_offset": 1000}]})
@@ -176,13 +176,14 @@ class DeleteRecordsBody(_Body):
 
 
 BrokerNumber = Annotated[int, Field(ge=0, le=_INT_32)]
+PartitionNumber = Annotated[int, Field(ge=0, le=_INT_32)]
 
 
-class PartitionName(_Body):
+class PartitionName(Body):
     """A partition."""
 
     topic: str
-    partition: int = Field(ge=0, le=_INT_32)
+    partition: PartitionNumber
 
 
 class PartitionTarget(PartitionName):
@@ -191,7 +192,7 @@ class PartitionTarget(PartitionName):
     replicas: list[BrokerNumber] = Field(description="The preferred leader first.")
 
 
-class ReassignBody(_Body):
+class ReassignBody(Body):
     """Partitions to move."""
 
     model_config = ConfigDict(
@@ -203,7 +204,7 @@ class ReassignBody(_Body):
     partitions: list[PartitionTarget] = Field(min_length=1)
 
 
-class CancelReassignmentsBody(_Body):
+class CancelReassignmentsBody(Body):
     """Partitions that shall not move any more."""
 
     model_config = ConfigDict(
@@ -214,7 +215,7 @@ class CancelReassignmentsBody(_Body):
     timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
 
 
-class ProposeAssignmentBody(_Body):
+class ProposeAssignmentBody(Body):
     """Topics to spread over brokers."""
 
     model_config = ConfigDict(
@@ -226,7 +227,7 @@ class ProposeAssignmentBody(_Body):
     rack_aware: bool = Field(True, description="Alternate the racks of the brokers.")
 
 
-class ElectLeadersBody(_Body):
+class ElectLeadersBody(Body):
     """Partitions to elect leaders of."""
 
     model_config = ConfigDict(

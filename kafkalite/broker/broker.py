@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from kafkalite.broker.append import AppendPath
+from kafkalite.broker.consumer_instance import ConsumerWorld
+from kafkalite.broker.consumer_instances import ConsumerInstances
 from kafkalite.broker.controller_client import ControllerClient
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.fetch import FetchPath
@@ -20,6 +22,8 @@ from kafkalite.broker.log_dirs import LogDirs
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.membership import Membership
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
+from kafkalite.broker.offset_lookup import OffsetLookup
+from kafkalite.broker.offset_reset import OffsetReset
 from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.ports import Peers
@@ -168,6 +172,8 @@ class Broker:
             look=self.group_routing.look,
             catch_up=membership.store.catch_up,
         )
+        self.offset_lookup = OffsetLookup(self.partitions, self.forwarding)
+        self.offset_reset = OffsetReset(self.groups, self.offset_lookup, view)
         self.append_path = AppendPath(self.partitions, self.forwarding, self.probe)
         self.record_append_path = RecordAppendPath(
             self.partitions,
@@ -183,6 +189,19 @@ class Broker:
             self.probe,
             max_bytes=settings.fetch_max_bytes,
             max_wait_ms=settings.fetch_max_wait_ms,
+        )
+        self.consumers = ConsumerInstances(
+            ConsumerWorld(
+                self.groups,
+                self.fetch_path,
+                self.offset_lookup,
+                view,
+                settings.group_consumer_session_timeout_ms,
+            ),
+            membership.group_store,
+            clock,
+            is_ours=self.group_routing.is_here,
+            instance_timeout_ms=lambda: self.settings.consumer_instance_timeout_ms,
         )
         self.replication = Replication(
             self.partitions,
@@ -248,6 +267,7 @@ class Broker:
         self.controller.start()
         self.group_routing.start()
         self.groups.start()
+        self.consumers.start()
         self._housekeeping.start()
         self.state = "running"
 
@@ -280,6 +300,7 @@ class Broker:
     def stop_waiting(self) -> None:
         """Say that it is about to go, and answer those who wait for records with what there is."""
         self.state = "stopping"
+        self.consumers.stop_waiting()
         self.fetch_path.stop_waiting()
         self.groups.stop_waiting()
         self.replication.stop_waiting()
@@ -288,6 +309,7 @@ class Broker:
         """Step down, once nobody asks for anything any more."""
         self.state = "stopping"
         await self._housekeeping.stop()
+        await self.consumers.stop()
         await self.groups.stop()
         await self.group_routing.stop()
         await self.replication.stop()

@@ -241,6 +241,21 @@ class Cluster:
             body["partitions"] = [_named(found) for found in partitions]
         return self._request_of_partitions("/v1/leader-elections", body)
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[_Answer],
+        body: object = None,
+        url: str | None = None,
+    ) -> _Answer:
+        """Any other request of the control plane, sent to `url` first where it is given."""
+        return _decode(self._request(method, path, body, url), kind)
+
+    def tell(self, method: str, path: str) -> None:
+        """A request that is answered with nothing."""
+        self._request(method, path)
+
     def _request_of_partitions(
         self, path: str, body: object
     ) -> dict[TopicPartition, LogError | None]:

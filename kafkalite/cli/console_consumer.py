@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import random
 import stat
 import sys
 import time
 from typing import Final, NamedTuple
 
 from kafkalite.cli.backoff import Backoff
-from kafkalite.cli.client_properties import ClientProperties, load_properties
+from kafkalite.cli.client_properties import ClientProperties, is_true, load_properties
 from kafkalite.cli.cluster import EARLIEST, LATEST, Cluster
 from kafkalite.cli.command_line import (
     CommandParser,
@@ -19,10 +20,13 @@ from kafkalite.cli.command_line import (
     whole_number,
 )
 from kafkalite.cli.failure import CommandError, NoBrokerError
+from kafkalite.cli.group_member import GroupMember, MemberOptions
+from kafkalite.cli.group_subscription import GroupOptions, GroupSubscription
 from kafkalite.cli.interruption import Interruption
+from kafkalite.cli.one_partition import OnePartition
 from kafkalite.cli.partition_fetcher import Fetched, FetchOptions, PartitionFetcher
+from kafkalite.cli.partition_source import PartitionSource
 from kafkalite.cli.record_format import RecordFormat, record_format
-from kafkalite.cli.subscription import Subscription, Wanted
 from kafkalite.cli.topic_filter import TopicFilter
 from kafkalite.model.errors import LogError, OffsetOutOfRangeError
 from kafkalite.model.ids import TopicPartition
@@ -38,6 +42,14 @@ _MAX_BATCH_BYTES: Final = 256 << 20
 """A batch that is larger once decompressed is not read."""
 _ISOLATION_LEVELS: Final = ("read_uncommitted", "read_committed")
 _RESETS: Final = {"earliest": EARLIEST, "latest": LATEST}
+_CLIENT_ID: Final = "console-consumer"
+_ASSIGNORS: Final = {
+    "RangeAssignor": "range",
+    "RoundRobinAssignor": "round-robin",
+    "StickyAssignor": "sticky",
+    "CooperativeStickyAssignor": "sticky",
+}
+"""Kafka's classes, by the end of their names."""
 
 
 class _Limits(NamedTuple):
@@ -68,7 +80,11 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--offset", help="where to begin in --partition: earliest, latest (default) or an offset"
     )
-    parser.add_argument("--group", help="consumer groups are not supported yet")
+    parser.add_argument(
+        "--group",
+        help="the consumer group to join, which goes on where it was; without it, one that is "
+        "made up and remembers nothing",
+    )
     parser.add_argument(
         "--max-messages",
         type=whole_number,
@@ -127,9 +143,11 @@ def run(args: argparse.Namespace) -> int:
     """Print records until the end that was asked for; gives the exit code."""
     _check(args.parser, args)
     given = ClientProperties(getattr(args, "consumer.config"), args.consumer_property or [])
-    wanted = _wanted(args, given)
+    reset = _reset(args, given)
+    group = _group_of(args, given)
+    member_options, group_options = _group_options(args, given, group, reset)
     fetch_options = _fetch_options(given)
-    given.check_rest(["group.id", "group.instance.id"])
+    given.check_rest([])
     properties = {**load_properties(args.formatter_config), **dict(args.property or [])}
     for option in ("key_deserializer", "value_deserializer"):
         if getattr(args, option) is not None:
@@ -141,10 +159,18 @@ def run(args: argparse.Namespace) -> int:
         args.skip_message_on_error,
     )
     with Interruption() as interruption, Cluster.from_arguments(args, retry_for_s=0) as cluster:
-        consumer = _ConsoleConsumer(cluster, wanted, fetch_options, printed, limits)
+        source: PartitionSource
+        if args.partition is not None:
+            found = TopicPartition(args.topic, args.partition)
+            source = OnePartition(cluster, found, reset, on_notice=_say)
+        else:
+            member = GroupMember(member_options, cluster.known_urls)
+            source = GroupSubscription(
+                cluster, member, group_options, topic=args.topic, on_notice=_say
+            )
+        consumer = _ConsoleConsumer(source, fetch_options, printed, limits)
         try:
-            with interruption.may_raise():
-                consumer.run()
+            consumer.run(interruption)
         except KeyboardInterrupt:
             return interruption.exit_code
         finally:
@@ -158,17 +184,16 @@ class _ConsoleConsumer:
 
     def __init__(
         self,
-        cluster: Cluster,
-        wanted: Wanted,
+        source: PartitionSource,
         fetch_options: FetchOptions,
         printed: RecordFormat,
         limits: _Limits,
     ) -> None:
         self._format = printed
         self._limits = limits
-        self._subscription = Subscription(cluster, wanted, on_notice=_say)
+        self._source = source
         self._fetcher = PartitionFetcher(
-            fetch_options, self._subscription.positions, output=_watched_output()
+            fetch_options, source.positions, output=_watched_output(), news=source.news
         )
         self._backoff = Backoff()
         self._refresh_at_s = 0.0
@@ -177,20 +202,28 @@ class _ConsoleConsumer:
         self.processed = 0
         """Records printed so far."""
 
-    def run(self) -> None:
+    def run(self, interruption: Interruption) -> None:
         """Print until a limit is reached.
 
         Raises:
             CommandError: no broker could be reached at the start, or a record cannot be read.
             BrokenPipeError: nobody reads the output any more.
+            KeyboardInterrupt: it shall end; never between printing records and noting that.
         """
-        self._refresh()
+        with interruption.may_raise():
+            self._refresh()
         last_s = time.monotonic()
         while self._limits.max_messages is None or self.processed < self._limits.max_messages:
             answers = self._fetcher.answers
-            for fetched in self._fetcher.poll(self._wait_s(last_s)):
-                self._take(fetched)
-                last_s = time.monotonic()
+            with interruption.may_raise():
+                self._follow()
+                received = self._fetcher.poll(self._wait_s(last_s))
+                if received:
+                    self._follow()  # what was read may be somebody else's by now
+            for fetched in received:
+                if self._is_ours(fetched):
+                    self._take(fetched)
+                    last_s = time.monotonic()
             trouble = self._fetcher.take_trouble()
             if trouble is not None:
                 self._note_trouble(trouble)
@@ -200,10 +233,27 @@ class _ConsoleConsumer:
             if self._limits.timeout_s is not None and now - last_s >= self._limits.timeout_s:
                 return
             if now >= self._refresh_at_s:
-                self._try_refresh()
+                with interruption.may_raise():
+                    self._try_refresh()
+
+    def _follow(self) -> bool:
+        """Read from now on what is ours now; True: it is not what it was."""
+        if not self._source.follow():
+            return False
+        self._fetcher.assign(self._source.leaders)
+        self._refresh_at_s = 0.0
+        return True
+
+    def _is_ours(self, fetched: Fetched) -> bool:
+        """Whether its partition is still read, and goes on where this ends."""
+        position = self._source.positions.get(fetched.topic_partition)
+        if not fetched.headers:
+            return position == fetched.position
+        return position == fetched.headers[-1].next_offset
 
     def close(self) -> None:
         self._fetcher.close()
+        self._source.close()
 
     def _wait_s(self, last_s: float) -> float:
         now = time.monotonic()
@@ -213,9 +263,9 @@ class _ConsoleConsumer:
         return max(wait_s, 0)
 
     def _refresh(self) -> None:
-        self._subscription.refresh()
-        self._fetcher.assign(self._subscription.leaders)
-        if self._subscription.is_complete:
+        self._source.refresh()
+        self._fetcher.assign(self._source.leaders)
+        if self._source.is_complete:
             self._backoff.reset()
             pause_s = _REFRESH_S
         else:
@@ -259,27 +309,33 @@ class _ConsoleConsumer:
             begin = end
             if header.base_offset < fetched.position:
                 records = [record for record in records if record.offset >= fetched.position]
-            self._print(fetched.topic_partition.partition, header, records)
+            self._print(fetched.topic_partition, header, records)
         self._output.flush()
 
-    def _print(self, partition: int, header: BatchHeader, records: list[Record]) -> None:
+    def _print(self, found: TopicPartition, header: BatchHeader, records: list[Record]) -> None:
         """Print records of one batch, as many as are wanted."""
+        next_offset = header.next_offset
         if self._limits.max_messages is not None:
-            records = records[: self._limits.max_messages - self.processed]
+            left = self._limits.max_messages - self.processed
+            if left < len(records):
+                next_offset = records[left].offset
+                records = records[:left]
         is_append_time = header.attributes & TIMESTAMP_TYPE_BIT
         time_name = "LogAppendTime" if is_append_time else "CreateTime"
-        self._output.write(self._format.lines(partition, time_name, records))
+        self._output.write(self._format.lines(found.partition, time_name, records))
         self.processed += len(records)
+        self._source.note_done(found, next_offset)
 
     def _take_error(self, fetched: Fetched, error: LogError) -> None:
         """A partition gives nothing where it was asked."""
         found = fetched.topic_partition
         if isinstance(error, OffsetOutOfRangeError):
-            self._subscription.note_out_of_range(found)
+            self._source.note_out_of_range(found)
             self._refresh_at_s = 0.0
         elif self._limits.skips_errors:
-            self._subscription.positions[found] = fetched.position + 1
-            self._fetcher.assign(self._subscription.leaders)
+            self._source.positions[found] = fetched.position + 1
+            self._source.note_done(found, fetched.position + 1)
+            self._fetcher.assign(self._source.leaders)
         else:
             raise _unreadable(found, fetched.position, error)
 
@@ -307,10 +363,10 @@ def _check(parser: CommandParser, args: argparse.Namespace) -> None:
     if (args.topic is None) == (args.include is None):
         parser.error("Exactly one of --include/--topic is required. ")
     check_connection_arguments(parser, args)
-    if args.group is not None:
-        raise CommandError("--group is not supported yet: consumer groups do not exist here.")
     if args.partition is not None and args.topic is None:
         parser.error("The topic is required when partition is specified.")
+    if args.partition is not None and args.group is not None:
+        parser.error("--partition cannot be used with --group: a group assigns its partitions.")
     if args.offset is not None:
         if args.partition is None:
             parser.error("The partition is required when offset is specified.")
@@ -327,7 +383,8 @@ def _check(parser: CommandParser, args: argparse.Namespace) -> None:
         check_topic_name(args.topic)
 
 
-def _wanted(args: argparse.Namespace, given: ClientProperties) -> Wanted:
+def _reset(args: argparse.Namespace, given: ClientProperties) -> str:
+    """Where to begin where there is no offset to go on from."""
     reset = given.text("auto.offset.reset")
     if args.from_beginning and reset not in (None, "earliest"):
         raise CommandError(
@@ -336,28 +393,72 @@ def _wanted(args: argparse.Namespace, given: ClientProperties) -> Wanted:
         )
     if reset is not None and reset not in _RESETS:
         raise CommandError(f"auto.offset.reset is earliest or latest, not {reset}")
-    start = EARLIEST if args.from_beginning else _RESETS[reset or "latest"]
     if args.offset is not None:
-        start = _RESETS.get(args.offset.lower(), args.offset)
-    return Wanted(args.topic, TopicFilter(args.include), args.partition, start)
+        return _RESETS.get(args.offset.lower(), str(args.offset))
+    return EARLIEST if args.from_beginning else _RESETS[reset or "latest"]
+
+
+def _group_of(args: argparse.Namespace, given: ClientProperties) -> str | None:
+    """The group that the command line names, in one of two ways."""
+    by_property = given.text("group.id")
+    group: str | None = args.group
+    if group is not None and by_property not in (None, group):
+        raise CommandError(
+            "The group ids provided in different places (directly using '--group', via "
+            "'--consumer-property', or via '--consumer.config') do not match. Detected group ids: "
+            f"'{group}', '{by_property}'"
+        )
+    return group if group is not None else by_property
+
+
+def _group_options(
+    args: argparse.Namespace, given: ClientProperties, group: str | None, reset: str
+) -> tuple[MemberOptions, GroupOptions]:
+    """How to be a member; a group that nobody named is made up, and remembers nothing."""
+    defaults = MemberOptions("")
+    name = group if group is not None else f"{_CLIENT_ID}-{random.randrange(100_000):05}"
+    topics = TopicFilter(args.include)
+    commits = given.text("enable.auto.commit")
+    interval_ms = _number(given, "auto.commit.interval.ms", 5_000)
+    if not (group is not None if commits is None else is_true(commits)):
+        commit_interval_ms = None
+    else:
+        commit_interval_ms = interval_ms
+    assignor = given.text("partition.assignment.strategy")
+    member = MemberOptions(
+        name,
+        topics=() if args.topic is None else (args.topic,),
+        pattern=None if args.include is None else topics.text,
+        client_id=given.text("client.id") or _CLIENT_ID,
+        instance_id=given.text("group.instance.id"),
+        rack=given.text("client.rack"),
+        assignor=_ASSIGNORS.get((assignor or "").rpartition(".")[2], assignor),
+        session_timeout_ms=_number(given, "session.timeout.ms", defaults.session_timeout_ms),
+        max_poll_interval_ms=_number(given, "max.poll.interval.ms", defaults.max_poll_interval_ms),
+    )
+    return member, GroupOptions(
+        name, reset, commit_interval_ms, leaves_group_behind=group is not None
+    )
+
+
+def _number(given: ClientProperties, key: str, default: int) -> int:
+    value = given.number(key)
+    if value is None:
+        return default
+    if value < 0:
+        raise CommandError(f"Invalid value {value} for configuration {key}: at least 0")
+    return value
 
 
 def _fetch_options(given: ClientProperties) -> FetchOptions:
-    given.text("client.id")
     given.text("isolation.level")
+    given.text("heartbeat.interval.ms")  # the coordinator's to say
     defaults = FetchOptions()
-
-    def number(key: str, default: int) -> int:
-        value = given.number(key)
-        if value is None:
-            return default
-        if value < 0:
-            raise CommandError(f"Invalid value {value} for configuration {key}: at least 0")
-        return value
-
     return FetchOptions(
-        max_bytes=number("fetch.max.bytes", defaults.max_bytes),
-        partition_max_bytes=number("max.partition.fetch.bytes", defaults.partition_max_bytes),
-        min_bytes=number("fetch.min.bytes", defaults.min_bytes),
-        max_wait_ms=number("fetch.max.wait.ms", defaults.max_wait_ms),
+        max_bytes=_number(given, "fetch.max.bytes", defaults.max_bytes),
+        partition_max_bytes=_number(
+            given, "max.partition.fetch.bytes", defaults.partition_max_bytes
+        ),
+        min_bytes=_number(given, "fetch.min.bytes", defaults.min_bytes),
+        max_wait_ms=_number(given, "fetch.max.wait.ms", defaults.max_wait_ms),
     )

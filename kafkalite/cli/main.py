@@ -23,6 +23,9 @@ _COMMANDS: Final = {
     "topics": _Command("topics", "Create, list, describe, alter and delete topics."),
     "console-producer": _Command("console_producer", "Send lines of standard input to a topic."),
     "console-consumer": _Command("console_consumer", "Print the records of topics."),
+    "consumer-groups": _Command(
+        "consumer_groups", "List, describe and delete consumer groups, move their offsets."
+    ),
     "get-offsets": _Command("get_offsets", "Print offsets of partitions, now or at a time."),
     "configs": _Command("configs", "Describe and alter settings of topics and brokers."),
     "dump-log": _Command("dump_log", "Print what log segments and index files hold."),

@@ -64,11 +64,20 @@ class PartitionFetcher:
         positions: dict[TopicPartition, int],
         *,
         output: int | None = None,
+        news: int | None = None,
     ) -> None:
-        """`output` is a pipe to watch: when its reader has gone, polling is in vain."""
+        """Assign only.
+
+        Args:
+            options: how much to ask for.
+            positions: the offset of the next record, of each partition.
+            output: a pipe to watch: when its reader has gone, polling is in vain.
+            news: ends a poll at once when there is something to read from it.
+        """
         self._options = options
         self._positions = positions
         self._output = output
+        self._news = news
         self._links: dict[str, _Link] = {}
         self._trouble: LogError | NoBrokerError | None = None
         self.answers = 0
@@ -134,10 +143,14 @@ class PartitionFetcher:
             waiting.register(descriptor, select.POLLIN)
         if self._output is not None:
             waiting.register(self._output, 0)  # errors are always told
+        if self._news is not None:
+            waiting.register(self._news, select.POLLIN)
         ready = []
         for descriptor, _ in waiting.poll(max(timeout_s, 0) * 1000):
             if descriptor == self._output:
                 raise BrokenPipeError
+            if descriptor == self._news:
+                continue
             ready.append(by_descriptor[descriptor])
         return ready
 

@@ -18,10 +18,12 @@ class TopicFilter:
     def __init__(self, pattern: str | None, *, exclude_internal: bool = False) -> None:
         self._exclude_internal = exclude_internal
         self._pattern: re.Pattern[str] | None = None
+        self.text = ""
+        """As one regular expression, without what Kafka's lists have beside that."""
         if pattern is not None:
+            self.text = pattern.strip().replace(",", "|").replace(" ", "").strip(_QUOTES)
             try:
-                text = pattern.strip().replace(",", "|").replace(" ", "").strip(_QUOTES)
-                self._pattern = re.compile(text)
+                self._pattern = re.compile(self.text)
             except re.error:
                 raise CommandError(f"{pattern} is an invalid regex.") from None
 

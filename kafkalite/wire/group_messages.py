@@ -40,7 +40,7 @@ MAX_METADATA_BYTES: Final = 4096
 
 _Text = Annotated[str, Meta(max_length=256)]
 _Topic = Annotated[str, Meta(min_length=1, max_length=249)]
-_Pattern = Annotated[str, Meta(min_length=1, max_length=1000)]
+_Pattern = Annotated[str, Meta(max_length=1024)]
 _Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Epoch = Annotated[int, Meta(ge=-2, le=2**63 - 1)]
@@ -68,7 +68,7 @@ class HeartbeatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topics: Annotated[list[_Topic], Meta(max_length=MAX_NAMES)] | None = None
     """Names of topics to consume."""
     pattern: _Pattern | None = None
-    """Or a regular expression that their whole names match."""
+    """A regular expression (RE2): of topics whose whole name matches, too. Empty: none any more."""
     assignor: _Text | None = None
     """`range`, `round-robin`, `sticky`, or one that the brokers were given."""
     session_timeout_ms: _Timeout | None = None

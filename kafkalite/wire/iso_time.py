@@ -6,6 +6,7 @@ from typing import Final
 
 from kafkalite.model.errors import InvalidRequestError
 
+_DATETIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T[0-9:.]+(?:Z|[+-][0-9:]+)?)?", re.ASCII)
 _DURATION: Final = re.compile(
     r"(?P<sign>-?)P(?:(?P<days>\d{1,9})D)?"
     r"(?:T(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?"
@@ -22,7 +23,8 @@ def datetime_ms(text: str) -> int:
         InvalidRequestError: it is no date and time.
     """
     try:
-        when = datetime.fromisoformat(text)
+        # Python takes more than this, which nobody means.
+        when = datetime.fromisoformat(text if _DATETIME.fullmatch(text) else "")
         if when.tzinfo is None:
             when = when.replace(tzinfo=UTC)
         return round(when.timestamp() * 1000)

@@ -11,6 +11,7 @@ from kafkalite.api.asgi import Dispatcher, RecordsPath, parse_records_path
 from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.exchange import Exchange
 from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
 from kafkalite.api.whole_request import WholeRequest
@@ -39,6 +40,14 @@ class _Endpoint:
             raise self.error
         return True
 
+    async def heartbeat(self, exchange: Exchange, *place: object) -> None:
+        self.asked.append(("heartbeat", *place))
+        await exchange.respond(200, b"text/plain", b"")
+
+    async def offsets(self, exchange: Exchange, *place: object) -> None:
+        self.asked.append(("offsets", *place))
+        await exchange.respond(200, b"text/plain", b"")
+
     async def get(self, exchange: Exchange, *place: object) -> None:
         self.asked.append(("get", *place))
         await exchange.respond(200, b"text/plain", b"")
@@ -53,6 +62,7 @@ class _Server:
             cast("FetchEndpoint", self.endpoint),
             cast("RecordsEndpoint", self.endpoint),
             cast("ControllerEndpoint", self.endpoint),
+            cast("GroupsEndpoint", self.endpoint),
             self._control,
         )
 
@@ -111,11 +121,16 @@ def test_requests_go_to_their_endpoints() -> None:
             ("POST", "/v1/topics/t/records"),
             ("POST", "/v1/topics/t/partitions/1/records"),
             ("GET", "/v1/topics/t/partitions/1/records"),
+            ("POST", "/v1/groups/g/heartbeat"),
+            ("DELETE", "/v1/groups/g/offsets"),
         ):
             assert (await server.ask(method, path))[0] == 200
         assert server.endpoint.asked == [
             ("post",), ("post",), ("post", "t", None), ("post", "t", 1), ("get", "t", 1),
+            ("heartbeat", "POST", "g"), ("offsets", "DELETE", "g"),
         ]  # fmt: skip
+        await server.ask("POST", "/v1/groups/g/offsets/reset")
+        assert server.passed_on.pop() == "/v1/groups/g/offsets/reset"
         await server.ask("GET", "/v1/topics")
         assert server.passed_on == ["/v1/topics"]
 

@@ -22,6 +22,7 @@ from kafkalite.api.lazy_control import LazyControl
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.records import RecordsEndpoint
+from kafkalite.api.rest.mount import consumers_endpoint
 from kafkalite.broker.broker import Broker, IdentityError
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.system_clock import SystemClock
@@ -168,6 +169,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         ),
         ControllerEndpoint(broker.controller),
         GroupsEndpoint(broker.groups, broker.group_routing),
+        consumers_endpoint(broker),
         LazyControl(broker),
     )
 

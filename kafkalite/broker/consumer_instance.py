@@ -40,6 +40,8 @@ _LOOK_AGAIN_S: Final = 1.0
 """A poll that has nothing to read looks for topics that appear."""
 _LOCATE_AGAIN_S: Final = 0.2
 """A poll looks for positions that nobody could tell."""
+_LEAST_TURN_S: Final = 0.01
+"""What looking for records takes at least where there are none."""
 _RESUME_S: Final = 5.0
 """How long going on elsewhere waits for the group; it goes on without, and joins later."""
 
@@ -288,8 +290,10 @@ class ConsumerInstance:
         return []
 
     async def _poll_once(self, left_s: float, max_bytes: int, on_error: OnError) -> list[bytes]:
+        loop = asyncio.get_running_loop()
         page = ConsumerPage(self._definition.format, max_bytes, on_error)
         await self._locate()
+        begun = loop.time()
         positions = {
             partition: position
             for partition in self._assigned - self._letting_go
@@ -305,6 +309,8 @@ class ConsumerInstance:
             raise page.poison
         if self._reader.out_of_range:
             await self._reset()
+        elif is_asked and not page.next_offsets and loop.time() - begun < _LEAST_TURN_S:
+            await asyncio.sleep(_LEAST_TURN_S)  # nobody waits, as when this broker stops
         elif not is_asked and left_s > 0:
             pause_s = _LOOK_AGAIN_S if len(positions) == len(self._assigned) else _LOCATE_AGAIN_S
             await wait_any([self._news], min(left_s, pause_s))
@@ -439,6 +445,10 @@ class ConsumerInstance:
         self._on_fenced(self)
 
     # -- its end --------------------------------------------------------------------------------
+
+    def stop_waiting(self) -> None:
+        """Answer polls with what there is: this broker is about to go."""
+        self._close()
 
     async def release(self) -> None:
         """Let another broker serve it: commit what was dealt with, keep the place in the group."""

@@ -83,6 +83,11 @@ class ConsumerInstances:
         self._world.view.subscribe(self._on_change)
         self._task = asyncio.create_task(self._look_after())
 
+    def stop_waiting(self) -> None:
+        """Answer every request that waits for records, and let none wait from now on."""
+        for instance in self._instances.values():
+            instance.stop_waiting()
+
     async def stop(self) -> None:
         """Let other brokers serve the instances; each commits what was dealt with."""
         if self._task is None:

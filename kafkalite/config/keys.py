@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from kafkalite.config.group_keys import GroupKeys
 from kafkalite.config.listener import Listener, parse_listener, reachable_host
+from kafkalite.config.rest_keys import RestKeys
 from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, key_of, setting
 from kafkalite.config.setting import topic_setting as topic
 from kafkalite.config.throttled_replicas import (
@@ -457,6 +458,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     ReplicationKeys,
     ControllerKeys,
     GroupKeys,
+    RestKeys,
 )
 
 
@@ -472,6 +474,7 @@ class BrokerSettings(
     ReplicationKeys,
     ControllerKeys,
     GroupKeys,
+    RestKeys,
 ):
     """The settings of one broker. Immutable; made by `load.py`, or by tests from attributes."""
 

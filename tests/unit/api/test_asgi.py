@@ -57,14 +57,19 @@ class _Server:
     def __init__(self) -> None:
         self.endpoint = _Endpoint()
         self.passed_on: list[str] = []
+        self.for_consumers: list[str] = []
         self.app = Dispatcher(
             cast("ProduceEndpoint", self.endpoint),
             cast("FetchEndpoint", self.endpoint),
             cast("RecordsEndpoint", self.endpoint),
             cast("ControllerEndpoint", self.endpoint),
             cast("GroupsEndpoint", self.endpoint),
+            self._consumers,
             self._control,
         )
+
+    async def _consumers(self, scope: MutableMapping[str, Any], *_: object) -> None:
+        self.for_consumers.append(scope["path"])
 
     async def _control(self, scope: MutableMapping[str, Any], *_: object) -> None:
         self.passed_on.append(scope["path"])
@@ -186,3 +191,18 @@ def test_error_that_nobody_foresaw_is_a_problem_document_and_in_the_log(
     assert (status, problem["error"]) == (500, "UNKNOWN_SERVER_ERROR")
     assert "a bug" not in problem["detail"]
     assert "a bug" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/consumers/g", "//consumers//g/instances/c/", "/consumers/"])
+def test_all_below_consumers_goes_to_the_rest_api(path: str) -> None:
+    server = _Server()
+    asyncio.run(server.ask("GET", path))
+    assert server.for_consumers == [path]
+    assert server.passed_on == []
+
+
+@pytest.mark.parametrize("path", ["/consumers", "/v1/consumers/g", "/consumersx/g"])
+def test_what_only_looks_like_consumers_does_not(path: str) -> None:
+    server = _Server()
+    asyncio.run(server.ask("GET", path))
+    assert server.passed_on == [path]

@@ -1,0 +1,73 @@
+"""Settings of consumers over HTTP; a section of `keys.py`, where all of them come together."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from kafkalite.config.setting import Boolean, Int, Text, key_of, setting
+
+
+def _absolute(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is not a URL such as https://kafka.example.com/rest")
+    return url
+
+
+_Positive = Annotated[Int, Field(ge=1)]
+_NotNegative = Annotated[Int, Field(ge=0)]
+_Url = Annotated[Text, AfterValidator(_absolute)]
+
+
+class RestKeys(BaseModel):
+    """Consumers over HTTP (REST Proxy, version 2)"""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=key_of,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+    rest_advertised_url: _Url | None = setting(
+        None,
+        "Where clients reach the cluster, for the base_uri of a consumer instance; not set: as the "
+        "headers Forwarded and X-Forwarded-* say, or Host.",
+        ours=True,
+    )
+    rest_dialect: Literal["confluent", "strimzi"] = setting(
+        "confluent",
+        "Whose rules hold for a consumer instance that does not show whose client made it: whether "
+        "committing offset N stores N + 1 (confluent) or N (strimzi), and what is answered.",
+        scope="cluster",
+        ours=True,
+    )
+    rest_auto_offset_reset: Literal["earliest", "latest", "none"] = setting(
+        "latest",
+        "Where a consumer instance begins that says nothing, in a partition of which its group has "
+        "committed nothing.",
+        scope="cluster",
+        ours=True,
+    )
+    rest_consumer_name_takeover: Boolean = setting(
+        False,
+        "Whether creating a consumer instance again, just the same, takes its name over instead of "
+        "being refused.",
+        scope="cluster",
+        ours=True,
+    )
+    consumer_request_timeout_ms: _NotNegative = setting(
+        1_000,
+        "How long a request for records waits where neither it nor its instance says.",
+        live=True,
+        ours=True,
+    )
+    consumer_instance_timeout_ms: _Positive = setting(
+        300_000,
+        "After so long without a request a consumer instance leaves its group; it joins again with "
+        "the next one.",
+        live=True,
+        ours=True,
+    )

@@ -284,7 +284,7 @@ class PartitionTable:
         held = self._partitions.get(name, _NONE)
         if topic is None:
             for partition in held.values():
-                self._opening.note(partition.topic_partition)
+                self._let_go(partition)
             return
         settings = self._settings_of(topic)
         for partition in held.values():
@@ -292,11 +292,20 @@ class PartitionTable:
                 partition.reconfigure(settings)
                 self._assign(partition, topic)
             else:
-                self._opening.note(partition.topic_partition)
+                self._let_go(partition)
         for number in topic.assignment:
             topic_partition = TopicPartition(name, number)
             if number not in held and self._belongs(topic_partition, topic):
                 self._opening.note(topic_partition)
+
+    def _let_go(self, partition: Partition) -> None:
+        """It belongs here no longer. At once: its files may have to wait for those of many others.
+
+        Until then a namesake that is led here must not be taken for it.
+        """
+        self._opening.note(partition.topic_partition)
+        partition.close(_gone(partition))
+        self._on_role(partition)
 
     def _assign(self, partition: Partition, topic: Topic) -> None:
         replicas = topic.assignment[partition.topic_partition.partition]
@@ -330,9 +339,7 @@ class PartitionTable:
         if not held:
             del self._partitions[name]
         self._former_epochs.pop(partition.topic_partition, None)
-        partition.close(
-            UnknownTopicOrPartitionError(f"{name}-{number} is no longer on this broker")
-        )
+        partition.close(_gone(partition))
         self._on_role(partition)
 
     def is_new(self, topic_partition: TopicPartition) -> bool:
@@ -358,14 +365,13 @@ class PartitionTable:
         """
         topic_partition = partition.topic_partition
         state = self._view.states.get(topic_partition)
-        if state is None or (
-            state.leader == self.own_id and not self._may_lead_by(state, partition)
-        ):
+        topic = self._view.topics.get(topic_partition.topic)
+        if state is None or topic is None or not self._belongs(topic_partition, topic):
+            return
+        if state.leader == self.own_id and not self._may_lead_by(state, partition):
             return
         self._led.clear()
-        topic = self._view.topics.get(topic_partition.topic)
-        assignment = topic.assignment if topic is not None else {}
-        partition.apply(state, assignment.get(topic_partition.partition, ()))
+        partition.apply(state, topic.assignment[topic_partition.partition])
         self._on_role(partition)
 
     def _may_lead_by(self, state: PartitionState, partition: Partition) -> bool:
@@ -385,3 +391,7 @@ class PartitionTable:
         """A partition found out by itself that it leads no more."""
         self._led.clear()
         self._on_role(partition)
+
+
+def _gone(partition: Partition) -> UnknownTopicOrPartitionError:
+    return UnknownTopicOrPartitionError(f"{partition.topic_partition} is no longer on this broker")

@@ -42,6 +42,8 @@ class _Cluster:
         for broker in fake_brokers([OWN_ID, OTHER_ID]):
             self.metadata.register(broker)
         self.retired: list[Partition] = []
+        self.may_retire = asyncio.Event()
+        self.may_retire.set()
         self.roles: list[Partition] = []
         self.asked_for: list[str] = []
         self.on_ask: Callable[[str], None] = lambda _: None
@@ -68,6 +70,7 @@ class _Cluster:
         return None if own is None else own.epoch
 
     async def _retire(self, partition: Partition) -> None:
+        await self.may_retire.wait()
         self.retired.append(partition)
 
     def settings_of(self, topic: Topic) -> TopicSettings:
@@ -205,6 +208,31 @@ def test_log_of_a_namesake_is_replaced(logs: Logs) -> None:
         new = cluster.table.get("t", 0)
         assert new is not old
         assert (new.log.topic_id, new.log.end_offset) == (_NEXT_ID, 0)
+
+    _run(logs, scenario)
+
+
+def test_log_that_has_yet_to_go_is_not_taken_for_its_namesakes(logs: Logs) -> None:
+    async def scenario(cluster: _Cluster) -> None:
+        cluster.add_topic(partitions=2)
+        await cluster.settled()
+        for number in (0, 1):
+            cluster.elect(OWN_ID, number)
+        old = cluster.table.get("t", 1)
+        batch, header = batch_of(b"of a topic that is deleted")
+        old.append(batch, [header], acks_all=False)
+        cluster.may_retire.clear()
+        cluster.delete_topic()
+        assert not old.is_leader
+        cluster.add_topic(partitions=2, topic_id=_NEXT_ID)
+        for number in (0, 1):
+            cluster.elect(OWN_ID, number)
+        assert not old.is_leader
+        assert cluster.table.led_partitions("t") == []
+        cluster.may_retire.set()
+        await cluster.settled()
+        new = cluster.table.get("t", 1)
+        assert (new.log.topic_id, new.is_leader, new.log.end_offset) == (_NEXT_ID, True, 0)
 
     _run(logs, scenario)
 

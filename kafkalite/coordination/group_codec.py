@@ -1,10 +1,11 @@
 """Payloads of consumer groups.
 
     /consumers/G/state         {"version":1,"coordinator":B,"timestamp":"ms","epoch":E,
-                                "topics":{T:partitions},"members":{M:{"epoch":e,"instance_id":I|null,
-                                "client_id":C,"host":H,"rack":R|null,"topics":[T,..],
-                                "pattern":P|null,"assignor":A,"session_timeout_ms":ms,
-                                "rebalance_timeout_ms":ms,"held":{T:[0,..]},"target":{T:[0,..]}}}}
+                                "topics":{T:partitions},"members":{M:{"epoch":e,"joined_epoch":e,
+                                "instance_id":I|null,"client_id":C,"host":H,"rack":R|null,
+                                "topics":[T,..],"pattern":P|null,"assignor":A,
+                                "session_timeout_ms":ms,"rebalance_timeout_ms":ms,
+                                "held":{T:[0,..]},"target":{T:[0,..]}}}}
     .../offsets/T/P            the offset in decimal, and nothing else: as Kafka once did
     .../offset_metadata/T/P    {"version":1,"leader_epoch":E,"metadata":TEXT}, only where the epoch
                                is known or there is a text
@@ -31,6 +32,7 @@ _OF_GROUP: Final = frozenset({"version", "coordinator", "timestamp", "epoch", "t
 _OF_MEMBER: Final = frozenset(
     {
         "epoch",
+        "joined_epoch",
         "instance_id",
         "client_id",
         "host",
@@ -107,6 +109,7 @@ def decode_group(path: str, data: bytes, version: int) -> StoredGroup:
 def _written(member: Member) -> Members:
     return {
         "epoch": member.epoch,
+        "joined_epoch": member.joined_epoch,
         "instance_id": member.instance_id,
         "client_id": member.client_id,
         "host": member.host,
@@ -123,19 +126,20 @@ def _written(member: Member) -> Members:
 
 def _read_member(path: str, member_id: str, entry: Members) -> Member:
     return Member(
-        member_id,
-        json_payload.member(path, entry, "epoch", int),
-        _text_or_none(path, entry, "instance_id"),
-        json_payload.member(path, entry, "client_id", str),
-        json_payload.member(path, entry, "host", str),
-        _text_or_none(path, entry, "rack"),
-        tuple(json_payload.list_of(path, entry, "topics", str)),
-        _text_or_none(path, entry, "pattern"),
-        json_payload.member(path, entry, "assignor", str),
-        json_payload.member(path, entry, "session_timeout_ms", int),
-        json_payload.member(path, entry, "rebalance_timeout_ms", int),
-        _partitions(path, entry, "held"),
-        _partitions(path, entry, "target"),
+        id=member_id,
+        epoch=json_payload.member(path, entry, "epoch", int),
+        joined_epoch=json_payload.member(path, entry, "joined_epoch", int),
+        instance_id=_text_or_none(path, entry, "instance_id"),
+        client_id=json_payload.member(path, entry, "client_id", str),
+        host=json_payload.member(path, entry, "host", str),
+        rack=_text_or_none(path, entry, "rack"),
+        topics=tuple(json_payload.list_of(path, entry, "topics", str)),
+        pattern=_text_or_none(path, entry, "pattern"),
+        assignor=json_payload.member(path, entry, "assignor", str),
+        session_timeout_ms=json_payload.member(path, entry, "session_timeout_ms", int),
+        rebalance_timeout_ms=json_payload.member(path, entry, "rebalance_timeout_ms", int),
+        held=_partitions(path, entry, "held"),
+        target=_partitions(path, entry, "target"),
     )
 
 

@@ -168,7 +168,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
             slots,
         ),
         ControllerEndpoint(broker.controller),
-        GroupsEndpoint(broker.groups, broker.group_routing),
+        GroupsEndpoint(broker.groups, broker.group_routing, broker.view),
         consumers_endpoint(broker),
         LazyControl(broker),
     )

@@ -150,7 +150,7 @@ def parse_records_path(path: str) -> RecordsPath | None:
 def parse_group_path(path: str) -> GroupPath | None:
     """The group and what is asked of it, of `/v1/groups/G/...`; None for other paths."""
     match path.split("/"):
-        case ["", "v1", "groups", group, ("heartbeat" | "offsets") as end] if group:
+        case ["", "v1", "groups", group, ("heartbeat" | "offsets") as end]:
             return GroupPath(group, end)
     return None
 

@@ -13,6 +13,7 @@ from kafkalite.api.answers import PartitionOutcomes, outcome
 from kafkalite.api.exchange import Exchange, int_parameter
 from kafkalite.api.group_ports import GroupDataPlane, Routing
 from kafkalite.broker.forwarding import FORWARDED_HEADER
+from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.model.errors import (
     InvalidRequestError,
     MethodNotAllowedError,
@@ -63,9 +64,10 @@ _encoders: Final[Mapping[Media, Callable[[object], bytes]]] = {
 class GroupsEndpoint:
     """Decodes requests, has the coordinator answer them, encodes what it says."""
 
-    def __init__(self, groups: GroupDataPlane, routing: Routing) -> None:
+    def __init__(self, groups: GroupDataPlane, routing: Routing, view: MetadataView) -> None:
         self._groups = groups
         self._routing = routing
+        self._view = view
 
     async def heartbeat(self, exchange: Exchange, method: str, group: str) -> None:
         """A member's heartbeat; given up when the member goes away while it waits."""
@@ -151,11 +153,13 @@ class GroupsEndpoint:
             return
 
         async def delete() -> PartitionOutcomes:
+            partitions = [TopicPartition(topic, number or 0)]
             if number is None:
                 committed = await self._groups.committed(group)
-                partitions = sorted(each for each in committed if each.topic == topic)
-            else:
-                partitions = [TopicPartition(topic, number)]
+                known = self._view.topics.get(topic)
+                numbers = set() if known is None else set(known.assignment)
+                numbers |= {each.partition for each in committed if each.topic == topic}
+                partitions = [TopicPartition(topic, each) for each in sorted(numbers)]
             errors = await self._groups.delete_offsets(group, partitions)
             return PartitionOutcomes(
                 [outcome(each, error) for each, error in zip(partitions, errors, strict=True)]

@@ -29,6 +29,7 @@ from kafkalite.cli.partition_source import PartitionSource
 from kafkalite.cli.record_format import RecordFormat, record_format
 from kafkalite.cli.topic_filter import TopicFilter
 from kafkalite.model.errors import LogError, OffsetOutOfRangeError
+from kafkalite.model.group_name import check_group_id
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.model.topic_name import check_topic_name
@@ -417,6 +418,7 @@ def _group_options(
     """How to be a member; a group that nobody named is made up, and remembers nothing."""
     defaults = MemberOptions("")
     name = group if group is not None else f"{_CLIENT_ID}-{random.randrange(100_000):05}"
+    check_group_id(name)
     topics = TopicFilter(args.include)
     commits = given.text("enable.auto.commit")
     interval_ms = _number(given, "auto.commit.interval.ms", 5_000)

@@ -124,7 +124,8 @@ def reset_offsets(requests: GroupRequests, groups: Sequence[str], args: argparse
             if each.warning:
                 print(each.warning, file=sys.stderr)
         results += [(group, each) for each in offsets]
-    _print(results, is_csv=args.export, has_many=len(groups) > 1)
+    if results or is_done:
+        _print(results, is_csv=args.export, has_many=len(groups) > 1)
     return is_done
 
 

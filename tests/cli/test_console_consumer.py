@@ -149,8 +149,14 @@ def test_a_consumer_reads_all_topics_that_match(console: Console, make_topic: Ma
         ((), "Exactly one of --include/--topic is required. "),
         (("--topic", "t", "--include", "t"), "Exactly one of --include/--topic is required. "),
         (
-            ("--topic", "t", "--group", "g"),
-            "--group is not supported yet: consumer groups do not exist here.",
+            ("--topic", "t", "--group", "g", "--consumer-property", "group.id=h"),
+            "The group ids provided in different places (directly using '--group', via "
+            "'--consumer-property', or via '--consumer.config') do not match. Detected group ids: "
+            "'g', 'h'",
+        ),
+        (
+            ("--topic", "t", "--group", "g", "--partition", "0"),
+            "--partition cannot be used with --group: a group assigns its partitions.",
         ),
         (("--topic", "t", "--offset", "1"), "The partition is required when offset is specified."),
         (
@@ -166,7 +172,14 @@ def test_a_consumer_reads_all_topics_that_match(console: Console, make_topic: Ma
             ("--topic", "t", "--partition", "0", "--offset", "1", "--from-beginning"),
             "from-beginning and offset cannot be specified together.",
         ),
-        (("--topic", "t", "--consumer-property", "group.id=g"), "group.id is not supported yet"),
+        (
+            ("--topic", "t", "--group", ""),
+            "The group id is invalid: the empty string is not allowed",
+        ),
+        (
+            ("--topic", "t", "--consumer-property", "session.timeout.ms=-5"),
+            "Invalid value -5 for configuration session.timeout.ms: at least 0",
+        ),
         (
             ("--topic", "t", "--formatter", "x.Y"),
             "Unknown formatter x.Y; there are DefaultMessageFormatter and NoOpMessageFormatter",

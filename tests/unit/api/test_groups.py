@@ -10,6 +10,8 @@ import pytest
 from kafkalite.api.exchange import ClientGoneError, Exchange
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.broker.group_ports import CommittedOffset
+from kafkalite.broker.metadata_view import ClusterPicture, MetadataView, TopicAt
+from kafkalite.model.cluster import Topic
 from kafkalite.model.errors import (
     CoordinatorNotAvailableError,
     FencedMemberEpochError,
@@ -21,7 +23,7 @@ from kafkalite.model.errors import (
     UnknownMemberIdError,
     UnsupportedMediaTypeError,
 )
-from kafkalite.model.ids import TopicPartition
+from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 from kafkalite.transport.peer_reply import PeerReply
 from kafkalite.wire.group_messages import (
     HeartbeatRequest,
@@ -53,7 +55,11 @@ class _Api:
     def __init__(self) -> None:
         self.groups, self.routing = FakeGroups(), FakeRouting()
         self.groups.answer = _ANSWER
-        self.endpoint = GroupsEndpoint(self.groups, self.routing)
+        view = MetadataView()
+        assignment = dict.fromkeys(range(2), (BrokerId(0),))
+        known = Topic("known", TopicId("AAAAAAAAAAAAAAAAAAAAAA"), assignment)
+        view.replace(ClusterPicture("c", topics={"known": TopicAt(known, 1)}))
+        self.endpoint = GroupsEndpoint(self.groups, self.routing, view)
 
     def ask(
         self,
@@ -216,6 +222,8 @@ def test_offsets_of_a_topic_are_deleted(api: _Api) -> None:
     ]
     assert len(api.ask("offsets", "DELETE", query=b"topic=t").json["results"]) == 2
     assert group.offsets == {}
+    every = api.ask("offsets", "DELETE", query=b"topic=known").json["results"]
+    assert [each["partition"] for each in every] == [0, 1], "a member may have to be refused them"
 
 
 def test_what_another_broker_coordinates_is_sent_on_as_it_came(api: _Api) -> None:

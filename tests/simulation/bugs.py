@@ -83,7 +83,10 @@ def skip_leader_epoch_check() -> Replacements:
 @_bug
 def acknowledge_before_followers_fsync() -> Replacements:
     """A follower says that it has what it has only written."""
-    return ((Following, "_sound_end", property(lambda self: self._log.end_offset)),)
+    return (
+        (Following, "_safe_end", property(lambda self: self.sound_end)),
+        (Following, "flushing", lambda _: None),
+    )
 
 
 @_bug

@@ -4,6 +4,7 @@ None of them trusts what the product says about itself where the truth can be ha
 are taken from ZooKeeper's model as they are written, logs from the machines' disks.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -144,7 +145,8 @@ class StandingChecker:
         name = partition.topic_partition
         start, high_watermark, end = partition.offsets
         before = self._high_watermarks.get(partition, 0)
-        if high_watermark < before:
+        # What is damaged is given up, with all that comes after it, to be fetched again.
+        if high_watermark < before and not machine.is_damaged:
             fail(f"INV-5 the high watermark of {name} on {machine} went from {before} to "
                  f"{high_watermark}")  # fmt: skip
         self._high_watermarks[partition] = high_watermark
@@ -173,7 +175,7 @@ class StandingChecker:
                 f"INV-1 {machine} leads {name} in epoch {key[2]} and ends at "
                 f"{partition.log.end_offset}, but records below {history.safe_end} were promised"
             )
-        if key not in self._looked_through:
+        if key not in self._looked_through and not machine.is_damaged:
             self._looked_through.add(key)
             check_promises(self._cluster, self._history, machine, name)
 
@@ -195,6 +197,14 @@ def check_promises(
             return
 
 
+class Place(NamedTuple):
+    """A batch on a disk."""
+
+    path: Path
+    position: int
+    header: BatchHeader
+
+
 class OffsetAndValue(NamedTuple):
     """A record as it lies on a disk."""
 
@@ -208,14 +218,25 @@ class LogOnDisk:
     def __init__(self, machine: Machine, partition: TopicPartition) -> None:
         self.machine = machine
         self._batches: list[tuple[BatchHeader, bytes]] = []
+        self.places: list[Place] = []
         for directory in machine.settings.log_directories:
-            for data in _segments(machine.disk, directory / str(partition)):
-                self._batches += _batches(data)
+            for path, data in _segments(machine.disk, directory / str(partition)):
+                position = 0
+                for header, batch in _batches(data):
+                    self._batches.append((header, batch))
+                    self.places.append(Place(path, position, header))
+                    position += header.size
+
+    @property
+    def end(self) -> int:
+        """The offset after its last whole batch."""
+        return self._batches[-1][0].next_offset if self._batches else 0
 
     def records(self) -> Iterator[OffsetAndValue]:
         for header, batch in self._batches:
-            for record in decode_batch(batch, header, max_bytes=_MAX_BYTES):
-                yield OffsetAndValue(record.offset, record.value)
+            with contextlib.suppress(CorruptMessageError):
+                for record in decode_batch(batch, header, max_bytes=_MAX_BYTES):
+                    yield OffsetAndValue(record.offset, record.value)
 
     def bytes_by_offset(self, end: int) -> Mapping[int, bytes]:
         """Base offset -> batch, of those wholly below `end`."""
@@ -226,14 +247,14 @@ class LogOnDisk:
         }
 
 
-def _segments(disk: FaultyDisk, directory: Path) -> Iterator[bytes]:
+def _segments(disk: FaultyDisk, directory: Path) -> Iterator[tuple[Path, bytes]]:
     try:
         names = sorted(entry.name for entry in disk.list_directory(directory))
     except FileNotFoundError:
         return
     for name in names:
         if name.endswith(".log"):
-            yield disk.content(directory / name)
+            yield directory / name, disk.content(directory / name)
 
 
 def _batches(data: bytes) -> Iterator[tuple[BatchHeader, bytes]]:

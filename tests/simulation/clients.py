@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from kafkalite.model.errors import CorruptMessageError
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.transport.errors import PeerError
@@ -165,6 +166,8 @@ class Consumer(Client):
     """Reads below the high watermark, forwards, and now and then again."""
 
     _positions: dict[TopicPartition, int]
+    expects_damage = False
+    """Whether bits may have flipped on the disks that are read."""
     leadership_of: Callable[[TopicPartition, str], object] = staticmethod(lambda *_: None)
     """The epoch in which an address truly leads a partition, None where it does not."""
 
@@ -206,7 +209,13 @@ class Consumer(Client):
             if leadership is not None and leadership == self.leadership_of(partition, address):
                 self._check_refusal(partition, position, address, result)
             return None
-        return self._take(partition, position, result)
+        try:
+            return self._take(partition, position, result)
+        except CorruptMessageError as error:
+            self.trace.note(self.name, f"{partition}@{position} via {address}: {error}")
+            if not self.expects_damage:
+                self.history.contradict(f"INV-1 {partition}@{position} at {address}: {error}")
+            return None
 
     def _check_refusal(
         self, partition: TopicPartition, position: int, address: str, result: FetchResult

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.simulation.kazoo_client import SimulatedKazoo
 
 SIGTERM: Final = 15
+_RESTART_S: Final = 2.0
+"""After which a broker that could not start is started again."""
 
 
 class Machine:
@@ -48,6 +50,8 @@ class Machine:
         self.skew_ms = 0
         """How far its wall clock is off."""
         self.is_off = False
+        self.is_damaged = False
+        """Whether bits of its disk were flipped, at any time."""
         self._boots = 1
         self._lives = 0
         self._past: list[Process] = []
@@ -108,6 +112,7 @@ class Machine:
             await server._serve(self.settings)
         except server.StartError as error:
             self._trace.note(process.name, f"cannot start: {error}")
+            self._loop.world.call_later(_RESTART_S, self.start)
         except Exception as error:  # noqa: BLE001 - a bug, which the loop reports
             self._loop.call_exception_handler({"message": "the broker died", "exception": error})
         else:

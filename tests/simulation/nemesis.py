@@ -6,7 +6,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, Final
 
+from kafkalite.model.ids import TopicPartition
 from tests.simulation.administrator import Administrator
+from tests.simulation.checkers import LogOnDisk, Place, StateChecker
 from tests.simulation.cluster import Cluster
 from tests.simulation.machine import Machine
 
@@ -19,13 +21,21 @@ class Nemesis:
     """Owns the faults that are in force; one task for each. Belongs to the world."""
 
     def __init__(
-        self, cluster: Cluster, administrator: Administrator, random: Random, kinds: Sequence[str]
+        self,
+        cluster: Cluster,
+        states: StateChecker,
+        administrator: Administrator,
+        random: Random,
+        kinds: Sequence[str],
     ) -> None:
         """Build; `kinds` are names of methods of this class, one chosen for each fault."""
         self._cluster = cluster
+        self._states = states
         self._administrator = administrator
         self._random = random
         self._faults: list[Fault] = [getattr(self, f"_{kind}") for kind in kinds]
+        self._victim: Machine | None = None
+        """The one whose disk is damaged: what is on others is not to be lost with it."""
         self._troubled: set[int] = set()
         """Brokers that have their share already."""
 
@@ -274,6 +284,36 @@ class Nemesis:
             self._note(f"leaves {machine.disk.room} bytes on {machine}'s disk")
             await self._trouble(machine, 0.5, 10.0)
             machine.disk.room = None
+
+    async def _flip(self) -> None:
+        """Flip a bit of what every other replica has; always on the same machine."""
+        if self._victim is None:
+            self._victim = self._random.choice(list(self._cluster.machines.values()))
+        victim = self._victim
+        places = [
+            place
+            for partition, placement in sorted(self._states.placements.items())
+            if victim.id in placement.replicas and len(placement.replicas) > 1
+            for place in self._places_held_by_all(victim, partition, placement.replicas)
+        ]
+        if places:
+            path, position, header = self._random.choice(places)
+            victim.is_damaged = True
+            offset = position + self._random.randrange(header.size)
+            self._note(f"flips a bit of {path} at {offset}, offset {header.base_offset}")
+            victim.disk.flip_bit(path, offset, self._random.randrange(8))
+
+    def _places_held_by_all(
+        self, victim: Machine, partition: TopicPartition, replicas: Sequence[int]
+    ) -> list[Place]:
+        others = [
+            LogOnDisk(self._cluster.machines[replica], partition)
+            for replica in replicas
+            if replica != victim.id
+        ]
+        end = min(other.end for other in others)
+        log = LogOnDisk(victim, partition)
+        return [place for place in log.places if place.header.next_offset <= end]
 
     # -- people ---------------------------------------------------------------------------------
 

@@ -11,7 +11,10 @@ ZOOKEEPER: Final = (
     "leave_zookeeper", "drop_zookeeper", "expire", "lose_quorum", "slow_zookeeper",
 )  # fmt: skip
 DISKS: Final = ("slow_disk", "fail_disk", "fill_disk")
+DAMAGE: Final = ("flip", "flip")
 PEOPLE: Final = ("administer", "administer", "jump")
+
+SCRUB_MS: Final = 5_000
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Plan:
     restarts_at_end: bool
     """Whether all brokers are killed once more before everything is read back."""
 
+    @property
+    def has_damage(self) -> bool:
+        """Whether bits flip on a disk."""
+        return "flip" in self.faults
+
     @staticmethod
     def of(random: Random) -> "Plan":
         """Choose."""
@@ -44,6 +52,8 @@ class Plan:
         kinds = [PROCESSES, NETWORK, ZOOKEEPER, PEOPLE]
         if policy == "commit":
             kinds += [MACHINES, DISKS]
+        if factor > 1:
+            kinds.append(DAMAGE)
         chosen = random.sample(kinds, random.randint(1, len(kinds)))
         return Plan(
             brokers=brokers,
@@ -54,6 +64,7 @@ class Plan:
                 "log.flush.policy": policy,
                 "log.segment.bytes": random.choice(("600", "4000", "100000")),
                 "log.index.interval.bytes": "200",
+                "log.scrub.interval.ms": str(SCRUB_MS),
                 "replica.lag.time.max.ms": random.choice(("1000", "3000", "10000")),
                 "zookeeper.session.timeout.ms": random.choice(("2000", "6000")),
                 "replica.high.watermark.checkpoint.interval.ms": random.choice(("500", "5000")),

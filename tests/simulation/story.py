@@ -14,7 +14,7 @@ from tests.simulation.clients import Client, Consumer, Producer
 from tests.simulation.cluster import Cluster
 from tests.simulation.history import History
 from tests.simulation.nemesis import Nemesis
-from tests.simulation.plan import Plan
+from tests.simulation.plan import SCRUB_MS, Plan
 from tests.simulation.process import Process
 from tests.simulation.trace import Line
 
@@ -117,7 +117,11 @@ class _Story:
             for client in self._make_clients()
         ]
         nemesis = Nemesis(
-            self._cluster, self._administrator, self._cluster.random_for("nemesis"), plan.faults
+            self._cluster,
+            self._states,
+            self._administrator,
+            self._cluster.random_for("nemesis"),
+            plan.faults,
         )
         troubled = loop.world.spawn(
             nemesis.run(loop.time() + plan.duration_s, plan.pause_s, plan.at_most), "nemesis"
@@ -125,6 +129,9 @@ class _Story:
         await troubled
         await nemesis.heal()
         await self._until_healthy()
+        if plan.has_damage:
+            await asyncio.sleep(3 * SCRUB_MS / 1000)
+            await self._until_healthy()
         for client in self._clients:
             client.is_told_to_stop = True
         await asyncio.wait(working)
@@ -172,6 +179,7 @@ class _Story:
         )
         if isinstance(client, Consumer):
             client.leadership_of = self._leadership
+            client.expects_damage = self._plan.has_damage
         return client
 
     def _leadership(self, partition: TopicPartition, address: str) -> int | None:

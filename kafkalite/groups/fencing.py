@@ -55,12 +55,17 @@ def check_heartbeat(member: Member, request: Heartbeat) -> None:
         raise FencedMemberEpochError(
             f"Member {member.id} is at epoch {member.epoch}, not yet at {request.member_epoch}"
         )
-    if request.member_epoch < member.joined_epoch:
+    check_life(member, request)
+    if request.owned is not None and not request.owned <= member.held:
+        raise FencedMemberEpochError(f"Member {member.id} owns what was taken from it")
+
+
+def check_life(member: Member, request: Heartbeat) -> None:
+    """Raise FencedMemberEpochError where a heartbeat is of a former life of its member."""
+    if JOIN_EPOCH < request.member_epoch < member.joined_epoch:
         raise FencedMemberEpochError(
             f"Member {member.id} joined anew, at epoch {member.joined_epoch}"
         )
-    if request.owned is not None and not request.owned <= member.held:
-        raise FencedMemberEpochError(f"Member {member.id} owns what was taken from it")
 
 
 def commit_errors(

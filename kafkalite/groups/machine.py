@@ -19,6 +19,7 @@ from kafkalite.groups.assignors.registry import assignors as standard_assignors
 from kafkalite.groups.description import GroupDescription
 from kafkalite.groups.fencing import (
     check_heartbeat,
+    check_life,
     commit_errors,
     member_with_instance,
     no_member,
@@ -54,7 +55,8 @@ class GroupMachine:
         for each request:  machine.answer(request)              raises: answer the error
         for each of changed_members(): answer its long poll
 
-    Heartbeats may come in while a state is being stored; at most one is, at any time.
+    Heartbeats may come in while a state is being stored; at most one is, at any time. Those that
+    have to wait are answered when the next one is, not when that one is.
     """
 
     def __init__(
@@ -135,6 +137,8 @@ class GroupMachine:
 
     def heartbeat(self, request: Heartbeat, now_ms: int) -> bool:
         """Take in what a member says; gives whether its answer has to wait for a state stored.
+
+        For one that `state_to_store` hands out afterwards, or for it to have nothing to hand out.
 
         Raises:
             LogError: it is refused; nothing has changed.
@@ -317,12 +321,14 @@ class GroupMachine:
 
         Raises:
             UnknownMemberIdError, FencedInstanceIdError: it is no member (any more).
+            FencedMemberEpochError: it is one, but has joined anew since.
         """
         member_id, epoch, assignment = request.member_id, request.member_epoch, NO_PARTITIONS
         if not request.is_leaving:
             member = self._stored.members.get(member_id)
-            if member is None:
+            if member is None or member.is_away:
                 raise no_member(self._stored.members, request)
+            check_life(member, request)
             epoch, assignment = member.epoch, member.assignment
         return HeartbeatAnswer(
             member_id,

@@ -18,8 +18,8 @@ _TOPICS = ["a", "b", "c"]
 _SUBSCRIPTIONS: list[tuple[tuple[str, ...], str | None]] = [
     (("a",), None), (("a", "b"), None), (("b",), "[ac]"), ((), "."), (("gone",), None),
 ]  # fmt: skip
-_ROUNDS_UNTIL_THE_DEAD_ARE_OUT = SESSION_MS // HEARTBEAT_MS + 1
-_ROUNDS_OF_GIVING_AWAY = 4
+_ROUNDS_UNTIL_THE_DEAD_ARE_OUT = max(SESSION_MS, REBALANCE_MS) // HEARTBEAT_MS + 1
+_ROUNDS_OF_GIVING_AWAY = 6
 
 _Happening = Callable[[CoordinatedGroup, st.DataObject], object]
 

@@ -103,6 +103,8 @@ class Coordinator:
 
     machine: GroupMachine
     waiting: list[tuple[Heartbeat, Client | None]] = field(default_factory=list)
+    """For a state that is yet to be handed out."""
+    awaiting_flight: list[tuple[Heartbeat, Client | None]] = field(default_factory=list)
     in_flight: GroupState | None = None
 
 
@@ -143,6 +145,11 @@ class CoordinatedGroup:
         if state is not None:
             assert coordinator.in_flight is None
             coordinator.in_flight = state
+            coordinator.awaiting_flight += coordinator.waiting
+            coordinator.waiting = []
+        elif coordinator.in_flight is None:
+            self._answer_all(coordinator, coordinator.waiting)
+            coordinator.waiting = []
         return state is not None
 
     def end_store(self, number: int, *, fails: bool = False, loses_answers: bool = False) -> None:
@@ -161,9 +168,8 @@ class CoordinatedGroup:
         self._check_store(state)
         self.truth = replace(state, version=self.truth.version + 1)
         coordinator.machine.stored(self.truth.version, self.now_ms)
-        waiting, coordinator.waiting = coordinator.waiting, []
-        for request, client in waiting:
-            self._answer(coordinator, request, None if loses_answers else client)
+        waiting, coordinator.awaiting_flight = coordinator.awaiting_flight, []
+        self._answer_all(coordinator, [] if loses_answers else waiting)
 
     def store(self, number: int) -> None:
         """Everything that there is to be stored is."""
@@ -173,7 +179,8 @@ class CoordinatedGroup:
     def _supersede(self, number: int) -> None:
         coordinator = self.coordinators[number]
         coordinator.machine.superseded(self.truth, self.now_ms)
-        waiting, coordinator.waiting = coordinator.waiting, []
+        waiting = coordinator.awaiting_flight + coordinator.waiting
+        coordinator.waiting, coordinator.awaiting_flight = [], []
         for request, client in waiting:
             self._feed(coordinator, request, client)
 
@@ -191,8 +198,10 @@ class CoordinatedGroup:
             told = self._told.setdefault((member.id, member.epoch), member.assignment)
             assert member.is_away or told == member.assignment, "GRP-3"
         for client in self.clients.values():
-            if client.id in self.truth.members.keys() - state.members.keys():
-                client.is_zombie = client.epoch != JOIN_EPOCH
+            now = state.members.get(client.id)
+            is_out = client.id in self.truth.members and now is None
+            is_out |= now is not None and client.epoch < now.joined_epoch
+            client.is_zombie |= is_out and client.epoch != JOIN_EPOCH
 
     # -- heartbeats -----------------------------------------------------------------------------
 
@@ -222,6 +231,12 @@ class CoordinatedGroup:
         if has_to_wait:
             coordinator.waiting.append((request, client))
         else:
+            self._answer(coordinator, request, client)
+
+    def _answer_all(
+        self, coordinator: Coordinator, waiting: list[tuple[Heartbeat, Client | None]]
+    ) -> None:
+        for request, client in waiting:
             self._answer(coordinator, request, client)
 
     def _answer(self, coordinator: Coordinator, request: Heartbeat, client: Client | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.probes import ScrubProbe
@@ -18,6 +18,22 @@ _MAX_PAUSE_MS: Final = 60_000
 _ROUNDS_A_PAUSE: Final = 10
 
 _log = logging.getLogger(__name__)
+
+
+class _Pace(NamedTuple):
+    """How fast a round goes."""
+
+    most: float
+    """Bytes a second, never more."""
+    even: float
+    """Bytes a second that fill the round, of what there was when it began."""
+    ends_ms: int
+    """When the round is to be over: what came since it began is read in the time that is left."""
+
+    def seconds_for(self, size: int, now_ms: int) -> float:
+        """How long `size` bytes shall take."""
+        left_s = max(self.ends_ms - now_ms, 0) / 1000
+        return max(min(size / self.even, left_s), size / self.most)
 
 
 class Scrub:
@@ -77,15 +93,15 @@ class Scrub:
                 total, self._most, round(wanted),
             )  # fmt: skip
         began_ms = self._clock.monotonic_ms()
-        rate = max(min(wanted, self._most), 1.0)
+        pace = _Pace(self._most, max(wanted, 1.0), began_ms + round_ms)
         for partition in held:
-            await self._check_log(partition, rate)
+            await self._check_log(partition, pace)
         self._probe.rounds += 1
         # What was deleted meanwhile left time over.
         left_ms = round_ms - (self._clock.monotonic_ms() - began_ms)
         await asyncio.sleep(max(left_ms, 0) / 1000)
 
-    async def _check_log(self, partition: Partition, rate: float) -> None:
+    async def _check_log(self, partition: Partition, pace: _Pace) -> None:
         log, offset = partition.log, 0
         # It may leave this broker meanwhile, or its disk fail.
         while partition.state is not None and log.failure is None:
@@ -93,7 +109,7 @@ class Scrub:
             if check is None:
                 return
             try:
-                await self._check(check, rate)
+                await self._check(check, pace)
                 log.checked(check)
             except (OSError, LogError) as error:
                 if partition.state is not None and log.is_current(check):
@@ -104,12 +120,13 @@ class Scrub:
             if check.is_active:
                 return  # what came meanwhile is for the next round
 
-    async def _check(self, check: SegmentCheck, rate: float) -> None:
+    async def _check(self, check: SegmentCheck, pace: _Pace) -> None:
         has_more = True
         while has_more:
             before, began_ms = check.position, self._clock.monotonic_ms()
             has_more = await asyncio.to_thread(check.step, _STEP_BYTES)
             size = check.position - before
             self._probe.bytes += size
-            taken_s = (self._clock.monotonic_ms() - began_ms) / 1000
-            await asyncio.sleep(max(size / rate - taken_s, 0))
+            now_ms = self._clock.monotonic_ms()
+            taken_s = (now_ms - began_ms) / 1000
+            await asyncio.sleep(max(pace.seconds_for(size, now_ms) - taken_s, 0))

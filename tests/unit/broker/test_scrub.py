@@ -114,6 +114,26 @@ def test_rate_is_bounded_where_the_interval_is_too_short(
     assert pace.slept_s
 
 
+def test_what_comes_during_a_round_that_began_with_next_to_nothing_does_not_stretch_it(
+    logs: Logs, pace: _Pace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partitions = [_filled(logs, 0, batches=1), logs.led(1, config=_SMALL_SEGMENTS)]
+
+    async def sleep(seconds: float) -> None:
+        if not pace.slept_s:
+            for _ in range(500):
+                batch, header = batch_of(b"x" * 100)
+                partitions[1].append(batch, [header], acks_all=False)
+            flush(partitions[1])
+        await pace.sleep(seconds)
+
+    monkeypatch.setattr("kafkalite.broker.scrub.asyncio.sleep", sleep)
+    scrub = _scrub(logs, partitions)
+    began_ms = logs.clock.now_ms
+    asyncio.run(scrub.round())
+    assert logs.clock.now_ms - began_ms <= _HOUR_MS
+
+
 def test_broker_without_logs_rests(logs: Logs, pace: _Pace) -> None:
     scrub = _scrub(logs, [])
     asyncio.run(scrub.round())

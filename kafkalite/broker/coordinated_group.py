@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -106,8 +106,12 @@ class CoordinatedGroup:
         """Held by whoever writes: the state, or offsets."""
         self._unstored: list[asyncio.Future[None]] = []
         """Heartbeats that wait until what they changed is stored."""
+        self._storing: list[asyncio.Future[None]] = []
+        """Those of them for whom it is being stored."""
         self._waiters = MemberWaiters(around.room)
         self._wanted: deque[_Wanted] = deque()
+        self._committing: list[_Wanted] = []
+        """Those that are being written."""
         self._writer: asyncio.Task[None] | None = None
         self._committer: asyncio.Task[None] | None = None
         self._is_shown = False
@@ -219,16 +223,16 @@ class CoordinatedGroup:
             self._writer = asyncio.create_task(self._write(), name=f"group {self.name}")
 
     async def _write(self) -> None:
-        waiting: list[asyncio.Future[None]] = []
         try:
             while self.closed_by is None:
                 async with self._turn:
-                    waiting, self._unstored = [*waiting, *self._unstored], []
-                    state = None if self.closed_by else self.machine.state_to_store()
+                    if self.closed_by is not None:
+                        break
+                    self._storing, self._unstored = self._unstored, []
+                    state = self.machine.state_to_store()
                     if state is not None:
                         await self._save(state)
-                while waiting:
-                    _answer(waiting.pop(), self.closed_by)
+                _answer_all(self._storing, None)
                 self._waiters.wake(self.machine.changed_members())
                 self._around.on_timer(self)
                 if state is None and not self._unstored:
@@ -242,8 +246,6 @@ class CoordinatedGroup:
             self._give_up(CoordinatorNotAvailableError(f"Group '{self.name}' failed: {error}"))
         finally:
             self._writer = None
-            for future in waiting:
-                _answer(future, self.closed_by)
 
     async def _save(self, state: GroupState) -> None:
         around = self._around
@@ -302,23 +304,23 @@ class CoordinatedGroup:
 
     async def _commit(self) -> None:
         """Write what is wanted, until nothing is."""
-        some: list[_Wanted] = []
         try:
             while self._wanted and self.closed_by is None:
                 async with self._turn:
                     if self.closed_by is not None:
                         break
-                    some = self._take_wanted()
-                    offsets = self._judge(some)
-                    refusal = await self._write_offsets(offsets) if offsets else None
-                for wanted in some:
-                    _answer(wanted.future, refusal)
+                    self._committing = self._take_wanted()
+                    offsets = self._judge(self._committing)
+                    if offsets:
+                        await self._write_offsets(offsets)
+                _answer_all((wanted.future for wanted in self._committing), None)
+        except StoreError as error:
+            refusal = in_words(self.name, error)
+            _log.warning("Committing offsets of group %s: %s", self.name, refusal.detail)
+            self._give_up(refusal)
         except Exception as error:  # noqa: BLE001 - as above
             _log.exception("Committing offsets of group %s failed", self.name)
-            failure = CoordinatorNotAvailableError(f"Group '{self.name}' failed: {error}")
-            for wanted in some:
-                _answer(wanted.future, failure)
-            self._give_up(failure)
+            self._give_up(CoordinatorNotAvailableError(f"Group '{self.name}' failed: {error}"))
         finally:
             self._committer = None
 
@@ -355,20 +357,18 @@ class CoordinatedGroup:
             return UnknownTopicOrPartitionError(f"There is no partition {partition}")
         return None
 
-    async def _write_offsets(self, offsets: Offsets) -> LogError | None:
-        """Write offsets under the state that they were judged by; gives why it failed."""
-        known = {name: self._known[name] for name in offsets if name in self._known}
+    async def _write_offsets(self, offsets: Offsets) -> None:
+        """Write offsets under the state that they were judged by.
+
+        Raises:
+            StoreError: they are not written, or nothing is known of them.
+        """
+        known = {name: self._known.pop(name) for name in offsets if name in self._known}
         version = self.machine.stored_state.version
         error = await self._around.commits.write(GroupCommit(self.name, version, offsets, known))
-        if error is None:
-            self._known |= offsets
-            return None
-        for partition in offsets:
-            self._known.pop(partition, None)
-        refusal = in_words(self.name, error)
-        _log.warning("Committing offsets of group %s: %s", self.name, refusal.detail)
-        self._give_up(refusal)
-        return refusal
+        if error is not None:
+            raise error
+        self._known |= offsets
 
     async def delete_offsets(self, partitions: set[TopicPartition]) -> Refusals:
         """Remove committed offsets; gives why some are not removed.
@@ -430,16 +430,15 @@ class CoordinatedGroup:
     def close(self, error: LogError) -> None:
         """Coordinate it no more: whoever waits is told `error`.
 
-        A write that is under way may still happen; whoever asked for it is told its outcome.
+        A write that is under way may still happen, unless somebody writes the state before.
         """
         if self.closed_by is not None:
             return
         self.closed_by = error
-        unstored, self._unstored = self._unstored, []
-        for future in unstored:
-            _answer(future, error)
-        while self._wanted:
-            _answer(self._wanted.popleft().future, error)
+        _answer_all([*self._storing, *self._unstored], error)
+        _answer_all((wanted.future for wanted in (*self._committing, *self._wanted)), error)
+        self._unstored.clear()
+        self._wanted.clear()
         self._waiters.fail(error)
         if self._is_shown:
             self._around.store.show(self.name, self._look)
@@ -454,11 +453,12 @@ class CoordinatedGroup:
             raise self.closed_by
 
 
-def _answer(future: "asyncio.Future[None]", error: LogError | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
-        future.exception()  # counts as seen: whoever waited may be gone
+def _answer_all(futures: Iterable["asyncio.Future[None]"], error: LogError | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+            future.exception()  # counts as seen: whoever waited may be gone

@@ -16,7 +16,8 @@ from kafkalite.model.clock import Clock
 from kafkalite.model.errors import CoordinatorLoadInProgressError, LogError
 from kafkalite.model.ids import TopicId
 
-_AGAIN_AFTER_S: Final = 1.0
+_PAUSE_S: Final = 1.0
+"""Between two looks."""
 _GROUPS_AT_ONCE: Final = 50
 """That are loaded together: others ask for groups too."""
 
@@ -127,11 +128,12 @@ class GroupUpkeep:
                 await self.look()
             except (StoreError, LogError) as error:
                 _log.warning("Looking after groups, will be tried again: %s", error)
-                await asyncio.sleep(_AGAIN_AFTER_S)
                 self._news.set()
             except Exception:  # noqa: BLE001 - whatever it is, groups must be looked after
                 _log.exception("Looking after groups failed, will be tried again")
-                await asyncio.sleep(_AGAIN_AFTER_S)
+                self._news.set()
+            # Also where two brokers believe to coordinate the same groups, for a while.
+            await asyncio.sleep(_PAUSE_S)
 
     async def look(self) -> None:
         """Do what is to be done.

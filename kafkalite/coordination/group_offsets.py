@@ -32,6 +32,9 @@ _TRANSACTIONS_AT_ONCE: Final = 8
 """Enough to keep ZooKeeper busy; more would only make its other clients wait."""
 _MAX_ATTEMPTS: Final = 6
 
+_UNREADABLE: Final = CommittedOffset(0, leader_epoch=-2)
+"""Stands for an offset with something beside it that has to be replaced, whatever it is."""
+
 Known = Mapping[TopicPartition, CommittedOffset | None]
 
 
@@ -106,7 +109,7 @@ class GroupOffsets:
             for partition in commit.offsets
             if partition not in commit.known
         ]
-        found = await self._look_up(unknown) if unknown else {}
+        found = await self._know(unknown) if unknown else {}
         pieces: list[_Piece] = []
         for index, commit in enumerate(commits):
             known = {
@@ -196,7 +199,7 @@ class GroupOffsets:
         """After a failed write: plan anew, by what is stored."""
         for piece in pieces:
             group = piece.commit.group
-            found = await self._look_up([(group, partition) for partition in piece.offsets])
+            found = await self._know([(group, partition) for partition in piece.offsets])
             piece.plan({partition: found[group, partition] for partition in piece.offsets})
             if any(_has_no_place(offset, piece.known[p]) for p, offset in piece.offsets.items()):
                 await self._make_places(piece.commit)
@@ -240,6 +243,35 @@ class GroupOffsets:
             for number in some or ()
             if number.isdecimal()
         )
+
+    async def _know(
+        self, wanted: Sequence[tuple[str, TopicPartition]]
+    ) -> dict[tuple[str, TopicPartition], CommittedOffset | None]:
+        """What has to be known to write over what is stored of each group's partitions.
+
+        That is which have an offset, whatever it is, and what is beside it: the names of a topic's
+        partitions tell most of that at once.
+        """
+        topics = sorted({(group, partition.topic) for group, partition in wanted})
+        where = [paths.group_topic_offsets(*topic) for topic in topics]
+        where += [paths.group_topic_metadata(*topic) for topic in topics]
+        numbers = await self._bridge.children_many(where)
+        count = len(topics)
+        names = [set(each or ()) for each in numbers]
+        offsets = dict(zip(topics, names[:count], strict=True))
+        beside = dict(zip(topics, names[count:], strict=True))
+        known: dict[tuple[str, TopicPartition], CommittedOffset | None] = {}
+        unknown = []
+        for group, partition in wanted:
+            topic, number = (group, partition.topic), str(partition.partition)
+            if number not in offsets[topic]:
+                known[group, partition] = None
+            elif number not in beside[topic]:
+                known[group, partition] = CommittedOffset(0)
+            else:
+                unknown.append((group, partition))
+        found = await self._look_up(unknown)
+        return known | {key: offset or _UNREADABLE for key, offset in found.items()}
 
     async def _look_up(
         self, wanted: Sequence[tuple[str, TopicPartition]]

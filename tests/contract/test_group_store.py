@@ -494,6 +494,9 @@ def test_znodes_are_those_that_old_tools_expect(connect: str) -> None:
             client.set("/consumers/g/offsets/t/0", b"7\n")
             client.set("/consumers/g/offsets/t/1", b"seven")
             assert await store.fetch_offsets("g") == {_T0: CommittedOffset(7)}
+            mended = {_T0: CommittedOffset(8), _T1: CommittedOffset(9, 5)}
+            assert await store.commit([GroupCommit("g", 0, mended)]) == [None]
+            assert await store.fetch_offsets("g") == mended
 
     _with_client(connect, scenario)
 

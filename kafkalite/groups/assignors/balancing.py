@@ -5,6 +5,7 @@ long as there is such a chain from a member to one that has two partitions less,
 it makes the shares more even; when there is none, no assignment is more even.
 """
 
+from collections.abc import Callable, Set
 from typing import Final, NamedTuple
 
 from kafkalite.groups.assignors.assignor import AssignmentTask, Targets
@@ -30,6 +31,8 @@ class Balancing:
         self._targets = kept
         self._home = {partition: member for member, has in kept.items() for partition in has}
         """Whose a partition was: nothing has to move that goes back there."""
+        self._kept = {member: frozenset(has) for member, has in kept.items()}
+        """The same, by member."""
         self._subscribers = {subscriber.id: subscriber for subscriber in task.subscribers}
         self._takers = {
             topic: [s.id for s in task.subscribers if topic in s.topics]
@@ -84,27 +87,46 @@ class Balancing:
         return (-self._load(member), member)
 
     def _relieve(self, member: str) -> bool:
-        """Move one partition along the shortest chain to somebody who has less; if there is one."""
-        reached: dict[str, _Hop | None] = {member: None}
+        """Move one partition along a chain to somebody who has less; gives whether there is one."""
+        enough = self._load(member) - _RELIEF
+        return self._pass_along(member, lambda end: self._load(end) <= enough)
+
+    def _pass_along(
+        self, start: str, is_end: Callable[[str], bool], *, spares_kept: bool = False
+    ) -> bool:
+        """Move one partition along the shortest chain from a member to an end; if there is one.
+
+        Args:
+            start: has one less afterwards; it is an end itself where nothing has to be moved.
+            is_end: who may have one more.
+            spares_kept: move nothing away from where it was.
+        """
+        reached: dict[str, _Hop | None] = {start: None}
         seen_topics: set[str] = set()
-        level = [member]
+        level = [start]
         while level:
+            end = min(filter(is_end, level), key=lambda m: (self._load(m), m), default=None)
+            if end is not None:
+                self._move_along(reached, end)
+                return True
             following: list[str] = []
             for giver in level:
-                for topic in sorted(self._by_topic[giver].keys() - seen_topics):
+                for topic in sorted(self._givable(giver, spares_kept=spares_kept) - seen_topics):
                     seen_topics.add(topic)
                     for taker in self._takers[topic]:
                         if taker not in reached:
                             reached[taker] = _Hop(giver, topic)
                             following.append(taker)
-            end = min(following, key=lambda m: (self._load(m), m), default=None)
-            if end is not None and self._load(end) <= self._load(member) - _RELIEF:
-                self._pass_along(reached, end)
-                return True
             level = following
         return False
 
-    def _pass_along(self, reached: dict[str, _Hop | None], end: str) -> None:
+    def _givable(self, giver: str, *, spares_kept: bool) -> Set[str]:
+        by_topic = self._by_topic[giver]
+        if not spares_kept:
+            return by_topic.keys()
+        return {topic for topic, has in by_topic.items() if not has <= self._kept[giver]}
+
+    def _move_along(self, reached: dict[str, _Hop | None], end: str) -> None:
         taker = end
         while (hop := reached[taker]) is not None:
             self._move(self._choose(hop, taker), hop.giver, taker)
@@ -112,16 +134,12 @@ class Balancing:
 
     def _choose(self, hop: _Hop, taker: str) -> TopicPartition:
         """What costs least: a partition that goes home, then one that has moved already."""
+        has = self._by_topic[hop.giver][hop.topic]
+        choice = has & self._kept[taker] or has - self._kept[hop.giver] or has
         rack = self._subscribers[taker].rack
-        return min(
-            self._by_topic[hop.giver][hop.topic],
-            key=lambda p: (
-                self._home.get(p) != taker,
-                self._home.get(p) == hop.giver,
-                rack not in self._task.racks(p),
-                p,
-            ),
-        )
+        if rack is not None:
+            choice = {p for p in choice if rack in self._task.racks(p)} or choice
+        return min(choice)
 
     # -- fewer moves ----------------------------------------------------------------------------
 
@@ -135,19 +153,11 @@ class Balancing:
         if partition in self._targets[home]:
             return False
         owner = next(m for m in self._takers[partition.topic] if partition in self._targets[m])
-        if self._load(home) < self._load(owner):
+        less = self._load(owner)
+        # Home has one too many then, which the owner, or somebody who has less than it, can take.
+        has_room = self._pass_along(
+            home, lambda end: end == owner or self._load(end) < less, spares_kept=True
+        )
+        if has_room:
             self._move(partition, owner, home)
-            return True
-        back = next(
-            (p for p in sorted(self._targets[home]) if self._may_swap(p, owner, home)), None
-        )
-        if back is None:
-            return False
-        self._move(partition, owner, home)
-        self._move(back, home, owner)
-        return True
-
-    def _may_swap(self, partition: TopicPartition, owner: str, home: str) -> bool:
-        return (
-            self._home.get(partition) != home and partition.topic in self._subscribers[owner].topics
-        )
+        return has_room

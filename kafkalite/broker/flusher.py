@@ -1,9 +1,10 @@
 """Group commit: one flush at a time for a log directory, for all that was appended meanwhile."""
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -84,19 +85,15 @@ class Flusher:
     def _start_round(self) -> None:
         self._pause = None
         self._is_awaited = False
+        dirty, self._dirty = self._dirty, set()
         batch: _Batch = []
-        for partition in self._dirty:
-            failure = partition.log.failure
-            if failure is not None:  # for another reason, or another log's of the directory
-                partition.on_flush_failed(failure)
-                continue
-            job = partition.log.flush_job()
-            if job is not None:
-                batch.append((partition, job))
-        self._dirty.clear()
+        for partition in dirty:
+            with _harming_no_other(partition):
+                job = _job_of(partition)
+                if job is not None:
+                    batch.append((partition, job))
         if not batch:
-            self._busy = False
-            self._idle.set()
+            self._end_round()
             return
         loop = asyncio.get_running_loop()
         self._round = loop.run_in_executor(self._thread, _run, [job for _, job in batch])
@@ -107,14 +104,12 @@ class Flusher:
         seconds, errors = outcome
         self._probe.observe(seconds, len(batch))
         for (partition, job), error in zip(batch, errors, strict=True):
-            partition.log.flushed(job, error)
-            if error is None:
-                partition.on_flushed()
-            else:
-                _log.error("flush of %s failed: %s", partition.topic_partition, error)
-                partition.on_flush_failed(
-                    KafkaStorageError(f"Flushing {partition.topic_partition} failed: {error}")
-                )
+            with _harming_no_other(partition):
+                _take_outcome(partition, job, error)
+        self._end_round()
+
+    def _end_round(self) -> None:
+        """Begin the next round, if there is anything to flush."""
         loop = asyncio.get_running_loop()
         if self._dirty and self._is_awaited:
             # Not at once: those whom this round served ask again, and the next one may as well
@@ -125,6 +120,35 @@ class Flusher:
         else:
             self._busy = False
             self._idle.set()
+
+
+def _job_of(partition: Partition) -> FlushJob | None:
+    failure = partition.log.failure
+    if failure is None:
+        return partition.log.flush_job()
+    # For another reason, or another log's of the directory.
+    partition.on_flush_failed(failure)
+    return None
+
+
+def _take_outcome(partition: Partition, job: FlushJob, error: Exception | None) -> None:
+    partition.log.flushed(job, error)
+    if error is None:
+        partition.on_flushed()
+    else:
+        _log.error("flush of %s failed: %s", partition.topic_partition, error)
+        partition.on_flush_failed(
+            KafkaStorageError(f"Flushing {partition.topic_partition} failed: {error}")
+        )
+
+
+@contextlib.contextmanager
+def _harming_no_other(partition: Partition) -> Iterator[None]:
+    """Keep what nobody foresaw of one partition from the round, which the others wait for."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - whatever it is, the others are to be flushed
+        _log.exception("flushing %s failed", partition.topic_partition)
 
 
 def _run(jobs: Sequence[FlushJob]) -> _Outcome:

@@ -179,6 +179,52 @@ def test_unforeseen_error_of_a_flush_is_a_failed_flush(logs: Logs, disk: _Disk) 
     asyncio.run(scenario())
 
 
+class _Unwell:
+    """A watcher that must not raise, and does."""
+
+    def moved(self, _partition: Partition) -> None:
+        raise ValueError("nobody foresaw it")
+
+
+def test_what_nobody_foresaw_of_one_partition_keeps_no_other_from_being_flushed(
+    logs: Logs, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        flusher = Flusher("test", FlushProbe())
+        bad, good = logs.led(0), logs.led(1)
+        for _ in range(2):
+            for partition in (bad, good):
+                _append(partition)
+                flusher.request(partition)
+            bad.watchers.add(_Unwell())
+            async with asyncio.timeout(30):
+                await flusher.wait_idle()
+            bad.watchers.clear()
+        assert good.offsets.high_watermark == 2
+        async with asyncio.timeout(30):
+            await flusher.close()
+
+    asyncio.run(scenario())
+    assert "flushing t-0 failed" in caplog.text
+
+
+def test_what_nobody_foresaw_of_a_failed_log_keeps_no_other_from_being_flushed(logs: Logs) -> None:
+    async def scenario() -> None:
+        flusher = Flusher("test", FlushProbe())
+        bad, good = logs.led(0), logs.led(1)
+        for partition in (bad, good):
+            _append(partition)
+            flusher.request(partition)
+        bad.log.fail(KafkaStorageError("the directory failed"))
+        bad.watchers.add(_Unwell())
+        async with asyncio.timeout(30):
+            await flusher.wait_idle()
+            assert good.offsets.high_watermark == 1
+            await flusher.close()
+
+    asyncio.run(scenario())
+
+
 def test_partition_is_forgotten_only_when_no_flush_works_on_it(logs: Logs, disk: _Disk) -> None:
     async def scenario() -> None:
         flusher = Flusher("test", FlushProbe())

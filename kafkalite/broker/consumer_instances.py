@@ -90,11 +90,12 @@ class ConsumerInstances:
 
     async def stop(self) -> None:
         """Let other brokers serve the instances; each commits what was dealt with."""
-        if self._task is None:
+        task, self._task = self._task, None
+        if task is None:  # never started, or stopped before
             return
         self._world.view.unsubscribe(self._on_change)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         self._release(list(self._instances.values()))
         await asyncio.gather(*self._releasing, return_exceptions=True)
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # From nothing to a running log: makes .venv, installs, starts the embedded ZooKeeper and three
-# brokers, sends a day of departures through them, reads it back, kills a broker and reads again. See
-# usage() for how to call it.
+# brokers, sends a day of departures through them, reads it back, shares it between two consumers of
+# a group and kills one of them, kills a broker and reads again. See usage() for how to call it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 
 TOPIC=firstTopic
+SHARED_TOPIC=sharedTopic
+GROUP="quickstart-$$"
 DEPARTURES="$ROOT/examples/data/departures-2013-01-01.ndjson"
 
 usage() {
@@ -218,20 +220,123 @@ read_topic() {
     }
 }
 
-# Sends the departures and reads the topic back; sets `sent`, `held` and `read_back`.
-send_and_read() {
+# create_topic TOPIC: with two partitions, of two replicas each where there are so many brokers.
+create_topic() {
     local replicas=2
     [ "$brokers" -gt 1 ] || replicas=1
     "$ROOT/scripts/kafka-topics.sh" --create --if-not-exists --zookeeper "localhost:$zookeeper_port" \
-        --partitions 2 --replication-factor "$replicas" --topic "$TOPIC"
+        --partitions 2 --replication-factor "$replicas" --topic "$1"
+}
+
+# send_departures TOPIC: keyed by carrier.
+send_departures() {
+    awk -F '"carrier":"' '{ split($2, rest, "\""); print rest[1] "\t" $0 }' "$DEPARTURES" |
+        "$ROOT/scripts/kafka-console-producer.sh" --broker-list "$(bootstrap)" --topic "$1" \
+            --property parse.key=true
+}
+
+# Sends the departures and reads the topic back; sets `sent`, `held` and `read_back`.
+send_and_read() {
+    create_topic "$TOPIC"
     held="$(records_held)"
     echo "Sending the departures of 1 January 2013 to $TOPIC, keyed by carrier"
-    awk -F '"carrier":"' '{ split($2, rest, "\""); print rest[1] "\t" $0 }' "$DEPARTURES" |
-        "$ROOT/scripts/kafka-console-producer.sh" --broker-list "$(bootstrap)" --topic "$TOPIC" \
-            --property parse.key=true
+    send_departures "$TOPIC"
     sent="$(($(records_held) - held))"
     echo "Reading $TOPIC from the beginning"
     read_back="$(read_topic "$((held + sent))")"
+}
+
+# Starts a consumer of the group in the background, and adds its process id to `consumers`.
+start_consumer() {
+    "$ROOT/scripts/kafka-console-consumer.sh" --bootstrap-server "$(bootstrap)" \
+        --topic "$SHARED_TOPIC" --group "$GROUP" \
+        --consumer-property session.timeout.ms=6000 \
+        --consumer-property auto.commit.interval.ms=500 \
+        >"$data/consumer-$1.out" 2>"$data/consumer-$1.log" </dev/null &
+    consumers+=($!)
+}
+
+# stop_consumer SIGNAL INDEX: ends one, if it still runs.
+stop_consumer() {
+    local pid="${consumers[$2]}"
+    [ -n "$pid" ] || return 0
+    kill -s "$1" "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    consumers[$2]=""
+}
+
+# describe_group [OPTION]: how far the group is, or what OPTION asks for.
+describe_group() {
+    "$ROOT/scripts/kafka-consumer-groups.sh" --bootstrap-server "$(bootstrap)" --describe "$@" \
+        --group "$GROUP" 2>/dev/null
+}
+
+count_lines() {
+    cat "$@" | wc -l
+}
+
+# wait_for WHAT COMMAND...: until the command succeeds; ends the script when it never does.
+wait_for() {
+    local what="$1" deadline=$((SECONDS + 30))
+    shift
+    until "$@"; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            cat "$data"/consumer-*.log >&2
+            fail "$what: that is not right."
+        fi
+        sleep 0.1
+    done
+}
+
+# Whether each of two members has one partition.
+have_shared() {
+    describe_group "--members" | awk '$NF == 1 { members++ } END { exit members != 2 }'
+}
+
+# Whether the group has committed all that was sent.
+has_committed() {
+    describe_group | awk '$2 == topic { rows++; lag += $6 != "0" }
+        END { exit !(rows == 2 && lag == 0) }' topic="$SHARED_TOPIC"
+}
+
+# have_read N FILE...: whether so many records came out of consumers.
+have_read() {
+    local count="$1"
+    shift
+    [ "$(count_lines "$@")" -ge "$count" ]
+}
+
+# Shares a topic between two consumers of one group, kills one, and has the other read on alone.
+share_and_take_over() {
+    local expected first second alone
+    expected="$(wc -l <"$DEPARTURES")"
+    create_topic "$SHARED_TOPIC"
+    echo
+    echo "Starting two consumers of group $GROUP on $SHARED_TOPIC, and sending the departures to it"
+    start_consumer 1
+    start_consumer 2
+    wait_for "The two consumers do not share the partitions" have_shared
+    send_departures "$SHARED_TOPIC"
+    wait_for "Not all departures were read" \
+        have_read "$expected" "$data/consumer-1.out" "$data/consumer-2.out"
+    wait_for "The offsets were not committed" has_committed
+    describe_group
+    first="$(count_lines "$data/consumer-1.out")"
+    second="$(count_lines "$data/consumer-2.out")"
+    echo
+    echo "One consumer got $first, the other $second departures: each those of its own partition."
+    if [ "$((first + second))" -ne "$expected" ] || [ "$first" -eq 0 ] || [ "$second" -eq 0 ]; then
+        fail "Of $expected departures: that is not right."
+    fi
+    stop_consumer KILL 0
+    echo "Killed the first (kill -9), and sending the departures once more"
+    send_departures "$SHARED_TOPIC"
+    wait_for "The second consumer does not take over" \
+        have_read "$((second + expected))" "$data/consumer-2.out"
+    alone="$(($(count_lines "$data/consumer-2.out") - second))"
+    echo "The second took over after the session timeout, and got all $alone."
+    [ "$alone" -eq "$expected" ] || fail "Of $expected departures: that is not right."
+    stop_consumer TERM 1
 }
 
 describe_topic() {
@@ -279,8 +384,12 @@ fi
 
 # A run that fails leaves nothing running that it started; an ephemeral one leaves nothing at all.
 started=false
+consumers=()
 clean_up() {
-    local exit_code=$?
+    local exit_code=$? index
+    for index in "${!consumers[@]}"; do
+        stop_consumer KILL "$index"
+    done
     if [ "$started" = true ] && { [ "$ephemeral" = true ] || [ "$exit_code" -ne 0 ]; }; then
         stop_cluster
     fi
@@ -303,6 +412,7 @@ if [ "$sent" -ne "$expected" ] || [ "$read_back" -ne "$((held + sent))" ]; then
     echo "$sent departures went in, $read_back records came out." >&2
     fail "That is not right: $expected should have gone in, and $((held + expected)) should have come out."
 fi
+share_and_take_over
 [ "$brokers" -eq 1 ] || kill_and_read
 
 echo

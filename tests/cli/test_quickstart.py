@@ -62,6 +62,16 @@ def free_ports(count: int) -> int:
         return first
 
 
+def assert_shared_and_taken_over(out: str) -> None:
+    """Two consumers of a group had a part each, and one that was left had everything."""
+    shares = re.search(r"One consumer got (\d+), the other (\d+) departures", out)
+    assert shares, out
+    first, second = map(int, shares.groups())
+    assert first + second == DEPARTURES
+    assert min(first, second) > 0
+    assert f"The second took over after the session timeout, and got all {DEPARTURES}." in out
+
+
 @pytest.mark.slow
 def test_broker_is_killed_and_the_records_are_still_there(data: Path) -> None:
     port = free_ports(3)
@@ -69,6 +79,7 @@ def test_broker_is_killed_and_the_records_are_still_there(data: Path) -> None:
     first = quickstart(*arguments)
     assert first.returncode == 0, first.stdout + first.stderr
     assert f"{DEPARTURES} departures went in, {DEPARTURES} records came out." in first.stdout
+    assert_shared_and_taken_over(first.stdout)
     assert re.search(r"Killed broker [0-2] \(kill -9\)", first.stdout)
     assert f"All {DEPARTURES} records are still there." in first.stdout
     for broker in range(3):
@@ -80,6 +91,7 @@ def test_broker_is_killed_and_the_records_are_still_there(data: Path) -> None:
     second = quickstart("--data", data)  # the ports are those of the running cluster
     assert second.returncode == 0, second.stdout + second.stderr
     assert f"All {2 * DEPARTURES} records are still there." in second.stdout
+    assert_shared_and_taken_over(second.stdout)
     assert "Stopped the broker" in quickstart("stop", "--data", data).stdout
     for broker in range(3):
         with pytest.raises(ConnectionRefusedError):
@@ -94,6 +106,7 @@ def test_one_broker_is_left_running_and_a_second_run_works_too(data: Path) -> No
     first = quickstart(*arguments)
     assert first.returncode == 0, first.stdout + first.stderr
     assert f"{DEPARTURES} departures went in, {DEPARTURES} records came out." in first.stdout
+    assert_shared_and_taken_over(first.stdout)
     assert f"http://localhost:{port}" in first.stdout
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/topics/firstTopic") as answer:
         assert len(json.load(answer)["partitions"]) == 2

@@ -4,6 +4,7 @@ The file is `leader-epoch-checkpoint` (checkpoint.py). It is written before a re
 an epoch's start is; epochs above the recovery point are found again in the batches.
 """
 
+import threading
 from pathlib import Path
 
 from kafkalite.model.ids import NO_EPOCH
@@ -13,15 +14,17 @@ from kafkalite.storage.files import Disk
 
 
 class LeaderEpochs:
-    """Epochs and start offsets, both ascending. One owner, no locks."""
+    """Epochs and start offsets, both ascending. One owner; only `save` may be called elsewhere."""
 
-    __slots__ = ("_disk", "_entries", "_path", "_saved")
+    __slots__ = ("_disk", "_entries", "_path", "_saved", "_saving")
 
     def __init__(self, disk: Disk, directory: Path) -> None:
         self._disk = disk
         self._path = directory / checkpoint.LEADER_EPOCHS
         self._entries: list[tuple[int, int]] = []
         self._saved: list[tuple[int, int]] = []
+        self._saving = threading.Lock()
+        """Two at a time would take from each other the file by way of which it is replaced."""
 
     @property
     def entries(self) -> list[tuple[int, int]]:
@@ -41,10 +44,12 @@ class LeaderEpochs:
 
     def save(self, end_offset: int) -> None:
         """Write the file durably if it lacks an epoch that has records. Raises OSError."""
-        with_records = [entry for entry in self._entries if entry[1] < end_offset]
-        if with_records != self._saved:
-            checkpoint.write_pairs(self._disk, self._path, with_records)
-            self._saved = with_records
+        with self._saving:
+            entries = self._entries.copy()  # at once: the owner may change them meanwhile
+            with_records = [entry for entry in entries if entry[1] < end_offset]
+            if with_records != self._saved:
+                checkpoint.write_pairs(self._disk, self._path, with_records)
+                self._saved = with_records
 
     def assign(self, epoch: int, start_offset: int) -> None:
         """Begin an epoch; one that is not above the latest changes nothing."""

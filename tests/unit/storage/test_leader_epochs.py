@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+
 from kafkalite.storage.leader_epochs import LeaderEpochs
 from tests.support.faulty_disk import FaultyDisk
 from tests.support.logs import LOG_PATH
@@ -54,3 +57,35 @@ def test_only_epochs_with_records_are_written() -> None:
     again = LeaderEpochs(disk.after_kill(), LOG_PATH)
     again.load()
     assert again.entries == [(1, 0), (3, 10)]
+
+
+class _SlowDisk(FaultyDisk):
+    """Its first flush waits until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = threading.Event()
+        self.began = threading.Event()
+
+    def sync(self, descriptor: int, /) -> None:
+        if not self.began.is_set():
+            self.began.set()
+            assert self.may_go_on.wait(30)
+        super().sync(descriptor)
+
+
+def test_a_log_that_begins_anew_while_its_epochs_are_written_has_none() -> None:
+    disk = _SlowDisk()
+    disk.make_directory(LOG_PATH)
+    epochs = LeaderEpochs(disk, LOG_PATH)
+    epochs.assign(1, 0)
+    with ThreadPoolExecutor(2) as threads:
+        checkpoint = threads.submit(epochs.save, 10)
+        assert disk.began.wait(30)
+        epochs.truncate_to(0)
+        anew = threads.submit(epochs.save, 0)
+        wait([anew], timeout=0.05)  # it is not to come first, though it has the time
+        disk.may_go_on.set()
+        checkpoint.result(30)
+        anew.result(30)
+    assert disk.content(LOG_PATH / "leader-epoch-checkpoint") == b"0\n0\n"

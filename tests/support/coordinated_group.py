@@ -60,6 +60,8 @@ class Client:
     """What it was told that it may."""
     latest: Heartbeat | None = None
     """The request whose answer it waits for: it has given up on the ones before."""
+    refused: LogError | None = None
+    """What it was told last, where it was not served."""
     is_gone: bool = False
     is_zombie: bool = False
     """It was taken for dead, and does not know yet."""
@@ -83,6 +85,7 @@ class Client:
     def take(self, answer: HeartbeatAnswer) -> None:
         if answer.member_epoch < self.epoch:
             return
+        self.refused = None
         self.epoch = answer.member_epoch
         self.assignment = answer.assignment
         self.owned |= answer.assignment
@@ -93,6 +96,7 @@ class Client:
     def give_up(self, error: LogError) -> None:
         self.owned = self.assignment = frozenset()
         self.epoch = JOIN_EPOCH
+        self.refused = error
         self.is_zombie = False
         self.is_gone = isinstance(error, FencedInstanceIdError)
 

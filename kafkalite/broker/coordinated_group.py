@@ -128,8 +128,10 @@ class CoordinatedGroup:
     @property
     def is_idle(self) -> bool:
         """Whether it has no members, and nobody waits for anything."""
-        is_at_work = any((self._writer, self._committer, self._looking))
-        return self.machine.is_empty and not is_at_work and not self._waiters
+        waiting = [*self._storing, *self._unstored]
+        waiting += [wanted.future for wanted in (*self._committing, *self._wanted)]
+        is_waited_for = bool(self._waiters) or any(not future.done() for future in waiting)
+        return self.machine.is_empty and not is_waited_for
 
     # -- members --------------------------------------------------------------------------------
 

@@ -326,7 +326,8 @@ class GroupCoordinator:
         self._deletions = self._view.deletions
         self._take_topics()
         self._view.subscribe(self._hear)
-        self.resume()
+        self._table.resume()
+        self._upkeep.start()
 
     def suspend(self) -> None:
         """Give up everything at once: the session is suspended or lost."""

@@ -211,7 +211,7 @@ class GroupRouting:
         self._on_refused(broker)
 
     async def _look_at(self, broker: Broker, *, if_silent: bool) -> bool:
-        """Whether a broker refuses connections, tried now; `if_silent` where that takes too long."""
+        """Whether a broker refuses connections, tried now; `if_silent`: what no answer means."""
         try:
             async with asyncio.timeout(_LOOK_FOR_S):
                 refuses = await self._peers.refuses(broker)

@@ -33,7 +33,7 @@ class GroupUpkeep:
     - A group without members goes when nothing was committed for the time of retention.
 
     Owns one task, which does not run while it is suspended; what was to be done is done later.
-    Life: `resume` and `suspend`, `stop`. On the event loop.
+    Life: `start`, `suspend` and `resume`, `stop`. On the event loop.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class GroupUpkeep:
         self._adopts = True
         self._gone: set[str] = set()
         self._ids: dict[str, TopicId] = {}
-        self._check_at_ms = 0
+        self._check_due_ms = 0
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -77,6 +77,10 @@ class GroupUpkeep:
     def gone_topics(self) -> Collection[str]:
         """Topics that went, and whose offsets are still to be removed."""
         return self._gone
+
+    def start(self) -> None:
+        self._check_due_ms = self._clock.monotonic_ms() + self._options.check_interval_ms
+        self.resume()
 
     def resume(self) -> None:
         self._adopts = True
@@ -117,9 +121,8 @@ class GroupUpkeep:
     # -- the task -------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        self._check_at_ms = self._clock.monotonic_ms() + self._options.check_interval_ms
         while True:
-            left_ms = max(0, self._check_at_ms - self._clock.monotonic_ms())
+            left_ms = max(0, self._check_due_ms - self._clock.monotonic_ms())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left_ms / 1000):
                     await self._news.wait()
@@ -141,7 +144,7 @@ class GroupUpkeep:
         Raises:
             StoreError, LogError: it could not all be done, and is still to be.
         """
-        is_checking = self._clock.monotonic_ms() >= self._check_at_ms
+        is_checking = self._clock.monotonic_ms() >= self._check_due_ms
         if not (self._adopts or self._gone or is_checking):
             return
         groups = [group for group in await self._store.list_groups() if self._is_here(group)]
@@ -162,7 +165,7 @@ class GroupUpkeep:
             await self._forget_topics(groups, lambda topic: topic not in known)
             await self._expire(groups)
             self._unload()
-            self._check_at_ms = self._clock.monotonic_ms() + self._options.check_interval_ms
+            self._check_due_ms = self._clock.monotonic_ms() + self._options.check_interval_ms
 
     async def _adopt(self, groups: Sequence[str]) -> None:
         loose = [group for group in groups if self._table.held(group) is None]

@@ -39,6 +39,8 @@ class Coordinators:
         self.brokers = {BrokerId(number): Broker(BrokerId(number), "h", 1) for number in (1, 2)}
         self.is_here: Callable[[int, str], bool] = lambda _broker, _group: True
         self.looked_for: list[str] = []
+        self.checks = 0
+        """How often a coordinator looked for what is too old."""
         self._made: list[GroupCoordinator] = []
         self.make_topic("t", 4)
 
@@ -72,7 +74,9 @@ class Coordinators:
         async def look(group: str) -> None:
             self.looked_for.append(group)
 
-        async def catch_up() -> None: ...
+        async def catch_up() -> None:
+            self.checks += 1
+            self.fake_clock.now_ms += 1  # so that the next look is due at once
 
         store = self.stores[broker_id] = self.groups.member()
         coordinator = GroupCoordinator(

@@ -321,7 +321,7 @@ class LogDirectory:
         points = {log.topic_partition: log.durable_end_offset for log in logs}
         for log in logs:
             if log.failure is None:
-                log.persist()
+                self._persist(log)
         with self._mutex:
             for log in logs:
                 offset = high_watermarks.get(log.topic_partition)
@@ -332,6 +332,14 @@ class LogDirectory:
             self._write(checkpoint.START_OFFSETS, self._start_offsets())
             self._write(checkpoint.HIGH_WATERMARKS, dict(self._high_watermarks))
             self._fill_reserve()
+
+    def _persist(self, log: Log) -> None:
+        try:
+            log.persist()
+        except FileNotFoundError:
+            if self.logs.get(log.topic_partition) is log:
+                raise
+            # Removed meanwhile, by another thread: the disk is sound.
 
     def start_offset_moved(self) -> None:
         """Make the new start offset of a log durable. Raises OSError."""

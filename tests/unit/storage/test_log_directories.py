@@ -209,6 +209,40 @@ def test_checkpoints_keep_what_belongs_to_logs_that_are_not_open() -> None:
     assert disk.content(Path("/one/log-start-offset-checkpoint")).count(b"\n") == 4
 
 
+def test_a_log_that_is_removed_while_checkpoints_are_written_is_no_failure_of_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directories = _opened(FaultyDisk(), _TWO[:1])
+    kept, removed = _create(directories, 2)
+    for log in (kept, removed):
+        append(log, b"x", epoch=3)
+        flush(log)
+    persist = Log.persist
+
+    def meanwhile(log: Log) -> None:
+        if log is kept:
+            directories.remove_log(removed)
+        persist(log)
+
+    monkeypatch.setattr(Log, "persist", meanwhile)
+    (directory,) = directories
+    directory.write_checkpoints({})
+    assert kept.failure is None
+    assert list(directory.logs.values()) == [kept]
+
+
+def test_an_open_log_whose_epochs_cannot_be_written_is_a_failure_of_the_disk() -> None:
+    disk = FaultyDisk()
+    directories = _opened(disk, _TWO[:1])
+    (log,) = _create(directories, 1)
+    append(log, b"x", epoch=3)
+    flush(log)
+    disk.fail_next("open", errno.ENOENT)
+    (directory,) = directories
+    with pytest.raises(FileNotFoundError):
+        directory.write_checkpoints({})
+
+
 def test_a_leftover_of_another_topic_is_told_apart_and_discarded() -> None:
     disk = FaultyDisk()
     directories, log = open_log(disk)

@@ -168,7 +168,7 @@ class FetchLoop:
             self._session.begin_anew()
             return False
         self._probe.leader_fetches += 1
-        self._session.epoch += 1
+        self._session.answered()
         if await self._take(answer.partitions, request.max_bytes):
             return True
         # A leader that answers at once and says nothing, again and again, must not be asked so.

@@ -54,14 +54,16 @@ class FollowerSession:
         self._changed: dict[TopicPartition, Followed] = {}
         """To be named, in this order, unless their positions are known."""
         self._forgotten: dict[TopicPartition, None] = {}
+        self._may_be_held = False
+        """Whether the leader may hold partitions in a session that was given up."""
 
     def __len__(self) -> int:
         return len(self._followed)
 
     @property
     def has_something_to_say(self) -> bool:
-        """Whether there is anything to fetch or to forget."""
-        return bool(self._followed or self._forgotten)
+        """Whether there is anything to fetch, to forget, or a session that was given up to end."""
+        return bool(self._followed or self._forgotten) or self._may_be_held
 
     def get(self, topic_partition: TopicPartition) -> Followed | None:
         return self._followed.get(topic_partition)
@@ -89,6 +91,7 @@ class FollowerSession:
         """The leader knows nothing of the session, or another thing than it should."""
         self.epoch = FIRST_OF_SESSION
         self._forgotten.clear()
+        self._may_be_held = True
         for topic_partition, followed in self._followed.items():
             followed.named = None
             self._changed[topic_partition] = followed
@@ -132,6 +135,11 @@ class FollowerSession:
         return min((each.held_until_ms for each in self._changed.values()), default=None)
 
     # -- an answer ------------------------------------------------------------------------------
+
+    def answered(self) -> None:
+        """The leader answered the request: the session is what it should be."""
+        self.epoch += 1
+        self._may_be_held = False
 
     def progressed(self, followed: Followed, held_until_ms: int) -> None:
         """Its position moved: it is to be named, but not before a time."""

@@ -8,8 +8,11 @@ import pytest
 from kafkalite.broker import fetch_loop
 from kafkalite.broker.partition import Partition
 from kafkalite.config.views import FlushPolicy, ReplicaOptions
+from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.wire.messages import FetchResponse
-from tests.support.replication import Cluster, run_cluster, settle, state, until
+from tests.support.replication import TOPIC, Cluster, run_cluster, settle, state, until
+
+FIRST = TopicPartition(TOPIC, 0)
 
 
 def test_a_record_is_on_both_and_committed_when_the_follower_has_flushed() -> None:
@@ -275,6 +278,28 @@ def test_a_new_leader_is_followed_and_the_old_one_left_alone() -> None:
         cluster[1].append(b"b")
         await until(lambda: cluster[1][0].offsets.high_watermark == 2)
         assert [broker.values() for broker in cluster.brokers] == [[b"a", b"b"]] * 3
+
+    run_cluster(test, lambda: Cluster(3))
+
+
+def test_a_leader_lets_go_of_what_is_followed_no_more_though_nothing_else_is() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate(isr=(0, 1, 2))
+        cluster[0].append(b"a")
+        await until(lambda: cluster[0][0].offsets.high_watermark == 1)
+        assert cluster[0].sessions.last_fetch_ms(BrokerId(1), FIRST) is not None
+        cluster[1].apply(0, state(2, 1, isr=(0, 1, 2)))
+        cluster.refuses_fetches_to.add(0)
+        cluster[0].append(b"b")  # which ends the fetch that waits; what would follow is lost
+        await until(lambda: bool(cluster[1].refused))
+        cluster.refuses_fetches_to.clear()
+        await until(lambda: cluster[0].sessions.last_fetch_ms(BrokerId(1), FIRST) is None)
+
+        async def asked() -> int:
+            await settle()
+            return sum(to == 0 and request.replica_id == 1 for to, request in cluster.requests)
+
+        assert await asked() == await asked(), "and then leaves it alone"
 
     run_cluster(test, lambda: Cluster(3))
 

@@ -39,6 +39,7 @@ class MemberTimers:
 
     def begin(self, members: Iterable[Member], now_ms: int) -> None:
         """These are the members now; who was not known has its whole time from now on."""
+        self.next_ms = None
         heard, self._heard_ms = self._heard_ms, {}
         asked, self._asked_ms = self._asked_ms, {}
         for member in members:

@@ -76,7 +76,6 @@ class Coordinators:
 
         async def catch_up() -> None:
             self.checks += 1
-            self.fake_clock.now_ms += 1  # so that the next look is due at once
 
         store = self.stores[broker_id] = self.groups.member()
         coordinator = GroupCoordinator(

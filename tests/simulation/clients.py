@@ -210,12 +210,27 @@ class Consumer(Client):
                 self._check_refusal(partition, position, address, result)
             return None
         try:
-            return self._take(partition, position, result)
+            records = list(decode_batches(result.batches, max_bytes=_MAX_BYTES))
+            self._check_offsets(records, position)
         except CorruptMessageError as error:
             self.trace.note(self.name, f"{partition}@{position} via {address}: {error}")
             if not self.expects_damage:
-                self.history.contradict(f"INV-1 {partition}@{position} at {address}: {error}")
+                self.history.contradict(f"INV-2 {partition}@{position} at {address}: {error}")
             return None
+        return self._take(partition, position, result.high_watermark, records)
+
+    def _check_offsets(self, records: Sequence[Record], position: int) -> None:
+        """Raise CorruptMessageError unless they are dense and begin where they should.
+
+        No checksum covers the offset of a batch.
+        """
+        if not records:
+            return
+        expected = min(records[0].offset, position)
+        for record in records:
+            if record.offset != expected:
+                raise CorruptMessageError(f"offset {record.offset} where {expected} should be")
+            expected += 1
 
     def _check_refusal(
         self, partition: TopicPartition, position: int, address: str, result: FetchResult
@@ -226,26 +241,22 @@ class Consumer(Client):
                 f"{result.message}"
             )
 
-    def _take(self, partition: TopicPartition, position: int, result: FetchResult) -> int:
-        expected = None
-        for record in decode_batches(result.batches, max_bytes=_MAX_BYTES):
-            assert record.value is not None
-            if expected is not None and record.offset != expected:
-                self.history.contradict(
-                    f"INV-2 {partition} goes from {expected - 1} to {record.offset}"
-                )
-            if expected is None and record.offset > position:
-                self.history.contradict(
-                    f"INV-2 {partition} was asked for {position} and gave {record.offset}"
-                )
-            expected = record.offset + 1
-            if record.offset >= result.high_watermark:
-                self.history.contradict(
-                    f"INV-4 {partition}@{record.offset} was shown, but the high watermark is "
-                    f"{result.high_watermark}"
-                )
-            self.history.read(partition, record.offset, record.value)
-        if expected is None:
+    def _take(
+        self,
+        partition: TopicPartition,
+        position: int,
+        high_watermark: int,
+        records: Sequence[Record],
+    ) -> int:
+        if not records:
             return position
-        self.trace.note(self.name, f"{partition} read {position} to {expected}")
-        return max(position, expected)
+        end = records[-1].offset + 1
+        if end > high_watermark:
+            self.history.contradict(
+                f"INV-4 {partition}@{end - 1} was shown, but the high watermark is {high_watermark}"
+            )
+        for record in records:
+            assert record.value is not None
+            self.history.read(partition, record.offset, record.value)
+        self.trace.note(self.name, f"{partition} read {position} to {end}")
+        return max(position, end)

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from kafkalite.model.ids import TopicPartition
+from kafkalite.storage.checkpoint import HIGH_WATERMARKS, read_offsets
 from tests.simulation.administrator import Administrator
 from tests.simulation.checkers import LogOnDisk, Place, StateChecker
 from tests.simulation.cluster import Cluster
@@ -286,7 +287,11 @@ class Nemesis:
             machine.disk.room = None
 
     async def _flip(self) -> None:
-        """Flip a bit of what every other replica has; always on the same machine."""
+        """Flip a bit of what every other replica has; always on the same machine.
+
+        And only below what it has noted as committed: above that, what is damaged cannot be told
+        from what was torn off by a crash, and goes.
+        """
         if self._victim is None:
             self._victim = self._random.choice(list(self._cluster.machines.values()))
         victim = self._victim
@@ -311,7 +316,11 @@ class Nemesis:
             for replica in replicas
             if replica != victim.id
         ]
-        end = min(other.end for other in others)
+        noted = [
+            read_offsets(victim.disk, directory / HIGH_WATERMARKS).get(partition, 0)
+            for directory in victim.settings.log_directories
+        ]
+        end = min(max(noted), *(other.end for other in others))
         log = LogOnDisk(victim, partition)
         return [place for place in log.places if place.header.next_offset <= end]
 

@@ -21,6 +21,8 @@ class ConnectionPool:
         self._max_waiting = max_waiting
         self._slots = asyncio.Semaphore(max_connections)
         self._waiting = 0
+        self._requests = 0
+        """Those that wait, and those in work."""
         self._idle: list[PeerConnection] = []
         """The one used last comes last, and is used first: the others age, and are let go."""
         self._in_use: set[PeerConnection] = set()
@@ -35,6 +37,7 @@ class ConnectionPool:
             PeerError: as `Peers` says.
         """
         connection: PeerConnection | None = None
+        self._requests += 1
         try:
             async with asyncio.timeout(timeout_s):
                 await self._take_slot()
@@ -50,6 +53,13 @@ class ConnectionPool:
             if connection is None:
                 raise PeerUnreachableError(f"No connection to {where} in {timeout_s} s") from error
             raise PeerTimeoutError(f"No answer from {where} in {timeout_s} s") from error
+        finally:
+            self._requests -= 1
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether another one in its place would do as well: no connection lives, nobody waits."""
+        return not self._requests and not any(each.is_alive() for each in self._idle)
 
     def close(self) -> None:
         self._is_closed = True

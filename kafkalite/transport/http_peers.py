@@ -156,6 +156,7 @@ class HttpPeers:
         key = (broker.host, broker.port, lane)
         pool = self._pools.get(key)
         if pool is None:
+            self._drop_unused()
             pool = self._pools[key] = ConnectionPool(
                 broker.host,
                 broker.port,
@@ -163,6 +164,13 @@ class HttpPeers:
                 max_waiting=_MAX_WAITING,
             )
         return pool
+
+    def _drop_unused(self) -> None:
+        """Forget addresses that brokers have left, such as those that were started anew elsewhere."""
+        for key, pool in list(self._pools.items()):
+            if pool.is_unused:
+                del self._pools[key]
+                pool.close()
 
 
 def _head(

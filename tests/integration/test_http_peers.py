@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import pytest
 import uvloop
 
 from kafkalite.model.errors import ThrottlingQuotaExceededError
+from kafkalite.transport.connection_pool import ConnectionPool
 from kafkalite.transport.errors import (
     PeerBrokenError,
     PeerBusyError,
@@ -393,6 +395,29 @@ def test_requests_in_work_and_later_ones_fail_when_the_broker_stops() -> None:
             with pytest.raises(PeerBusyError):
                 await one.fetch(server.broker, _FETCH, 30)
             await server.until(lambda it: it.closed == it.connections)
+
+    run(scenario())
+
+
+def test_addresses_that_brokers_have_left_are_forgotten() -> None:
+    async def say_and_leave(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(pack(_FETCHED)))
+        await writer.drain()
+        writer.transport.abort()
+
+    async def scenario() -> None:
+        async with peers() as one, scripted_server(_say_fetched) as staying:
+            assert await one.fetch(staying.broker, _FETCH, 5) == _FETCHED
+            for _ in range(5):
+                async with scripted_server(say_and_leave) as server:
+                    assert await one.fetch(server.broker, _FETCH, 5) == _FETCHED
+                with pytest.raises(PeerRefusedError):
+                    await one.fetch(server.broker, _FETCH, 5)
+            gc.collect()
+            pools = [each for each in gc.get_objects() if isinstance(each, ConnectionPool)]
+            assert len(pools) == 2, "of the one that stayed, and of the last that left"
+            assert await one.fetch(staying.broker, _FETCH, 5) == _FETCHED
+            assert staying.connections == 1
 
     run(scenario())
 

@@ -247,10 +247,12 @@ class Cluster:
         path: str,
         kind: type[_Answer],
         body: object = None,
+        *,
         url: str | None = None,
+        timeout_s: float = _REQUEST_TIMEOUT_S,
     ) -> _Answer:
-        """Any other request of the control plane, sent to `url` first where it is given."""
-        return _decode(self._request(method, path, body, url), kind)
+        """Any other request, sent to `url` first where it is given."""
+        return _decode(self._request(method, path, body, url, timeout_s=timeout_s), kind)
 
     def tell(self, method: str, path: str) -> None:
         """A request that is answered with nothing."""
@@ -271,14 +273,20 @@ class Cluster:
         return _decode(self._request("GET", path, url=url), kind)
 
     def _request(
-        self, method: str, path: str, body: object = None, url: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        url: str | None = None,
+        *,
+        timeout_s: float = _REQUEST_TIMEOUT_S,
     ) -> httpx.Response:
         """Send to `url` first, where given, else to any broker; repeat what may succeed later."""
         deadline = time.monotonic() + self._retry_for_s
         backoff = Backoff()
         while True:
             try:
-                return self._send_to_any(method, path, body, url)
+                return self._send_to_any(method, path, body, url, timeout_s)
             except LogError as error:
                 # A topic that does not exist is an answer: nobody wants to wait for it here.
                 final = not error.retriable or isinstance(error, UnknownTopicOrPartitionError)
@@ -292,7 +300,7 @@ class Cluster:
                 time.sleep(pause)
 
     def _send_to_any(
-        self, method: str, path: str, body: object, first: str | None
+        self, method: str, path: str, body: object, first: str | None, longest_s: float
     ) -> httpx.Response:
         failures: list[str] = []
         urls = [first] if first is not None else []
@@ -300,7 +308,7 @@ class Cluster:
         for url in urls:
             # A broker that hangs must not keep a question from the others for long.
             may_ask_another = method == "GET" and url != urls[-1]
-            timeout_s = _ANOTHER_AFTER_S if may_ask_another else _REQUEST_TIMEOUT_S
+            timeout_s = min(_ANOTHER_AFTER_S, longest_s) if may_ask_another else longest_s
             try:
                 response = self._send(method, url + path, body, timeout_s)
             except httpx.ConnectError as error:

@@ -212,7 +212,7 @@ class _ConsoleConsumer:
             KeyboardInterrupt: it shall end; never between printing records and noting that.
         """
         with interruption.may_raise():
-            self._refresh()
+            self._begin()
         last_s = time.monotonic()
         while self._limits.max_messages is None or self.processed < self._limits.max_messages:
             answers = self._fetcher.answers
@@ -272,6 +272,17 @@ class _ConsoleConsumer:
         else:
             pause_s = self._backoff.next_pause()
         self._refresh_at_s = time.monotonic() + pause_s
+
+    def _begin(self) -> None:
+        """Look at the cluster for the first time: somebody has to be there."""
+        self._source.start()
+        self._source.follow()
+        try:
+            self._refresh()
+        except LogError as error:
+            if not error.retriable:
+                raise
+            self._note_trouble(error)
 
     def _try_refresh(self) -> None:
         """Look at the cluster again; while it cannot be reached, go on trying."""

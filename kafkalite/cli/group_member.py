@@ -45,8 +45,10 @@ from kafkalite.wire.group_messages import (
     TopicPartitions,
 )
 
-_ANSWER_TIMEOUT_S: Final = 10.0
-"""How much longer than it was asked to wait a broker may stay silent."""
+_LONGEST_ANSWER_S: Final = 10.0
+"""How much longer than it was asked to wait a broker may stay silent, ..."""
+_ANSWERS_A_SESSION: Final = 3
+"""... but no longer than this part of a session, so that another broker can be asked in time."""
 _LEAVE_TIMEOUT_S: Final = 3.0
 _EARLY_PAUSE_S: Final = 0.5
 """After an answer without news that came before its time."""
@@ -105,6 +107,9 @@ class GroupMember:
         os.set_blocking(self._tells, False)
         os.set_blocking(self.news, False)
         self._connection: DataConnection | None = None
+        self._answer_s = min(
+            _LONGEST_ANSWER_S, options.session_timeout_ms / 1000 / _ANSWERS_A_SESSION
+        )
         self._interval_s = _FIRST_INTERVAL_S
         self._backoff = Backoff()
 
@@ -219,7 +224,7 @@ class GroupMember:
             request = self._next_request()
             sent_s = time.monotonic()
             try:
-                response = self._exchange(request, _ANSWER_TIMEOUT_S)
+                response = self._exchange(request, self._answer_s)
             except _LOST:
                 with self._changed:
                     self._lose()
@@ -322,8 +327,7 @@ class GroupMember:
         if self._connection is None or self._connection.url != url:
             if self._connection is not None:
                 self._connection.close()
-            longest_s = self._options.session_timeout_ms / 1000 + _ANSWER_TIMEOUT_S
-            self._connection = DataConnection(url, longest_s)
+            self._connection = DataConnection(url, _LONGEST_ANSWER_S)
         return self._connection
 
     def _ask_another(self) -> None:

@@ -1,6 +1,7 @@
 """Requests about consumer groups, each to any broker that is alive."""
 
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -24,6 +25,9 @@ from kafkalite.wire.group_messages import (
     OffsetFetchResponse,
     OffsetToCommit,
 )
+
+_COMMIT_TIMEOUT_S: Final = 5.0
+"""Nothing is consumed meanwhile, and it can be done again."""
 
 
 class GroupRequests:
@@ -91,7 +95,12 @@ class GroupRequests:
         )
         path = f"{_path(group)}/offsets"
         response = self._cluster.ask(
-            "POST", path, OffsetCommitResponse, msgspec.to_builtins(body), url
+            "POST",
+            path,
+            OffsetCommitResponse,
+            msgspec.to_builtins(body),
+            url=url,
+            timeout_s=_COMMIT_TIMEOUT_S,
         )
         return {
             TopicPartition(each.topic, each.partition): (

@@ -65,14 +65,13 @@ class GroupSubscription:
         self._positions = Positions(cluster, on_notice=on_notice)
         self._leaders: dict[TopicPartition, str] = {}
         self._life = 0
-        self._known_counts: dict[str, int] | None = None
+        self._known_counts: dict[str, int] = {}
         """Partitions of each topic when this consumer started: others are read from the first."""
         self._topic_ids: dict[str, str] = {}
         self._done: dict[TopicPartition, int] = {}
         """Where each partition goes on after what was dealt with."""
         self._committed: dict[TopicPartition, int] = {}
         self._commit_due_s = 0.0
-        self._is_first = True
         self._has_told_missing = False
         self._is_started = False
 
@@ -96,13 +95,7 @@ class GroupSubscription:
         return self._member.news
 
     def start(self) -> None:
-        """Join the group.
-
-        Raises:
-            NoBrokerError: no broker can be reached.
-            LogError: the group does not take the member.
-            CommandError: it has not taken it for a long time.
-        """
+        """Join the group."""
         self._member.note_brokers(self._cluster.broker_urls().values())
         self._known_counts = {each.name: each.partition_count for each in self._cluster.topics()}
         self._is_started = True
@@ -136,9 +129,6 @@ class GroupSubscription:
         return bool(gone or came)
 
     def refresh(self) -> None:
-        if self._known_counts is None:
-            self.start()
-        self.follow()
         urls = self._cluster.broker_urls()
         self._member.note_brokers(urls.values())
         self._find_begins()
@@ -195,8 +185,7 @@ class GroupSubscription:
                 self.positions[each] = self._done[each] = self._committed[each] = committed[each]
 
     def _start_of(self, found: TopicPartition) -> str:
-        known = self._known_counts or {}
-        is_new = found.partition >= known.get(found.topic, 0)
+        is_new = found.partition >= self._known_counts.get(found.topic, 0)
         return EARLIEST if is_new else self._options.reset
 
     def _note_begins(self) -> None:
@@ -215,8 +204,7 @@ class GroupSubscription:
         """A topic that was deleted and made again is another one, whatever its offsets say."""
         if self._topic_ids.setdefault(topic, topic_id) != topic_id:
             self._topic_ids[topic] = topic_id
-            if self._known_counts is not None:
-                self._known_counts[topic] = 0
+            self._known_counts[topic] = 0
             again = [each for each in self.positions if each.topic == topic]
             self._drop(again)
             for each in again:

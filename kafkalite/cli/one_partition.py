@@ -44,6 +44,9 @@ class OnePartition:
     def is_complete(self) -> bool:
         return bool(self._leaders)
 
+    def start(self) -> None:
+        pass
+
     def follow(self) -> bool:
         return False
 

@@ -10,6 +10,7 @@ import msgspec
 from kafkalite.cli.broker_address import shown
 from kafkalite.cli.data_connection import DataConnection
 from kafkalite.cli.failure import CommandError, NoBrokerError
+from kafkalite.cli.positions import UNKNOWN
 from kafkalite.model.errors import LogError, NetworkError, error_by_code
 from kafkalite.model.ids import TopicPartition
 from kafkalite.wire.batch import BatchHeader, read_headers
@@ -70,7 +71,8 @@ class PartitionFetcher:
 
         Args:
             options: how much to ask for.
-            positions: the offset of the next record, of each partition.
+            positions: the offset of the next record, of each partition; what has none, or an
+                UNKNOWN one, is not asked for.
             output: a pipe to watch: when its reader has gone, polling is in vain.
             news: ends a poll at once when there is something to read from it.
         """
@@ -166,7 +168,10 @@ class PartitionFetcher:
                 max_bytes=options.partition_max_bytes,
             )
             for found in link.partitions
+            if self._positions.get(found, UNKNOWN) != UNKNOWN
         ]
+        if not asked:
+            return
         request = FetchRequest(
             asked,
             max_wait_ms=options.max_wait_ms,

@@ -25,6 +25,15 @@ class PartitionSource(Protocol):
     def news(self) -> int | None:
         """A descriptor that is readable when there is a reason to `follow` at once."""
 
+    def start(self) -> None:
+        """Do what comes before everything else.
+
+        Raises:
+            NoBrokerError: no broker can be reached.
+            CommandError: there will be nothing to read.
+            LogError: nor then.
+        """
+
     def follow(self) -> bool:
         """Take over what was decided meanwhile; True: `refresh` is needed before reading on."""
 

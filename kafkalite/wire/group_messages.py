@@ -47,7 +47,7 @@ _Epoch = Annotated[int, Meta(ge=-2, le=2**63 - 1)]
 _Timeout = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
-class TopicPartitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TopicPartitions(msgspec.Struct, frozen=True):
     """Partitions of one topic."""
 
     topic: _Topic

@@ -166,7 +166,7 @@ class HttpPeers:
         return pool
 
     def _drop_unused(self) -> None:
-        """Forget addresses that brokers have left, such as those that were started anew elsewhere."""
+        """Forget addresses that brokers have left, such as those started anew elsewhere."""
         for key, pool in list(self._pools.items()):
             if pool.is_unused:
                 del self._pools[key]

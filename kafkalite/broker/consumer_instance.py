@@ -173,7 +173,7 @@ class ConsumerInstance:
         await self._membership.subscribe(topics, pattern)
         await self._define(topics=tuple(topics), pattern=pattern)
         await self._membership.wait_settled(JOIN_WAIT_S)
-        with contextlib.suppress(LogError):  # a poll will say what is wrong
+        with contextlib.suppress(LogError, IllegalStateError):  # a poll will say what is wrong
             await self._locate()
 
     async def unsubscribe(self) -> None:
@@ -199,7 +199,7 @@ class ConsumerInstance:
         self._drop(self._assigned - wanted)
         self._assigned = wanted
         self._news.wake()
-        with contextlib.suppress(LogError):
+        with contextlib.suppress(LogError, IllegalStateError):
             await self._locate()
 
     # -- positions ------------------------------------------------------------------------------

@@ -80,28 +80,28 @@ class ConsumerReader:
         Raises:
             LogError: a partition is damaged where it is to be read on, and the page is empty.
         """
-        for partition in self._in_turn(positions):
-            self._take_kept(partition, positions[partition], page)
+        turns = self._in_turn(positions)
+        for partition in turns:
+            if partition not in self._kept and partition not in self._resting:
+                break  # it is to be asked before others have their second turn
+            self._take_kept(partition, positions, page)
             if page.is_closed:
                 return True
         is_asked = False
-        while not page.is_closed:
+        while True:
+            if any(each in self._kept for each in turns):
+                wait_ms = 0
             request = self._request(positions, page, wait_ms, min_bytes)
-            if not request.partitions:
-                break
-            is_asked = True
-            reads = await self._fetch(request)
-            if reads is None:
-                break
-            size, offsets = page.size, dict(page.next_offsets)
-            for read in reads:
-                await self._take(read, positions, page)
-                if page.is_closed:
-                    break
-            if (page.size, page.next_offsets) == (size, offsets):
-                break
+            before = page.size, dict(page.next_offsets)
+            if request.partitions:
+                is_asked = True
+                await self._take_fetched(request, positions, page)
+            for partition in turns:
+                if not page.is_closed:
+                    self._take_kept(partition, positions, page)
+            if page.is_closed or (page.size, page.next_offsets) == before:
+                return is_asked or not page.is_empty
             wait_ms = 0
-        return is_asked or not page.is_empty
 
     def given(self, partitions: Sequence[TopicPartition]) -> None:
         """These had their turn."""
@@ -122,11 +122,17 @@ class ConsumerReader:
             self._turns.setdefault(partition)
         return [partition for partition in self._turns if partition in positions]
 
-    def _take_kept(self, partition: TopicPartition, position: int, page: ConsumerPage) -> None:
+    def _take_kept(
+        self,
+        partition: TopicPartition,
+        positions: Mapping[TopicPartition, int],
+        page: ConsumerPage,
+    ) -> None:
         rest = self._kept.pop(partition, None)
         if rest is None:
             return
         self._kept_bytes -= rest.size
+        position = page.next_offsets.get(partition, positions[partition])
         if rest.records[rest.begin].offset == position:
             self._keep(partition, rest.records, page.take(partition, rest.records, rest.begin))
 
@@ -169,6 +175,17 @@ class ConsumerReader:
             min_bytes=missing if wait_ms else 0,
             max_bytes=budget,
         )
+
+    async def _take_fetched(
+        self,
+        request: FetchRequest,
+        positions: Mapping[TopicPartition, int],
+        page: ConsumerPage,
+    ) -> None:
+        for read in await self._fetch(request) or ():
+            await self._take(read, positions, page)
+            if page.is_closed:
+                return
 
     async def _fetch(self, request: FetchRequest) -> list[PartitionRead] | None:
         """What was read; None where there was news before that came."""

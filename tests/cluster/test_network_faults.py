@@ -38,9 +38,7 @@ def hosts() -> Iterator[Hosts]:
 
 @pytest.fixture
 def cluster(tmp_path: Path, hosts: Hosts) -> Iterator[Cluster]:
-    zookeeper = EmbeddedZooKeeper(
-        tmp_path / "zookeeper", settings={"clientPortAddress": "0.0.0.0"}
-    )
+    zookeeper = EmbeddedZooKeeper(tmp_path / "zookeeper", settings={"clientPortAddress": "0.0.0.0"})
     with zookeeper:
         connect = f"{hosts.gateway}:{zookeeper.port}"
         brokers = [

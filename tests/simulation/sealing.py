@@ -10,7 +10,7 @@ import logging
 import random
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -24,6 +24,7 @@ from kafkalite.coordination.session_file import SessionKey
 from kafkalite.storage import log_directories
 from kafkalite.storage.log_directories import LogDirectories
 from kafkalite.transport import http_peers
+from kafkalite.transport.connection_pool import ConnectionPool
 from kafkalite.transport.errors import PeerRefusedError
 from kafkalite.transport.peer_reply import PeerReply
 from tests.simulation.kazoo_client import Ensemble, SimulatedKazoo
@@ -71,14 +72,17 @@ class _HttpServer:
             await self._listener.stop()
 
 
-class _ConnectionPool:
-    """Stands in for `transport.connection_pool.ConnectionPool`."""
+class _ConnectionPool(ConnectionPool):
+    """A pool whose connections are the simulated network's business."""
 
-    def __init__(self, host: str, port: int, **_: Any) -> None:
+    def __init__(self, host: str, port: int, **bounds: Any) -> None:
+        super().__init__(host, port, **bounds)
         self._address = f"{host}:{port}"
         self._network = _machine().network
 
-    async def exchange(self, request: Any, max_bytes: int, timeout_s: float) -> PeerReply:
+    async def exchange(
+        self, request: Sequence[bytes], max_bytes: int, timeout_s: float
+    ) -> PeerReply:
         head, body = request
         first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         method, target, _ = first.split(" ")
@@ -87,9 +91,6 @@ class _ConnectionPool:
         return await self._network.exchange(
             self._address, method, target, headers, bytes(body), timeout_s
         )
-
-    def close(self) -> None:
-        pass
 
 
 async def _connect(host: str, port: int, *_: Any) -> Any:

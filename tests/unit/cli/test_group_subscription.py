@@ -1,6 +1,6 @@
 """A consumer's share of a group: taken over, committed, and let go in order."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -49,7 +49,7 @@ class _Cluster:
         self.refusals: list[LogError] = []
         """Of the next commits, one each."""
         self.refused: dict[TopicPartition, LogError] = {}
-        self.on_commit = lambda: None
+        self.on_commit: Callable[[], None] = lambda: None
 
     def broker_urls(self) -> dict[int, str]:
         return {0: _URL}

@@ -426,7 +426,9 @@ class Partition:
         self._advance()  # it may wait for fewer by now
         if change is None:
             return None
-        return StateChange(self.topic_partition, change.state, change.expected_version)
+        return StateChange(
+            self.topic_partition, change.state, change.expected_version, self.log.topic_id
+        )
 
     def isr_written(self, state: PartitionState | None) -> None:
         """What the store says is true after a change was written, or found to be too late."""

@@ -69,7 +69,8 @@ class MetadataStore(Protocol):
 
         Gives what is true afterwards of each partition: the new state, or where another writer came
         first the one it wrote, or None for a partition that has none. Of a partition that is left
-        out nothing is known: its stored state cannot be read, or keeps changing.
+        out nothing is known: its stored state cannot be read, or keeps changing. Of a topic that
+        was deleted there is none, whatever there is under its name by now.
 
         Raises:
             StoreError: nothing is known of any of them; each may have been written or not.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from kafkalite.controller.policy import ControllerPolicy
 from kafkalite.model.cluster import PartitionState, Topic
-from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicId, TopicPartition
 
 NEW_STATE_VERSION = -1
 """`StateChange.expected_version` of a partition that has no state yet."""
@@ -195,6 +195,8 @@ class StateChange:
     state: PartitionState
     expected_version: int
     """The version that `state` replaces, or NEW_STATE_VERSION."""
+    topic_id: TopicId | None = None
+    """Which topic of that name; None: whoever writes it would know if there was another one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from kafkalite.coordination.operations import (
     Operation,
     SetData,
 )
+from kafkalite.coordination.same_topics import TOPIC_GOES
 from kafkalite.coordination.state_writes import States, StateWrites
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import PartitionState
@@ -208,7 +209,7 @@ class ZooKeeperControllerStore:
                 await self._delete(claim, below, Check(request))
                 # The topic and the request together: one without the other would be misread.
                 operations: list[Operation] = [Delete(path) for path in there]
-                operations.append(topic_notice(name))
+                operations += [TOPIC_GOES, topic_notice(name)]
                 await self._commit(claim, operations)
             except (TransactionFailedError, ConnectionLostError) as error:
                 _log.debug("Removing topic %s: %s", name, error)

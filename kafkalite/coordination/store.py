@@ -21,6 +21,7 @@ from kafkalite.coordination.errors import (
 )
 from kafkalite.coordination.notices import topic_notice
 from kafkalite.coordination.operations import Check, Create, Operation, SetData, Znode
+from kafkalite.coordination.same_topics import SameTopics
 from kafkalite.coordination.state_writes import States, StateWrites
 from kafkalite.model.cluster import Topic
 from kafkalite.model.errors import (
@@ -101,7 +102,12 @@ class ZooKeeperStore:
 
     async def write_isr(self, changes: Sequence[StateChange]) -> States:
         """See MetadataStore."""
-        return await self._states.write(changes, self._bridge.commit)
+        meant = {c.partition.topic: c.topic_id for c in changes if c.topic_id is not None}
+        topics = SameTopics(self._bridge, meant)
+        await topics.look()
+        ours = [c for c in changes if c.partition.topic not in topics.gone | topics.unknown]
+        outcome: States = {c.partition: None for c in changes if c.partition.topic in topics.gone}
+        return outcome | await self._states.write(ours, topics.commit)
 
     async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
         """See MetadataStore."""

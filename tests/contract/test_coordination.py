@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
-from kafkalite.broker.ports import ControllerClaim
+from kafkalite.broker.ports import ControllerClaim, StoreConflictError
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.coordination import controller_store as pruning
 from kafkalite.coordination import paths
@@ -600,6 +600,59 @@ def test_a_reassignment_is_not_completed_on_a_state_that_has_changed(
         assert member.view.states[_T0].isr == (1, 0)
         assert member.view.topics["t"].moving == {0}
         assert member.view.topics["t"].assignment[0] == (1, 0)
+        await member.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_is_made_anew_while_in_sync_replicas_are_written_keeps_its_own(
+    connect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        member = await _member(connect, tmp_path).start()
+        claim = await _elected(member)
+        store, controller_store = member.store, member.controller_store
+        former = _topic()
+        await store.create_topic(former)
+        (state,) = (
+            await controller_store.write_states(claim, [_change(0, NEW_STATE_VERSION)])
+        ).values()
+
+        async def another_takes_its_place() -> None:
+            await store.request_topic_deletion("t")
+            await controller_store.remove_topic(claim, "t")
+            await store.create_topic(_topic())
+            await controller_store.write_states(claim, [_change(0, NEW_STATE_VERSION)])
+
+        late = replace(_in_sync(_T0, 0, 0, 7), topic_id=former.topic_id)
+        _before_the_next_commit(monkeypatch, another_takes_its_place)
+        with pytest.raises(StoreConflictError):
+            await store.write_isr([late])
+        assert await store.write_isr([late]) == {_T0: None}
+        await controller_store.catch_up()
+        assert member.view.states[_T0] == state
+        await member.stop()
+
+    asyncio.run(scenario())
+
+
+def test_other_topics_that_go_meanwhile_keep_no_in_sync_replicas_from_being_written(
+    connect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        member = await _member(connect, tmp_path).start()
+        claim = await _elected(member)
+        topic = _topic()
+        await member.store.create_topic(topic)
+        await member.controller_store.write_states(claim, [_change(0, NEW_STATE_VERSION)])
+        await member.store.create_topic(_topic("other"))
+        await member.store.request_topic_deletion("other")
+        _before_the_next_commit(
+            monkeypatch, lambda: member.controller_store.remove_topic(claim, "other")
+        )
+        change = replace(_in_sync(_T0, 0, 0, 7), topic_id=topic.topic_id)
+        written = await member.store.write_isr([change])
+        assert written == {_T0: replace(change.state, version=1)}
         await member.stop()
 
     asyncio.run(scenario())

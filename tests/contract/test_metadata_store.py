@@ -411,6 +411,37 @@ def test_a_removed_topic_leaves_nothing_and_can_be_made_again(run: Run, partitio
     run(scenario)
 
 
+def test_a_leader_that_has_not_heard_of_it_writes_nothing_over_a_topic_made_anew(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        claim = await one.controller_store.claim(one.broker_id)
+        assert claim is not None
+        former, again, other = _topic(), _topic(), _topic("other")
+        await one.store.create_topic(former)
+        await one.store.create_topic(other)
+        await one.controller_store.write_states(claim, [_new(0), _new(0, "other")])
+        await one.store.request_topic_deletion("t")
+        await one.until(lambda: "t" in one.view.deletions)
+        await one.controller_store.remove_topic(claim, "t")
+
+        state = _new(0).state
+        late = replace(_in_sync(0, state, 0, 1), topic_id=former.topic_id)
+        good = replace(late, partition=TopicPartition("other", 0), topic_id=other.topic_id)
+        written = {late.partition: None, good.partition: replace(good.state, version=1)}
+        assert await two.store.write_isr([late]) == {late.partition: None}
+        await one.store.create_topic(again)
+        made = await one.controller_store.write_states(claim, [_new(0)])
+        assert await two.store.write_isr([late, good]) == written
+        await one.controller_store.catch_up()
+        assert one.view.states[late.partition] == made[late.partition]
+        right = replace(late, topic_id=again.topic_id)
+        assert await two.store.write_isr([right]) == {
+            right.partition: replace(right.state, version=1)
+        }
+
+    run(scenario)
+
+
 def test_a_topic_whose_deletion_nobody_asks_for_is_not_removed(run: Run) -> None:
     async def scenario(members: Members) -> None:
         one = await members.join(0)

@@ -117,7 +117,15 @@ class FakeMetadataStore:
         self, changes: Sequence[StateChange]
     ) -> Mapping[TopicPartition, PartitionState | None]:
         self._check_available()
-        return self._write(changes)
+        gone = [each for each in changes if self._is_gone(each)]
+        written = self._write([each for each in changes if each not in gone])
+        return {**written, **{each.partition: None for each in gone}}
+
+    def _is_gone(self, change: StateChange) -> bool:
+        """Whether it is of a topic that was deleted, whatever there is under its name."""
+        entry = self.metadata.topics.get(change.partition.topic)
+        found = None if entry is None else entry.topic.topic_id
+        return change.topic_id is not None and change.topic_id != found
 
     async def update_topic_config(self, name: str, update: ConfigUpdate) -> Mapping[str, str]:
         entry = self._existing(name)

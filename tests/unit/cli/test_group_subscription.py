@@ -86,12 +86,12 @@ class _Cluster:
         }
         self.events.append(("commit", body["member_epoch"], offsets))
         results = []
-        for each in offsets:
+        for each, offset in offsets.items():
             error = self.refused.get(each)
             code, name = (0, "") if error is None else (error.code, error.name)
             results.append(OffsetCommitResult(*each, code, name))
             if error is None:
-                self.committed[each] = offsets[each]
+                self.committed[each] = offset
         return OffsetCommitResponse(results)
 
     def tell(self, method: str, path: str) -> None:

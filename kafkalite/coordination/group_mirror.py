@@ -110,9 +110,16 @@ class GroupMirror:
             await self._bridge.ensure(above)
 
     async def _replace(self, some: Sequence[str], wanted: Znodes, shown: Znodes) -> None:
-        """Make znodes as they are wanted, whoever wrote what is there."""
-        there = {path for path in some if path in shown}
+        """Make znodes as they are wanted, whoever wrote what is there; others' are not removed."""
         for _ in range(_MAX_ATTEMPTS):
+            found = await self._bridge.get_many(some)
+            session = self._bridge.session
+            own = 0 if session is None else session.session_id
+            there = {
+                path
+                for path, znode in zip(some, found, strict=True)
+                if znode is not None and (path in wanted or znode.owner == own)
+            }
             operations: list[Operation] = [Delete(path) for path in some if path in there]
             operations += [
                 Create(path, wanted[path], ephemeral=True) for path in some if path in wanted
@@ -121,10 +128,8 @@ class GroupMirror:
                 if operations:
                     await self._bridge.commit(operations)
             except TransactionFailedError as error:
-                # A former coordinator's, which go with its session, or a group that is gone.
+                # A former coordinator's session ended meanwhile, or the group is gone.
                 _log.debug("Showing a group: %s", error)
-                found = await self._bridge.get_many(some)
-                there = {path for path, znode in zip(some, found, strict=True) if znode}
             else:
                 for path in some:
                     if path in wanted:

@@ -387,9 +387,9 @@ def test_a_commit_is_judged_by_the_state_that_it_is_written_under() -> None:
         one, two = Consumer("one"), Consumer("two")
         await settle(coordinator, one)
         await two.beat(coordinator)
-        before = Consumer("one", epoch=one.epoch)
-        store = cluster.stores[1]
         kept = await one.beat(coordinator)
+        before = Consumer("one", epoch=one.epoch)  # it may still commit all that it had
+        store = cluster.stores[1]
         store.gate.clear()
         letting_go = asyncio.create_task(one.beat(coordinator))  # being stored: two has them
         await _until(lambda: store.waiting_writes)
@@ -477,9 +477,9 @@ def test_a_lost_answer_is_no_answer_and_the_group_is_read_anew() -> None:
 def test_while_the_session_is_suspended_nothing_is_answered_or_written() -> None:
     async def scenario(cluster: Coordinators) -> None:
         coordinator = cluster.start()
-        one, two = Consumer("one"), Consumer("two")
+        one, two = Consumer("one", session_timeout_ms=100_000), Consumer("two")
         await settle(coordinator, one)
-        waiting = asyncio.create_task(one.beat(coordinator, max_wait_ms=5_000))
+        waiting = asyncio.create_task(one.beat(coordinator, max_wait_ms=60_000))
         await _until(lambda: coordinator.waiting_heartbeats)
         cluster.stores[1].gate.clear()
         storing = asyncio.create_task(two.beat(coordinator))
@@ -616,9 +616,9 @@ def test_a_broker_that_is_not_to_coordinate_a_group_looks_before_it_serves() -> 
 def test_groups_of_other_brokers_are_dropped_when_brokers_change() -> None:
     async def scenario(cluster: Coordinators) -> None:
         coordinator = cluster.start()
-        one = Consumer("one")
+        one = Consumer("one", session_timeout_ms=100_000)
         await settle(coordinator, one)
-        waiting = asyncio.create_task(one.beat(coordinator, max_wait_ms=5_000))
+        waiting = asyncio.create_task(one.beat(coordinator, max_wait_ms=60_000))
         await _until(lambda: coordinator.waiting_heartbeats)
         cluster.is_here = lambda broker, _group: broker == 2
         del cluster.brokers[next(iter(cluster.brokers))]

@@ -217,7 +217,9 @@ class ControllerTerm:
         if news.deletions:
             yield DeletionsChanged(view.deletions)
         if news.partitions:
-            yield StatesObserved({name: view.states.get(name) for name in news.partitions})
+            states = {name: view.states.get(name) for name in news.partitions}
+            revisions = {name: view.state_revisions[name] for name in states.keys() & view.states}
+            yield StatesObserved(states, revisions)
         policy = self._policy_now()
         if policy != self._policy:
             self._policy = policy

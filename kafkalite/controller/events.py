@@ -114,6 +114,8 @@ class StatesObserved:
     """These states were read: somebody wrote them, perhaps this controller. None: it is gone."""
 
     states: Mapping[TopicPartition, PartitionState | None]
+    revisions: Mapping[TopicPartition, int]
+    """When each state was written, on the same scale as the broker epochs."""
 
 
 @dataclass(frozen=True, slots=True)

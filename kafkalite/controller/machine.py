@@ -174,9 +174,7 @@ class ControllerMachine:
             if record is None:
                 continue
             record.confirm(state)
-            written_at = event.state_revisions[name]
-            restarted = {m for m in state.isr if self._brokers.epoch(m) > written_at}
-            record.grounds = Grounds(restarted=frozenset(restarted))
+            record.grounds = self._restarted_since(state, event.state_revisions[name])
         if self._policy.rebalances_leaders:
             self._balance_at_ms = now_ms + FIRST_BALANCE_AFTER_MS
 
@@ -236,11 +234,29 @@ class ControllerMachine:
             case DeletionsChanged(names):
                 for topic in self._topics.want_deleted(names):
                     self._take_assignment(topic, topic)
-            case StatesObserved(states):
+            case StatesObserved(states, revisions):
                 for name, state in states.items():
                     record = self._partitions.get(name)
-                    if record is not None and record.observe(state):
-                        self._to_settle.add(name)
+                    if record is not None:
+                        self._observe(record, state, revisions.get(name))
+
+    def _observe(
+        self, record: PartitionRecord, state: PartitionState | None, written_at: int | None
+    ) -> None:
+        if record.observe(state):
+            self._to_settle.add(record.name)
+        if state is None or written_at is None or state != record.state:
+            return
+        # A leader may have taken in a broker by what it was before it was started again.
+        grounds = self._restarted_since(state, written_at)
+        if grounds != NO_GROUNDS:
+            record.grounds |= grounds
+            self._to_settle.add(record.name)
+
+    def _restarted_since(self, state: PartitionState, written_at: int) -> Grounds:
+        """Members that are another incarnation than the state meant."""
+        restarted = (m for m in state.isr if self._brokers.epoch(m) > written_at)
+        return Grounds(restarted=frozenset(restarted))
 
     def _settle_leisurely(self, name: TopicPartition, grounds: Grounds) -> None:
         self._partitions[name].grounds |= grounds

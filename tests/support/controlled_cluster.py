@@ -158,7 +158,7 @@ class ControlledCluster:
         self.states[name] = replace(state, isr=tuple(isr), version=state.version + 1)
         self.revisions[name] = self.next_revision()
         if is_heard:
-            self.tell(StatesObserved({name: self.states[name]}))
+            self.tell(StatesObserved({name: self.states[name]}, {name: self.revisions[name]}))
 
     # -- effects --------------------------------------------------------------------------------
 
@@ -248,7 +248,7 @@ class ControlledCluster:
 
     def hear_everything(self) -> None:
         """The controller's view is up to date."""
-        self.tell(StatesObserved(dict(self.states)))
+        self.tell(StatesObserved(dict(self.states), dict(self.revisions)))
         self.tell(TopicsChanged(dict(self.topics)))
 
     def settle(self) -> None:

@@ -232,21 +232,57 @@ def test_late_news_do_not_undo_what_was_written() -> None:
     controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1, 2), version=8)})
     effects = controller.brokers(b2=20)
     controller.written(effects)
-    assert controller.tell(StatesObserved({_T0: _state(1, 4, (1, 2), version=8)})) == ()
+    assert (
+        controller.tell(StatesObserved({_T0: _state(1, 4, (1, 2), version=8)}, {_T0: 1_000})) == ()
+    )
 
 
 def test_an_isr_that_the_leader_raised_is_taken_over() -> None:
     controller = Controller()
     controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1,), version=8)})
     assert controller.brokers(b1=10, b2=99) == ()
-    assert controller.tell(StatesObserved({_T0: _state(1, 4, (1, 2), version=9)})) == ()
+    assert (
+        controller.tell(StatesObserved({_T0: _state(1, 4, (1, 2), version=9)}, {_T0: 1_000})) == ()
+    )
     assert _writes(controller.brokers(b2=99)) == {_T0: (2, 5, (2,))}
+
+
+def test_a_member_that_joined_and_was_then_started_again_leaves_whatever_is_heard_first() -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1,))}, revision=30)
+    assert controller.brokers(b1=10, b2=99) == ()
+    joined = StatesObserved({_T0: _state(1, 4, (1, 2), version=1)}, {_T0: 50})
+    effects = controller.tell(joined)
+    assert _writes(effects) == {_T0: (1, 5, (1,))}
+    assert controller.written(effects) == ()
+
+
+def test_a_member_that_joined_after_it_was_started_again_stays() -> None:
+    controller = Controller()
+    controller.elect({1: 10, 2: 20}, [_topic((1, 2))], {_T0: _state(1, 4, (1,))}, revision=30)
+    assert controller.brokers(b1=10, b2=99) == ()
+    joined = StatesObserved({_T0: _state(1, 4, (1, 2), version=1)}, {_T0: 120})
+    assert controller.tell(joined) == ()
+
+
+def test_a_member_that_was_started_again_leaves_though_a_write_met_its_joining_first() -> None:
+    controller = Controller()
+    states = {_T0: _state(1, 4, (1, 3))}
+    controller.elect({1: 10, 2: 20, 3: 30}, [_topic((1, 2, 3))], states, revision=40)
+    assert controller.brokers(b1=10, b2=99, b3=30) == ()
+    assert _writes(controller.brokers(b1=10, b2=99)) == {_T0: (1, 5, (1,))}
+    # The leader had taken in broker 2, before that was started again.
+    joined = _state(1, 4, (1, 3, 2), version=1)
+    effects = controller.tell(StatesWritten({_T0: joined}))
+    assert _writes(effects) == {_T0: (1, 5, (1, 2))}
+    assert controller.tell(StatesObserved({_T0: joined}, {_T0: 50})) == ()
+    assert _writes(controller.written(effects)) == {_T0: (1, 6, (1,))}
 
 
 def test_a_state_that_vanished_is_made_anew_above_the_old_epoch() -> None:
     controller = Controller()
     controller.elect({1: 10}, [_topic((1,))], {_T0: _state(1, 4, (1,))})
-    assert _writes(controller.tell(StatesObserved({_T0: None}))) == {_T0: (1, 5, (1,))}
+    assert _writes(controller.tell(StatesObserved({_T0: None}, {}))) == {_T0: (1, 5, (1,))}
 
 
 def test_a_failed_write_is_tried_again_after_a_while() -> None:
@@ -341,7 +377,7 @@ def test_a_deletion_is_dropped_when_it_is_disabled_or_the_topic_unknown() -> Non
     assert unknown.name == "nope"
 
 
-@pytest.mark.parametrize("event", [StatesWritten({_T0: None}), StatesObserved({_T0: None})])
+@pytest.mark.parametrize("event", [StatesWritten({_T0: None}), StatesObserved({_T0: None}, {})])
 def test_news_of_a_topic_that_is_gone_are_nothing(event: Event) -> None:
     controller = Controller()
     controller.elect({1: 10})
@@ -542,7 +578,7 @@ def test_the_end_of_a_reassignment_is_asked_for_once_a_state() -> None:
     assert controller.brokers(b1=11, b2=20) == ()
     assert controller.tell(TopicsChanged({"t": replace(topic, config={"a": "b"})})) == ()
     # Its leader changed the state, which made the store refuse, and changed it back.
-    news = StatesObserved({_T0: _state(2, 4, (2, 1), version=9)})
+    news = StatesObserved({_T0: _state(2, 4, (2, 1), version=9)}, {_T0: 1_000})
     assert controller.written(controller.tell(news)) == effects
     assert controller.brokers(b1=12, b2=20) == ()
 

@@ -26,6 +26,7 @@ class StoredMember(NamedTuple):
     epoch: int
     held: Partitions
     target: Partitions
+    instance: str | None
 
     @property
     def assignment(self) -> Partitions:
@@ -70,6 +71,7 @@ class GroupChecker:
         """Number of the attempt that was written last."""
         self._leases: dict[tuple[str, TopicPartition], _Lease] = {}
         self._replaced: set[str] = set()
+        """Members whose place another one took, whatever they still do: fenced, by intention."""
         self.granted = self.committed = 0
         cluster.ensemble.model.on_write.append(self._hear)
 
@@ -93,11 +95,13 @@ class GroupChecker:
             return
         payload = json.loads(data)
         members = {
-            member: StoredMember(each["epoch"], _flat(each["held"]), _flat(each["target"]))
+            member: StoredMember(
+                each["epoch"], _flat(each["held"]), _flat(each["target"]), each["instance_id"]
+            )
             for member, each in payload["members"].items()
         }
         state = StoredState(payload["epoch"], members)
-        shown = {member: (each.epoch, *map(_shown, each[1:])) for member, each in members.items()}
+        shown = {m: (each.epoch, *map(_shown, each[1:3])) for m, each in members.items()}
         who = f"by broker {payload['coordinator']}"
         self._cluster.trace.note("zookeeper", f"{group} epoch={state.epoch} {who} {shown}")
         before = self.states.get(group)
@@ -105,6 +109,10 @@ class GroupChecker:
         if before is not None and state != before and state.epoch <= before.epoch:
             self._fail(f"GRP-2 {group} went from epoch {before.epoch} to {state.epoch}")
         self._past[group, state.epoch] = state
+        places = {each.instance for each in members.values()} - {None}
+        if before is not None:
+            gone = before.members.keys() - members.keys()
+            self._replaced |= {each for each in gone if before.members[each].instance in places}
         holders: dict[TopicPartition, str] = {}
         for member, each in members.items():
             for partition in each.held:
@@ -161,20 +169,13 @@ class GroupChecker:
         """A member begins to consume a partition; it stops by itself when `due_s` comes."""
         now_s = self._cluster.loop.time()
         lease = self._leases.get((group, partition))
-        if lease is not None and lease.member != member and self._is_good(lease):
+        is_other = lease is not None and lease.member not in {member, *self._replaced}
+        if lease is not None and is_other and lease.due_s > now_s:
             self._fail(
                 f"INV-7 {member} consumes {partition} of {group}, and so does {lease.member} for "
                 f"{lease.due_s - now_s:.3f} s"
             )
         self._leases[group, partition] = _Lease(member, due_s)
-
-    def replace(self, name: str) -> None:
-        """Somebody takes a member's place, whatever it still does: its leases count no more."""
-        self._replaced.add(name)
-
-    def _is_good(self, lease: _Lease) -> bool:
-        name = lease.member.partition(".")[0]
-        return lease.due_s > self._cluster.loop.time() and name not in self._replaced
 
     def renew(self, group: str, member: str, due_s: float) -> None:
         """A member was answered: it goes on for longer."""

@@ -245,7 +245,9 @@ class SimulatedMember:
         body = await self._ask("GET", "offsets")
         if body is None:
             return
-        found = {(each.topic, each.partition): each.offset for each in _decode_committed(body).offsets}
+        found = {
+            (each.topic, each.partition): each.offset for each in _decode_committed(body).offsets
+        }
         for partition in unknown:
             offset = found.get(partition, 0)
             position = self._checker.was_read(self.group, partition, offset, least[partition])

@@ -68,9 +68,7 @@ class GroupNemesis:
 
     def living(self, group: str | None = None) -> list[Running]:
         return [
-            each
-            for each in self.running
-            if each.is_alive and group in {None, each.member.group}
+            each for each in self.running if each.is_alive and group in {None, each.member.group}
         ]
 
     def _start(self, group: str, instance: str | None = None) -> Running:
@@ -79,9 +77,6 @@ class GroupNemesis:
         random = self._cluster.random_for(name)
         if instance is None and random.random() < 0.3:
             instance = f"place-{name}"
-        for each in self.running:
-            if instance is not None and each.member.instance == instance:
-                self._checker.replace(each.member.name)
         said = HeartbeatRequest(
             instance_id=instance,
             client_id=name,
@@ -111,7 +106,10 @@ class GroupNemesis:
         if random.random() < 0.3:
             return {"topics": [], "pattern": random.choice(("t.*", "t[12]"))}
         names = self._administrator.topics()
-        return {"topics": sorted(random.sample(names, random.randint(1, len(names)))), "pattern": ""}
+        return {
+            "topics": sorted(random.sample(names, random.randint(1, len(names)))),
+            "pattern": "",
+        }
 
     def _pick(self) -> Running | None:
         free = [each for each in self.living() if not each.process.is_stopped]

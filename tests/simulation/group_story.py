@@ -78,16 +78,15 @@ class _GroupStory:
             task.result()
 
     async def _watch(self) -> None:
-        while not self._cluster.failures:
+        while True:
             await asyncio.sleep(_POLL_S)
-        raise _EndedError("see above")
+            if self._cluster.failures:
+                raise _EndedError("see above")
 
     async def _tell(self) -> None:
         loop, plan = self._cluster.loop, self._plan
         await self._begin()
-        groups = GroupNemesis(
-            self._cluster, self._states, self.checker, self._administrator, plan
-        )
+        groups = GroupNemesis(self._cluster, self._states, self.checker, self._administrator, plan)
         groups.start_all()
         until_s = loop.time() + plan.duration_s
         troubles = [loop.world.spawn(groups.run(until_s), "troubles")]

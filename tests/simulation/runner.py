@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -21,8 +21,13 @@ def run_seed(seed: int, bug: str | None = None) -> Outcome:
         return simulate(seed)
 
 
-def run_seeds(seeds: Sequence[int], bug: str | None = None, jobs: int = 1) -> Iterator[Outcome]:
-    """Outcomes as they come, from processes that all hash strings alike.
+def run_seeds(
+    seeds: Sequence[int],
+    bug: str | None = None,
+    jobs: int = 1,
+    run: Callable[..., Outcome] = run_seed,
+) -> Iterator[Outcome]:
+    """Outcomes of `run` as they come, from processes that all hash strings alike.
 
     Sets of strings have an order that depends on that; a seed could not be repeated otherwise.
     """
@@ -31,7 +36,7 @@ def run_seeds(seeds: Sequence[int], bug: str | None = None, jobs: int = 1) -> It
     os.environ["PYTHONHASHSEED"] = "0"
     try:
         with context.Pool(jobs, maxtasksperchild=_SEEDS_A_WORKER) as pool:
-            yield from pool.imap_unordered(partial(run_seed, bug=bug), seeds)
+            yield from pool.imap_unordered(partial(run, bug=bug), seeds)
     finally:
         if before is None:
             del os.environ["PYTHONHASHSEED"]

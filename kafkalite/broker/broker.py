@@ -9,6 +9,7 @@ from typing import Final, Literal
 from kafkalite.broker.append import AppendPath
 from kafkalite.broker.consumer_instance import ConsumerWorld
 from kafkalite.broker.consumer_instances import ConsumerInstances
+from kafkalite.broker.consumer_messenger import Messengers
 from kafkalite.broker.controller_client import ControllerClient
 from kafkalite.broker.controller_driver import ControllerDriver
 from kafkalite.broker.fetch import FetchPath
@@ -196,6 +197,7 @@ class Broker:
                 self.fetch_path,
                 self.offset_lookup,
                 view,
+                Messengers(view, peers),
                 settings.group_consumer_session_timeout_ms,
             ),
             membership.group_store,

@@ -18,6 +18,7 @@ from kafkalite.broker.consumer_errors import (
     TooManyConsumersError,
 )
 from kafkalite.broker.consumer_membership import ConsumerMembership, Partitions
+from kafkalite.broker.consumer_messenger import Messenger, Messengers
 from kafkalite.broker.consumer_page import ConsumerPage
 from kafkalite.broker.consumer_ports import Committed, Groups, Offsets, Reads
 from kafkalite.broker.consumer_positions import ConsumerPositions
@@ -56,6 +57,7 @@ class ConsumerWorld:
     reads: Reads
     offsets: Offsets
     view: MetadataView
+    messengers: Messengers
     session_timeout_ms: int
 
 
@@ -111,6 +113,10 @@ class ConsumerInstance:
         self._turn = asyncio.Lock()
         self._defining = asyncio.Lock()
         self._queued = 0
+        self._messenger: Messenger | None = None
+        """Who sent the client the last records that it has not dealt with yet; None: we did."""
+        self._handed_out = 0
+        """Polls that gave records."""
         self._using = 0
         self._is_closed = False
         self._is_elsewhere = False
@@ -251,10 +257,26 @@ class ConsumerInstance:
 
     # -- records --------------------------------------------------------------------------------
 
-    async def poll(self, timeout_ms: int, max_bytes: int, on_error: OnError) -> list[bytes]:
+    async def poll(
+        self,
+        timeout_ms: int,
+        max_bytes: int,
+        on_error: OnError,
+        messenger: Messenger | None = None,
+        *,
+        is_again: bool = False,
+    ) -> list[bytes]:
         """Rows of records, at once where there are some, else after a wait; none: time is up.
 
-        That it is called says that the rows of earlier polls were dealt with.
+        That it is called says that the rows of earlier polls were dealt with; those that went by
+        another broker only if that is still there.
+
+        Args:
+            timeout_ms: how long to wait for the first record.
+            max_bytes: of keys and values; at least one record comes all the same.
+            on_error: what becomes of records that do not fit the format.
+            messenger: the broker that will send the client the answer; None: this one.
+            is_again: the answer to the last poll was lost on its way.
 
         Raises:
             NotSubscribedError: there is nothing to read.
@@ -272,7 +294,7 @@ class ConsumerInstance:
             )
         loop = asyncio.get_running_loop()
         due = loop.time() + timeout_ms / 1000
-        self._acknowledge()
+        await self._deal_with(is_again=is_again)
         self._queued += 1
         try:
             async with self._turn:
@@ -280,6 +302,8 @@ class ConsumerInstance:
                     left = max(due - loop.time(), 0.0)
                     rows = await self._poll_once(left, max_bytes, on_error)
                     if rows:
+                        self._messenger = messenger
+                        self._handed_out += 1
                         return rows
                     if loop.time() >= due:
                         break
@@ -335,8 +359,18 @@ class ConsumerInstance:
         self._reader.given(page.partitions)
         return rows
 
-    def _acknowledge(self) -> None:
+    async def _deal_with(self, *, is_again: bool = False) -> None:
+        """The client goes on: it has dealt with what it got, if it got it."""
+        messenger, before = self._messenger, self._handed_out
+        if messenger is not None and not is_again:
+            is_again = await self._world.messengers.is_gone(messenger)
+            if self._handed_out != before:
+                return  # another poll got more meanwhile, which nobody has dealt with
+        if is_again:
+            for partition in self._positions.rewind():
+                self._reader.drop(partition)
         self._positions.acknowledge()
+        self._messenger = None
         self._dealt_with.wake()
 
     def _exists(self, partition: TopicPartition) -> bool:
@@ -381,7 +415,7 @@ class ConsumerInstance:
         Raises:
             LogError: the group refuses.
         """
-        self._acknowledge()
+        await self._deal_with()
         await self._commits.all_dealt_with()
 
     async def commit(self, offsets: Mapping[TopicPartition, OffsetToKeep]) -> None:
@@ -460,7 +494,7 @@ class ConsumerInstance:
     async def retire(self, *, is_finished: bool) -> None:
         """Leave the group; `is_finished` says that the client has dealt with all it got."""
         if is_finished:
-            self._positions.acknowledge()
+            await self._deal_with()
         await self.commit_by_itself()
         self._close()
         await self._membership.leave()
@@ -471,7 +505,7 @@ class ConsumerInstance:
         self._dealt_with.wake()
 
     async def _leave(self) -> None:
-        self._acknowledge()
+        await self._deal_with()
         await self.commit_by_itself()
         await self._membership.leave()
         self._drop(set(self._assigned))

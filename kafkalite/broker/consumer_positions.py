@@ -67,6 +67,15 @@ class ConsumerPositions:
                 self._uncommitted.add(partition)
         self._unacknowledged.clear()
 
+    def rewind(self) -> list[TopicPartition]:
+        """Send again what was sent and not dealt with; gives the partitions."""
+        rewound = list(self._unacknowledged)
+        for partition in rewound:
+            place = self._places[partition]
+            place.delivered = place.acknowledged
+        self._unacknowledged.clear()
+        return rewound
+
     def is_acknowledged(self, partitions: Iterable[TopicPartition]) -> bool:
         """Whether all that was sent of these partitions is dealt with."""
         return self._unacknowledged.isdisjoint(partitions)

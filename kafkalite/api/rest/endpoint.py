@@ -23,6 +23,7 @@ from kafkalite.api.rest.errors import (
 from kafkalite.api.rest.media import check_accepts_json, check_body_type
 from kafkalite.api.rest.operations import MAX_TIMEOUT_MS, ConsumerOperations, ConsumerRequest
 from kafkalite.api.rest.paths import CREATE, INSTANCE, OPERATIONS, parse_consumers_path
+from kafkalite.broker.consumer_messenger import Messenger
 from kafkalite.broker.forwarding import FORWARDED_HEADER
 from kafkalite.broker.group_routing import GroupRouting
 from kafkalite.model.errors import (
@@ -43,6 +44,10 @@ _MAX_BODY_BYTES: Final = 16 << 20
 _SENT_ON: Final = (b"accept", b"content-type", b"x-request-id")
 _KEPT: Final = ("retry-after", "allow")
 _FORWARDED: Final = FORWARDED_HEADER.encode("ascii")
+_MESSENGER_HEADER: Final = "kafkalite-messenger"
+"""Says which broker sends a request on."""
+_AGAIN_HEADER: Final = "kafkalite-again"
+"""Marks a request that is sent on again, because the answer was lost."""
 _NOT_REPEATABLE: Final = frozenset({("POST", CREATE), ("DELETE", INSTANCE)})
 """What would be answered otherwise for having been done once already."""
 _AGAIN: Final = (NotCoordinatorError, CoordinatorNotAvailableError, CoordinatorLoadInProgressError)
@@ -59,6 +64,7 @@ class ConsumersEndpoint:
         routing: GroupRouting,
         *,
         is_running: Callable[[], bool],
+        own_messenger: Callable[[], Messenger],
         advertised_url: Callable[[], str | None],
         max_body_bytes: int,
     ) -> None:
@@ -68,12 +74,14 @@ class ConsumersEndpoint:
             operations: serves what is ours.
             routing: knows whose a group is.
             is_running: whether this broker may serve anybody yet, or still.
+            own_messenger: this broker, as others know it.
             advertised_url: where clients reach the cluster, if that was configured.
             max_body_bytes: of a request.
         """
         self._operations = operations
         self._routing = routing
         self._is_running = is_running
+        self._own_messenger = own_messenger
         self._advertised_url = advertised_url
         self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
 
@@ -118,17 +126,16 @@ class ConsumersEndpoint:
         if not self._is_running():
             raise CoordinatorNotAvailableError("The broker is starting or stopping")
         body = await exchange.read_body(self._max_body_bytes)
-        is_sent_on = bool(exchange.header(_FORWARDED))
-        base = exchange.header(BASE_HEADER.encode()) if is_sent_on else ""
         request = ConsumerRequest(
             method,
             path,
             exchange.raw_query,
             accept,
             body,
-            base or group_url(path, exchange.header, self._advertised_url()),
+            group_url(path, exchange.header, self._advertised_url()),
         )
-        if is_sent_on:
+        if exchange.header(_FORWARDED):
+            request = _as_sent_on(request, exchange)
             return await exchange.while_connected(self._operations.serve(request))
         return await exchange.while_connected(self._serve_anywhere(exchange, request))
 
@@ -147,6 +154,7 @@ class ConsumersEndpoint:
                 )
                 if not again or loop.time() >= due:
                     raise
+                request = request._replace(is_again=True)
             await asyncio.sleep(_PAUSE_S)
 
     async def _send_on(self, exchange: Exchange, request: ConsumerRequest) -> RestAnswer | None:
@@ -158,6 +166,9 @@ class ConsumersEndpoint:
             name.decode("ascii"): text for name in _SENT_ON if (text := exchange.header(name))
         }
         headers[BASE_HEADER] = request.group_url
+        headers[_MESSENGER_HEADER] = str(self._own_messenger())
+        if request.is_again:
+            headers[_AGAIN_HEADER] = "1"
         query = request.query.decode("latin-1")
         timeout_ms = _TIMEOUT_MS + (MAX_TIMEOUT_MS if path.operation == "records" else 0)
         sent = await self._routing.forward(
@@ -180,6 +191,16 @@ class ConsumersEndpoint:
         ]
         media = reply.headers.get("content-type", "").encode("latin-1")
         return RestAnswer(reply.status, reply.body, media, kept)
+
+
+def _as_sent_on(request: ConsumerRequest, exchange: Exchange) -> ConsumerRequest:
+    """The request with what the broker says of it that sent it on."""
+    base = exchange.header(BASE_HEADER.encode("ascii"))
+    return request._replace(
+        group_url=base or request.group_url,
+        messenger=Messenger.parse(exchange.header(_MESSENGER_HEADER.encode("ascii"))),
+        is_again=bool(exchange.header(_AGAIN_HEADER.encode("ascii"))),
+    )
 
 
 async def _send(exchange: Exchange, answer: RestAnswer, *, close: bool) -> None:

@@ -29,6 +29,7 @@ from kafkalite.api.rest.query import parse_partitions_query, parse_records_query
 from kafkalite.broker.consumer_errors import ConsumerError
 from kafkalite.broker.consumer_instance import ConsumerInstance
 from kafkalite.broker.consumer_instances import ConsumerInstances
+from kafkalite.broker.consumer_messenger import Messenger
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import StoreError
 from kafkalite.model.errors import LogError, NotCoordinatorError
@@ -54,6 +55,10 @@ class ConsumerRequest(NamedTuple):
     body: bytes
     group_url: str
     """By which the client finds its group."""
+    messenger: Messenger | None = None
+    """The broker that sent it on."""
+    is_again: bool = False
+    """Whether it is sent on again, because the answer was lost."""
 
 
 class ConsumerOptions(NamedTuple):

@@ -413,7 +413,8 @@ class Partition:
         """The change of the in-sync replicas that is to be written now, if any.
 
         It is pending until `isr_written` tells what is stored: as long as that is unknown, the same
-        one is given again. To be asked at least every half of replica.lag.time.max.ms.
+        one is given again, unless whom it adds may join no more. To be asked at least every half
+        of replica.lag.time.max.ms.
 
         Args:
             now_ms: monotonic time.

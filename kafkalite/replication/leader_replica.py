@@ -4,7 +4,8 @@ REP-3  The high watermark is at most the end of every member of the maximal ISR,
        back. That is the stored ISR plus a pending addition; a pending removal counts until stored.
 REP-4  At most one change of the ISR is pending. It is decided by a stored state of a higher version
        than the one it replaces, and by nothing else: one of unknown outcome is tried again as it
-       was.
+       was. Only where whom it adds may join no more another one is tried in its place; whoever was
+       asked for counts until it is decided.
 REP-5  A replica joins only with everything below the high watermark and up to the start of the
        leader's epoch, in the incarnation that is registered, and by what it did after it left.
 REP-6  A member that lacks something below the high watermark is removed at once, and is given no
@@ -46,8 +47,8 @@ class LeaderReplica:
     """
 
     __slots__ = (
-        "_awaited", "_joining", "_judged_ms", "_lag_ms", "_own_id", "_pending", "_progress",
-        "_replicas", "_state", "epoch_start", "high_watermark", "maximal_isr",
+        "_asked", "_awaited", "_joining", "_judged_ms", "_lag_ms", "_own_id", "_pending",
+        "_progress", "_replicas", "_state", "epoch_start", "high_watermark", "maximal_isr",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,8 @@ class LeaderReplica:
         self._state = state
         self._replicas = replicas
         self._pending: IsrChange | None = None
+        self._asked: set[BrokerId] = set()
+        """Members by it, and by those that were tried before in its place."""
         self._progress: dict[BrokerId, Progress] = {}
         self._joining: set[BrokerId] = set()
         """Caught up, but for what came meanwhile: the high watermark waits for them to join."""
@@ -111,12 +114,12 @@ class LeaderReplica:
         """Take in a state of this epoch, as stored, and who the replicas are."""
         if self._pending is not None and state.version > self._pending.expected_version:
             self._pending = None  # written, or too late for ever (REP-4)
+            self._asked.clear()
         left = set(self._state.isr).difference(state.isr)
         self._state = state
         self._replicas = replicas
-        pending = self._pending.state.isr if self._pending else ()
         known, self._progress = self._progress, {}
-        for follower in dict.fromkeys((*replicas, *state.isr, *pending)):
+        for follower in dict.fromkeys((*replicas, *state.isr, *self._asked)):
             if follower != self._own_id:
                 # A member has its time from now on; of others nothing is assumed.
                 new = Progress(now_ms if follower in state.isr else NEVER_MS, left_ms=now_ms)
@@ -128,8 +131,7 @@ class LeaderReplica:
         self._await()
 
     def _await(self) -> None:
-        pending = self._pending.state.isr if self._pending else ()
-        self.maximal_isr = frozenset((*self._state.isr, *pending))
+        self.maximal_isr = frozenset((*self._state.isr, *self._asked))
         self._joining -= self.maximal_isr
         awaited = self.maximal_isr | self._joining
         self._awaited = tuple(
@@ -202,8 +204,12 @@ class LeaderReplica:
             brokers: the registered ones.
         """
         self._judge(leader_end, now_ms, last_fetch, brokers)
-        if self._pending is not None:
-            return self._pending
+        pending = self._pending
+        if pending is not None and all(
+            self._may_join(follower, last_fetch, brokers)
+            for follower in set(pending.state.isr).difference(self._state.isr)
+        ):
+            return pending
         staying = [member for member in self._state.isr if not self._must_leave(member, now_ms)]
         joining = [
             follower
@@ -213,12 +219,13 @@ class LeaderReplica:
             and self._may_join(follower, last_fetch, brokers)
         ]
         isr = (*staying, *joining)
-        if isr == self._state.isr:
+        if pending is None and isr == self._state.isr:
             return None
         for follower in joining:
             # It has all that counts; from now on it has its time, as every member.
             self._progress[follower].caught_up_ms = now_ms
         self._pending = IsrChange(replace(self._state, isr=isr), self._state.version)
+        self._asked.update(isr)
         self._await()
         return self._pending
 

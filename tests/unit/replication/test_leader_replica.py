@@ -165,6 +165,38 @@ def test_change_that_is_due_waits_for_the_one_that_is_pending() -> None:
     assert leader.propose() == (_OWN, _TWO)
 
 
+def test_another_change_is_tried_where_whom_it_adds_was_started_again() -> None:
+    leader = _Leader(_OWN, _ONE)
+    leader.fetch(_TWO, 10)
+    assert leader.propose() == (_OWN, _ONE, _TWO)
+    again = {**_BROKERS, _TWO: Broker(_TWO, "host", 1, epoch=_BROKER_EPOCH + 1)}
+    # Not even where nothing else has to change: the first one may be stored, or not.
+    assert leader.propose(brokers=again) == (_OWN, _ONE)
+    assert leader.replica.pending is not None
+    assert leader.replica.pending.expected_version == 0
+    assert leader.replica.maximal_isr == {_OWN, _ONE, _TWO}
+    leader.end = 11
+    leader.fetch(_ONE, 11)
+    assert leader.replica.high_watermark == 10, "it waits for whoever may be in sync"
+    leader.follow(_state(_OWN, _ONE, version=1))
+    leader.replica.advance(leader.end)
+    assert leader.replica.high_watermark == 11
+    assert leader.propose(brokers=again) is None
+
+
+def test_a_broker_that_was_started_again_joins_by_what_it_has_now() -> None:
+    leader = _Leader(_OWN, _ONE)
+    leader.fetch(_TWO, 10)
+    assert leader.propose() == (_OWN, _ONE, _TWO)
+    again = {**_BROKERS, _TWO: Broker(_TWO, "host", 1, epoch=_BROKER_EPOCH + 1)}
+    leader.fetch(_TWO, 4, epoch=_BROKER_EPOCH + 1)
+    assert leader.propose(brokers=again) == (_OWN, _ONE)
+    leader.fetch(_TWO, 10, epoch=_BROKER_EPOCH + 1)
+    assert leader.propose(brokers=again) == (_OWN, _ONE), "the one that is pending is tried again"
+    leader.follow(_state(_OWN, _ONE, version=1))
+    assert leader.propose(brokers=again) == (_OWN, _ONE, _TWO)
+
+
 def test_change_names_the_version_that_it_replaces_and_nothing_else_changes() -> None:
     leader = _Leader(_OWN)
     leader.follow(_state(_OWN, version=7))

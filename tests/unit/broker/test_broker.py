@@ -14,12 +14,15 @@ from kafkalite.broker.metadata_view import StateAt, TopicAt
 from kafkalite.broker.ports import ControllerStore, MetadataStore
 from kafkalite.model import cluster
 from kafkalite.model.cluster import Topic
+from kafkalite.model.errors import CoordinatorNotAvailableError
 from kafkalite.model.ids import TopicPartition
 from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.wire.group_messages import HeartbeatRequest
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_groups import FakeGroups
 from tests.support.fake_metadata import FakeMetadata
 from tests.support.fake_peers import SilentPeers
+from tests.support.group_coordinators import refused
 from tests.support.partitions import NOW_MS, OWN_ID, TOPIC_ID, broker_settings, led_by
 
 
@@ -177,5 +180,35 @@ def test_session_that_comes_back_while_the_broker_stops_leads_nothing_more(tmp_p
         await life.broker.leave()
         life.broker.on_connected()
         assert not life.leads
+
+    _run(tmp_path, scenario)
+
+
+def test_groups_are_coordinated_while_the_session_is_there(tmp_path: Path) -> None:
+    async def scenario(life: _Life) -> None:
+        groups = life.broker.groups
+        join = HeartbeatRequest(member_id="m", topics=["t"])
+        assert await refused(groups.heartbeat("g", join, "h")) is CoordinatorNotAvailableError
+        await life.broker.open()
+        await life.broker.join("host", 9092)
+        life.make_topic()
+        answer = await groups.heartbeat("g", join, "h")
+        assert (answer.coordinator_id, answer.coordinator_url) == (OWN_ID, "http://host:9092")
+        assert life.broker.group_routing.coordinator("g").id == OWN_ID
+        life.broker.on_suspended()
+        assert await refused(groups.heartbeat("g", join, "h")) is CoordinatorNotAvailableError
+        life.broker.on_lost()
+        life.broker.on_connected()
+        answer = await groups.heartbeat("g", join, "h")
+        # Those who wait are let go, so that the server can be closed.
+        epoch = answer.member_epoch
+        member = HeartbeatRequest(member_id="m", member_epoch=epoch, max_wait_ms=60_000)
+        waiting = asyncio.create_task(groups.heartbeat("g", member, "h"))
+        await asyncio.sleep(0)
+        assert groups.waiting_heartbeats == 1
+        life.broker.stop_waiting()
+        assert (await waiting).member_epoch == epoch
+        await life.broker.leave()
+        assert await refused(groups.heartbeat("g", join, "h")) is CoordinatorNotAvailableError
 
     _run(tmp_path, scenario)

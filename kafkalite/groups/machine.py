@@ -158,7 +158,7 @@ class GroupMachine:
         member = new_member(request, self._limits, self._assignors)
         if former is not None:
             # It takes the place: the former one is fenced, and counts as having let go.
-            member = replace(member, held=former.assignment, target=former.target)
+            member = replace(member, target=former.target)
         members = {k: v for k, v in self._members.items() if v is not former} | {member.id: member}
         self._check_room(members)
         if former is not None:

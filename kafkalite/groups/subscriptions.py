@@ -26,7 +26,8 @@ class Subscriptions:
         self._view = view
         self._patterns: dict[str, tuple[TopicPattern, set[str]]] = {}
         """Pattern -> compiled, and the topics that match it."""
-        self._resolved: dict[Subscription, frozenset[str]] = {}
+        self._resolved: dict[Subscription, frozenset[str] | None] = {}
+        """All that are asked for; None: to be resolved anew."""
 
     def topics_of(self, member: Member) -> frozenset[str]:
         """The topics that a member subscribes to and that exist."""
@@ -60,7 +61,7 @@ class Subscriptions:
         Returns:
             Whether that is of any concern to the group.
         """
-        concerned = False
+        is_of_concern = is_subscribed = False
         for name in names:
             count = self._view.partition_count(name)
             for pattern, matched in self._patterns.values():
@@ -68,10 +69,12 @@ class Subscriptions:
                     matched.discard(name)
                 elif pattern.matches(name):
                     matched.add(name)
-            concerned |= count != known.get(name) and (name in known or self._is_wanted(name))
-        if concerned:
-            self._resolved.clear()
-        return concerned
+            if name in known or self._is_wanted(name):
+                is_subscribed = True
+                is_of_concern |= count != known.get(name)
+        if is_subscribed:
+            self._resolved = dict.fromkeys(self._resolved)
+        return is_of_concern
 
     def _is_wanted(self, name: str) -> bool:
         return any(

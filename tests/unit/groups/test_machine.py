@@ -172,6 +172,33 @@ def test_the_next_tick_is_when_the_first_member_may_be_dead() -> None:
     assert machine.next_tick_ms == 6_000
 
 
+def test_who_lets_go_one_by_one_is_not_given_up() -> None:
+    machine = GroupMachine(GroupState(), Topics({"t": 6}), GroupLimits(), 0)
+    machine.heartbeat(replace(_JOIN, rebalance_timeout_ms=10_000), 0)
+    _store(machine)
+    machine.heartbeat(replace(_JOIN, member_id="n"), 0)
+    _store(machine)
+    owned = machine.stored_state.members["m"].held
+    for now_ms, partition in zip((9_000, 18_000), sorted(owned)[-2:], strict=True):
+        owned -= {partition}
+        machine.heartbeat(Heartbeat("m", 2, owned=owned), now_ms)
+        machine.tick(now_ms)
+        _store(machine, now_ms)
+    assert set(machine.stored_state.members) == {"m", "n"}
+    machine.tick(28_000)
+    _store(machine, 28_000)
+    assert set(machine.stored_state.members) == {"n"}, "one is left, and it keeps it"
+
+
+def test_who_takes_a_place_may_want_something_else() -> None:
+    machine = GroupMachine(GroupState(), Topics({"t": 1, "u": 1}), GroupLimits(), 0)
+    machine.heartbeat(replace(_JOIN, instance_id="i"), 0)
+    _store(machine)
+    machine.heartbeat(replace(_JOIN, member_id="n", instance_id="i", topics=("u",)), 0)
+    _store(machine)
+    assert machine.stored_state.members["n"].held == {TopicPartition("u", 0)}
+
+
 def test_a_new_coordinator_gives_everybody_its_whole_time() -> None:
     machine = _machine()
     machine.heartbeat(_JOIN, 0)
@@ -206,6 +233,16 @@ def test_what_was_not_stored_is_void_when_somebody_else_stored_something() -> No
     assert machine.changed_members() == {"m"}
     assert machine.state_to_store() is None
     assert machine.next_tick_ms is None
+
+
+def test_what_was_not_stored_is_to_be_stored_again() -> None:
+    machine = _machine()
+    machine.heartbeat(_JOIN, 0)
+    assert machine.state_to_store() is not None
+    machine.not_stored()
+    state = machine.state_to_store()
+    assert state is not None
+    assert (state.epoch, state.members["m"].epoch) == (1, 1)
 
 
 def test_a_state_is_confirmed_once() -> None:

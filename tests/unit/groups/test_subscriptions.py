@@ -45,6 +45,30 @@ def test_a_topic_that_grows_or_goes_is_of_concern_when_it_is_subscribed_to() -> 
     assert subscriptions.partition_counts([_NAMED, _MATCHING]) == {"a": 3}
 
 
+def test_a_topic_that_is_gone_does_not_match_any_more() -> None:
+    topics = Topics({"b": 1})
+    subscriptions = Subscriptions(topics)
+    known = subscriptions.partition_counts([_MATCHING])
+    del topics.counts["b"]
+    subscriptions.topics_changed(["b"], known)
+    assert subscriptions.topics_of(_MATCHING) == frozenset()
+
+
+def test_a_topic_that_is_back_as_it_was_is_subscribed_to_again() -> None:
+    """What was decided last may be older than what was resolved last."""
+    topics = Topics({"a": 2, "b": 1})
+    subscriptions = Subscriptions(topics)
+    known = subscriptions.partition_counts([_NAMED, _MATCHING])
+    del topics.counts["a"], topics.counts["b"]
+    subscriptions.topics_changed(["a", "b"], known)
+    assert subscriptions.partition_counts([_NAMED, _MATCHING]) == {}
+    topics.counts |= {"a": 2, "b": 1}
+    assert not subscriptions.topics_changed(["a", "b"], known)
+    assert subscriptions.partition_counts([_NAMED, _MATCHING]) == known
+    topics.counts["b2"] = 1
+    assert subscriptions.topics_changed(["b2"], known)
+
+
 def test_what_nobody_asks_for_any_more_is_of_no_concern() -> None:
     topics = Topics({"a": 2, "b": 1})
     subscriptions = Subscriptions(topics)

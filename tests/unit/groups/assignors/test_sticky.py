@@ -63,6 +63,16 @@ def test_relief_is_passed_along_when_members_share_no_topic() -> None:
     assert {member: len(text.split()) for member, text in got.items()} == {"a": 2, "b": 2, "c": 2}
 
 
+def test_a_move_that_the_even_shares_did_not_need_is_undone() -> None:
+    """c takes t-0 from b before it gives u-0 to a; then b can have it back."""
+    members = [subscriber("a", "u"), subscriber("b", "t", "t-0 t-1"), subscriber("c", "t u", "u-0")]
+    assert share(StickyAssignor(), {"t": 3, "u": 1}, *members) == {
+        "a": "u-0",
+        "b": "t-0 t-1",
+        "c": "t-2",
+    }
+
+
 def test_members_get_partitions_of_their_racks_when_that_moves_nothing_more() -> None:
     racks = {TopicPartition("t", n): frozenset({"east" if n < 2 else "west"}) for n in range(4)}
     members = [subscriber("a", "t", rack="west"), subscriber("b", "t", rack="east")]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kafkalite.broker.group_errors import in_words
+from kafkalite.broker.group_errors import again, in_words
 from kafkalite.broker.group_options import GroupOptions
 from kafkalite.broker.group_ports import (
     CommittedOffset,
@@ -452,7 +452,7 @@ class CoordinatedGroup:
 
     def _check_open(self) -> None:
         if self.closed_by is not None:
-            raise self.closed_by
+            raise again(self.closed_by)
 
 
 def _answer_all(futures: Iterable["asyncio.Future[None]"], error: LogError | None) -> None:
@@ -462,5 +462,5 @@ def _answer_all(futures: Iterable["asyncio.Future[None]"], error: LogError | Non
         if error is None:
             future.set_result(None)
         else:
-            future.set_exception(error)
+            future.set_exception(again(error))
             future.exception()  # counts as seen: whoever waited may be gone

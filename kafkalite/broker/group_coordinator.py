@@ -214,6 +214,7 @@ class GroupCoordinator:
             CoordinatorNotAvailableError: they cannot be read now.
         """
         check_group_id(group)
+        self._table.check_open()
         try:
             return await self._store.fetch_offsets(group)
         except StoreError as error:
@@ -245,6 +246,7 @@ class GroupCoordinator:
         held = self._table.held(group)
         if held is not None:
             return held.machine.describe()
+        self._table.check_open()
         try:
             stored = await self._store.load(group)
         except StoreError as error:
@@ -272,6 +274,7 @@ class GroupCoordinator:
         Raises:
             CoordinatorNotAvailableError: they cannot be read now.
         """
+        self._table.check_open()
         try:
             return await self._store.list_groups()
         except StoreError as error:
@@ -283,6 +286,7 @@ class GroupCoordinator:
         Raises:
             CoordinatorNotAvailableError: they cannot be read now.
         """
+        self._table.check_open()
         loose = [group for group in groups if self._table.held(group) is None]
         try:
             stored = dict(zip(loose, await self._store.load_many(loose), strict=True))

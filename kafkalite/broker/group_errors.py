@@ -19,3 +19,8 @@ def in_words(group: str, error: StoreError) -> LogError:
             return GroupMaxSizeReachedError(str(error))
         case _:
             return CoordinatorNotAvailableError(f"Group '{group}' cannot be stored: {error}")
+
+
+def again(error: LogError) -> LogError:
+    """The same error to be raised once more: an exception that is raised keeps where it was."""
+    return type(error)(error.detail, **error.extra)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from kafkalite.broker.coordinated_group import CoordinatedGroup, Surroundings
-from kafkalite.broker.group_errors import in_words
+from kafkalite.broker.group_errors import again, in_words
 from kafkalite.broker.group_ports import GroupConflictError, StoredGroup
 from kafkalite.broker.ports import StoreError
 from kafkalite.groups.state import GroupState
@@ -51,6 +51,11 @@ class GroupTable:
     def held(self, name: str) -> CoordinatedGroup | None:
         return self._held.get(name)
 
+    def check_open(self) -> None:
+        """Raise, while it is suspended, what everybody is told."""
+        if self._suspended_by is not None:
+            raise again(self._suspended_by)
+
     async def get(self, name: str, *, create: bool = False) -> CoordinatedGroup | None:
         """The group, loaded if need be; None where there is none, unless it shall be created.
 
@@ -58,8 +63,7 @@ class GroupTable:
             LogError: it cannot be loaded now.
         """
         while True:
-            if self._suspended_by is not None:
-                raise self._suspended_by
+            self.check_open()
             group = self._held.get(name)
             if group is not None:
                 return group
@@ -127,8 +131,7 @@ class GroupTable:
             raise refusal from error
         if claimed is None:
             return None
-        if self._suspended_by is not None:
-            raise self._suspended_by
+        self.check_open()
         group = self._held[name] = CoordinatedGroup(name, claimed, self._around)
         group.begin()
         return group

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
+from kafkalite.broker.group_errors import again
 from kafkalite.model.errors import LogError
 
 
@@ -72,7 +73,7 @@ class MemberWaiters:
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(again(error))
                 future.exception()  # counts as seen: whoever waited may be gone
 
 

@@ -490,7 +490,16 @@ def test_while_the_session_is_suspended_nothing_is_answered_or_written() -> None
         for task in (waiting, storing, committing):
             assert await refused(task) is CoordinatorNotAvailableError
         assert coordinator.held_groups == 0
-        assert await refused(one.beat(coordinator)) is CoordinatorNotAvailableError
+        for call in (
+            one.beat(coordinator),
+            one.commit(coordinator, 6, 0),
+            coordinator.committed("g"),
+            coordinator.describe("g"),
+            coordinator.summaries(["g"]),
+            coordinator.group_ids(),
+            coordinator.delete("g"),
+        ):
+            assert await refused(call) is CoordinatorNotAvailableError
         cluster.stores[1].gate.set()
         coordinator.resume()
         await settle(coordinator, one, two)

@@ -124,6 +124,7 @@ class FollowerSession:
                     position.leader_epoch,
                     position.last_fetched_epoch,
                     followed.partition.log.topic_id,
+                    position.is_damaged,
                 )
             )
             if len(named) == MAX_NAMED:

@@ -35,7 +35,8 @@ class Following:
     def position(self, leader_epoch: LeaderEpoch) -> Position:
         """What to ask the leader of `leader_epoch` for."""
         offset = self._safe_end
-        return Position(offset, epoch_before(self._log, offset), leader_epoch)
+        is_damaged = bool(self._log.damaged)
+        return Position(offset, epoch_before(self._log, offset), leader_epoch, is_damaged)
 
     @property
     def sound_end(self) -> int:

@@ -50,7 +50,14 @@ def take_fetch(
     # Of a log that diverges nothing is known to be the leader's; nor above the leader's end.
     if found is not None or position.offset > log.end_offset:
         return FetchTaken(found, is_isr_due=False)
-    is_due = replica.note_fetch(follower, broker_epoch, position.offset, log.end_offset, now_ms)
+    is_due = replica.note_fetch(
+        follower,
+        broker_epoch,
+        position.offset,
+        log.end_offset,
+        now_ms,
+        is_damaged=position.is_damaged,
+    )
     return FetchTaken(None, is_due)
 
 

@@ -228,7 +228,10 @@ class ReplicaSession:
             cursor = self._cursors[topic_partition] = Cursor(topic_partition)
         cursor.place(
             Position(
-                entry.offset, LeaderEpoch(entry.last_fetched_epoch), LeaderEpoch(entry.leader_epoch)
+                entry.offset,
+                LeaderEpoch(entry.last_fetched_epoch),
+                LeaderEpoch(entry.leader_epoch),
+                entry.is_damaged,
             )
         )
         cursor.topic_id = entry.topic_id

@@ -10,7 +10,8 @@ REP-5  A replica joins only with everything below the high watermark and up to t
        leader's epoch, in the incarnation that is registered, and by what it did after it left.
 REP-6  A member that lacks something below the high watermark is removed at once, and is given no
        records before that is stored: records in an answer prove to a follower that nobody counts
-       on what it says it lacks.
+       on what it says it lacks. As a new leader's high watermark may be behind the last one's, that
+       goes for all that a damaged log lacks up to the start of the epoch.
 REP-7  Only positions in the leader's epoch, which do not diverge, of the latest incarnation of a
        follower, tell of its progress.
 """
@@ -155,16 +156,25 @@ class LeaderReplica:
             )
 
     def note_fetch(
-        self, follower: BrokerId, broker_epoch: int, offset: int, leader_end: int, now_ms: int
+        self,
+        follower: BrokerId,
+        broker_epoch: int,
+        offset: int,
+        leader_end: int,
+        now_ms: int,
+        *,
+        is_damaged: bool = False,
     ) -> bool:
         """Take in that a replica has everything below `offset`, as the leader has it.
 
-        The high watermark may advance next. Gives whether the ISR may have to change.
+        With `is_damaged` it had more, and may be counted for it. The high watermark may advance
+        next. Gives whether the ISR may have to change.
         """
         progress = self._progress[follower]
+        progress.is_damaged = is_damaged
         is_caught_up = progress.note(broker_epoch, offset, leader_end, now_ms)
         if follower in self.maximal_isr:
-            return self._pending is None and offset < self.high_watermark
+            return self._pending is None and self._lacks_something(progress)
         if is_caught_up != (follower in self._joining):
             self._joining ^= {follower}
             self._await()
@@ -172,10 +182,16 @@ class LeaderReplica:
 
     def gives_records_to(self, follower: BrokerId) -> bool:
         """Whether it may be answered with records; not while its loss is not stored (REP-6)."""
-        return (
-            self._progress[follower].end_offset >= self.high_watermark
-            or follower not in self.maximal_isr
+        return follower not in self.maximal_isr or not self._lacks_something(
+            self._progress[follower]
         )
+
+    def _lacks_something(self, progress: Progress) -> bool:
+        """Whether a member may be counted for what it does not have (REP-6)."""
+        counted = self.high_watermark
+        if progress.is_damaged:
+            counted = max(counted, self.epoch_start)
+        return progress.end_offset < counted
 
     def advance(self, own_end: int) -> int:
         """The high watermark, once the leader has everything below `own_end` itself (REP-3)."""
@@ -261,7 +277,7 @@ class LeaderReplica:
         if member == self._own_id:
             return False
         progress = self._progress[member]
-        if NO_OFFSET < progress.end_offset < self.high_watermark:
+        if progress.end_offset > NO_OFFSET and self._lacks_something(progress):
             return True
         return now_ms - progress.caught_up_ms > self._lag_ms
 

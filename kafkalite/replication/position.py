@@ -12,3 +12,5 @@ class Position(NamedTuple):
     """Leader epoch of the record before `offset`; NO_EPOCH where its log has none."""
     leader_epoch: int
     """Of the leader it follows; any other leader refuses it."""
+    is_damaged: bool = False
+    """Whether its log goes on at `offset`, with what cannot be read: it may be counted for more."""

@@ -20,6 +20,8 @@ class Progress:
     """It has everything below, as the leader has it; NO_OFFSET until it has fetched."""
     broker_epoch: int = NO_BROKER_EPOCH
     """Which incarnation of the broker that is true of."""
+    is_damaged: bool = False
+    """Whether it had more, of which something cannot be read."""
     fetched_ms: int = NEVER_MS
     """When it fetched last, and ..."""
     leader_end_then: int = 0

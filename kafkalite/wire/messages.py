@@ -94,6 +94,8 @@ class FetchPartition(msgspec.Struct, frozen=True, gc=False):
     """Of a replica: the leader epoch of the record before `offset`; the leader compares it."""
     topic_id: str = ""
     """Of a replica: which topic of that name its log is of; the leader's has to be the same."""
+    is_damaged: bool = False
+    """Of a replica: its log goes on at `offset`, with what cannot be read any more."""
 
 
 class ForgottenPartition(msgspec.Struct, frozen=True, gc=False):

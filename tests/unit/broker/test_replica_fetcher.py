@@ -10,6 +10,7 @@ from kafkalite.broker.partition import Partition
 from kafkalite.config.views import FlushPolicy, ReplicaOptions
 from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.wire.messages import FetchResponse
+from tests.support.logs import log_file
 from tests.support.replication import TOPIC, Cluster, run_cluster, settle, state, until
 
 FIRST = TopicPartition(TOPIC, 0)
@@ -302,6 +303,31 @@ def test_a_leader_lets_go_of_what_is_followed_no_more_though_nothing_else_is() -
         assert await asked() == await asked(), "and then leaves it alone"
 
     run_cluster(test, lambda: Cluster(3))
+
+
+def test_a_follower_says_that_its_log_is_damaged_until_it_is_not() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster.replicate()
+        cluster[0].append(b"a", b"b")
+        cluster[0].append(b"c")
+        await until(lambda: cluster[0][0].offsets.high_watermark == 3)
+        follower = cluster[1][0]
+        cluster[1].disk.flip_bit(log_file(0), follower.log.size_bytes - 1)
+        follower.log.inspect(2)
+        cluster[1].fetchers.update(follower)
+
+        def named() -> tuple[int, bool]:
+            entries = [entry for _, request in cluster.requests for entry in request.partitions]
+            return entries[-1].offset, entries[-1].is_damaged
+
+        await until(lambda: named() == (2, True))
+        cluster.elect(0, 1, isr=(0,))  # now nobody counts on it any more
+        while named() != (3, False):
+            cluster.clock.now_ms += 10  # for the pause after its fetch in the old epoch
+            await settle()
+        assert cluster[1].values() == [b"a", b"b", b"c"]
+
+    run_cluster(test)
 
 
 def test_a_throttled_follower_that_is_not_in_sync_waits_for_credit() -> None:

@@ -22,22 +22,37 @@ def _state(*isr: BrokerId, version: int = 0) -> PartitionState:
 class _Leader:
     """A leader with ten records, nine of them below the high watermark, and its clock."""
 
-    def __init__(self, *isr: BrokerId, replicas: tuple[BrokerId, ...] = (_OWN, _ONE, _TWO)) -> None:
+    def __init__(
+        self,
+        *isr: BrokerId,
+        replicas: tuple[BrokerId, ...] = (_OWN, _ONE, _TWO),
+        high_watermark: int = 9,
+        epoch_start: int = 5,
+    ) -> None:
         self.now_ms = 1_000
         self.end = 10
         self.replica = LeaderReplica(
             _OWN,
             _state(*isr),
             replicas,
-            epoch_start=5,
-            high_watermark=9,
+            epoch_start=epoch_start,
+            high_watermark=high_watermark,
             lag_ms=_LAG_MS,
             now_ms=self.now_ms,
         )
 
-    def fetch(self, follower: BrokerId, offset: int, *, epoch: int = _BROKER_EPOCH) -> bool:
+    def fetch(
+        self,
+        follower: BrokerId,
+        offset: int,
+        *,
+        epoch: int = _BROKER_EPOCH,
+        is_damaged: bool = False,
+    ) -> bool:
         self.replica.check_replica(follower, epoch)
-        is_due = self.replica.note_fetch(follower, epoch, offset, self.end, self.now_ms)
+        is_due = self.replica.note_fetch(
+            follower, epoch, offset, self.end, self.now_ms, is_damaged=is_damaged
+        )
         self.replica.advance(self.end)
         return is_due
 
@@ -195,6 +210,25 @@ def test_a_broker_that_was_started_again_joins_by_what_it_has_now() -> None:
     assert leader.propose(brokers=again) == (_OWN, _ONE), "the one that is pending is tried again"
     leader.follow(_state(_OWN, _ONE, version=1))
     assert leader.propose(brokers=again) == (_OWN, _ONE, _TWO)
+
+
+def test_damaged_member_leaves_where_a_new_leader_cannot_tell_that_nobody_counts_on_it() -> None:
+    leader = _Leader(_OWN, _ONE, high_watermark=3, epoch_start=8)
+    assert leader.fetch(_ONE, 7, is_damaged=True)
+    assert not leader.replica.gives_records_to(_ONE)
+    assert leader.propose() == (_OWN,)
+    leader.follow(_state(_OWN, version=1))
+    assert leader.replica.gives_records_to(_ONE)
+
+
+@pytest.mark.parametrize(("offset", "is_damaged"), [(7, False), (8, True)])
+def test_member_that_is_behind_a_new_leader_but_has_all_that_counts_stays(
+    offset: int, is_damaged: bool
+) -> None:
+    leader = _Leader(_OWN, _ONE, high_watermark=3, epoch_start=8)
+    assert not leader.fetch(_ONE, offset, is_damaged=is_damaged)
+    assert leader.replica.gives_records_to(_ONE)
+    assert leader.propose() is None
 
 
 def test_change_names_the_version_that_it_replaces_and_nothing_else_changes() -> None:

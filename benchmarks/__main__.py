@@ -14,6 +14,7 @@ from benchmarks.cases import (
     acks_all,
     failover,
     footprint,
+    groups,
     json_produce,
     raw_batches,
     replicated,
@@ -39,6 +40,7 @@ _CASES: Final = {
         stalls,
         replicated,
         failover,
+        groups,
     )
 }
 _ON_DISK: Final = Path("/var/tmp")

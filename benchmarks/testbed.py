@@ -14,7 +14,7 @@ from benchmarks.cores import Cores, on_core
 from benchmarks.effort import Effort
 from tests.support.broker import BrokerProcess
 from tests.support.cluster import Cluster
-from tests.support.zookeeper import EmbeddedZooKeeper
+from tests.support.zookeeper import EmbeddedZooKeeper, ZooKeeperProcess
 
 Process = subprocess.Popen[str]
 
@@ -33,17 +33,23 @@ class Testbed:
     ) -> None:
         self.cores = cores
         self.effort = effort
-        self._directory = directory
+        self.directory = directory
         self._zookeeper = zookeeper
         self._brokers = 0
 
-    def make_broker(self, settings: Mapping[str, str] | None = None) -> BrokerProcess:
-        """A broker that is not started yet; it is alone in its cluster."""
+    def make_broker(
+        self,
+        settings: Mapping[str, str] | None = None,
+        zookeeper: ZooKeeperProcess | None = None,
+    ) -> BrokerProcess:
+        """A broker that is not started yet; it is alone in its cluster.
+
+        It keeps what it knows in the embedded ZooKeeper, unless another one is given.
+        """
         self._brokers += 1
         name = f"broker-{self._brokers}"
-        return BrokerProcess(
-            self._directory / name, f"{self._zookeeper.hosts}/{name}", settings=settings
-        )
+        hosts = (zookeeper or self._zookeeper).hosts
+        return BrokerProcess(self.directory / name, f"{hosts}/{name}", settings=settings)
 
     def launch(self, broker: BrokerProcess) -> subprocess.Popen[bytes]:
         """Start a broker's process on the servers' core, and wait for nothing."""
@@ -56,9 +62,13 @@ class Testbed:
         wait_until(broker, process, READY)
 
     @contextlib.contextmanager
-    def running_broker(self, settings: Mapping[str, str] | None = None) -> Iterator[BrokerProcess]:
-        """A broker that is ready, stopped in the end."""
-        broker = self.make_broker(settings)
+    def running_broker(
+        self,
+        settings: Mapping[str, str] | None = None,
+        zookeeper: ZooKeeperProcess | None = None,
+    ) -> Iterator[BrokerProcess]:
+        """A broker of `make_broker` that is ready, stopped in the end."""
+        broker = self.make_broker(settings, zookeeper)
         try:
             self.start(broker)
             yield broker
@@ -73,7 +83,7 @@ class Testbed:
         self._brokers += 1
         name = f"cluster-{self._brokers}"
         connect = f"{self._zookeeper.hosts}/{name}"
-        cluster = Cluster(self._directory / name, connect, size=size, settings=settings)
+        cluster = Cluster(self.directory / name, connect, size=size, settings=settings)
         try:
             with on_core(self.cores.server):
                 cluster.start()

@@ -27,6 +27,7 @@ _TAGS = [
     {"name": "partitions", "description": "Of a partition's leader: offsets, delete records."},
     {"name": "records", "description": "Produce and read."},
     {"name": "groups", "description": "Consumer groups: members, and how far they have read."},
+    {"name": "consumers", "description": "Consumers over plain HTTP, as REST Proxy's version 2."},
     {"name": "configs", "description": "Settings of topics and brokers."},
     {"name": "reassignments", "description": "Where partitions are, and who leads them."},
     {"name": "brokers", "description": "Who is alive, and what it keeps."},

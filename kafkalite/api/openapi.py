@@ -10,13 +10,15 @@ from kafkalite.api.answers import ANSWERS
 from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, SCHEMAS, data_plane_paths
 from kafkalite.api.group_answers import GROUP_ANSWERS
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
+from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
 
 _DESCRIPTION: Final = """\
 A partitioned, durable commit log with Kafka's model, spoken over HTTP.
 
-Every error is a problem document (RFC 9457) with Kafka's name and code of the error and whether the
-same request may succeed later. Any broker answers; the partition's own requests (offsets, records)
-are for its leader, and another broker names it in `leader_id` and `leader_url`.
+Every error of `/v1` is a problem document (RFC 9457) with Kafka's name and code of the error and
+whether the same request may succeed later; `/consumers` speaks as REST Proxy does. Any broker
+answers; the partition's own requests (offsets, records) are for its leader, and another broker
+names it in `leader_id` and `leader_url`.
 """
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
@@ -52,6 +54,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
             # FastAPI's own idea of a refusal; ours is an INVALID_REQUEST like any other.
             operation["responses"].pop("422", None)
     paths.update(data_plane_paths())
+    paths.update(rest_paths())
     for item in paths.values():
         for operation in item.values():
             operation["responses"].setdefault("default", problem_reply("Any other error."))
@@ -63,6 +66,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     )
     schemas.update(ours)
     schemas.update(SCHEMAS)
+    schemas.update(REST_SCHEMAS)
     schemas["Problem"] = _PROBLEM
     document["paths"] = dict(sorted(paths.items()))
     return document

@@ -125,6 +125,8 @@ class FakePartitions:
         self.starts = dict.fromkeys(partitions, 0)
         self._news = ReadWaiters()
         self.fetches: list[FetchRequest] = []
+        self.disk: asyncio.Event | None = None
+        """What reading waits for; None: nothing."""
 
     def view(self) -> MetadataView:
         """A picture of a cluster with these partitions."""
@@ -172,6 +174,8 @@ class FakePartitions:
 
     async def read_piece(self, piece: ReadPiece) -> bytes:
         await asyncio.sleep(0)
+        if self.disk is not None:
+            await self.disk.wait()
         return piece.read()
 
     async def readable(

@@ -228,6 +228,37 @@ def test_partition_is_let_go_when_the_client_takes_too_long(
     run(scenario)
 
 
+def test_records_of_a_partition_that_was_taken_away_meanwhile_are_not_sent() -> None:
+    async def scenario(world: _World) -> None:
+        world.append(_P0, 1)
+        world.append(_P1, 2)
+        await world.subscribe()
+        disk = world.partitions.disk = asyncio.Event()
+        polling = asyncio.create_task(world.poll())
+        await asyncio.sleep(0)
+        world.groups.assign(_P1)
+        await _until(lambda: world.instance.assignment == [_P1])
+        disk.set()
+        assert await polling == [2]
+
+    run(scenario)
+
+
+def test_poll_that_is_given_up_takes_nothing() -> None:
+    async def scenario(world: _World) -> None:
+        world.append(_P0, 1, 2)
+        await world.subscribe()
+        disk = world.partitions.disk = asyncio.Event()
+        polling = asyncio.create_task(world.poll())
+        await asyncio.sleep(0)
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+        disk.set()
+        assert await world.poll() == [1, 2]
+
+    run(scenario)
+
+
 def test_records_come_again_when_the_broker_that_sent_them_on_is_gone() -> None:
     async def scenario(world: _World) -> None:
         world.append(_P0, 1, 2, 3)

@@ -111,10 +111,11 @@ def _check(
 
 def _check_texts(member: Member, limits: GroupLimits) -> None:
     texts = (member.id, member.instance_id, member.client_id, member.host, member.rack)
-    if any(text is not None and len(text) > limits.max_text_length for text in texts):
-        raise InvalidRequestError(
-            f"Ids, hosts and racks have {limits.max_text_length} characters at most"
-        )
+    for text in texts:
+        if text is not None and not (text.isprintable() and len(text) <= limits.max_text_length):
+            raise InvalidRequestError(
+                f"Ids, hosts and racks have {limits.max_text_length} printable characters at most"
+            )
     if member.instance_id == "":
         raise InvalidRequestError("An instance id is not empty")
 

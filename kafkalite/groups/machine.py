@@ -3,7 +3,7 @@
 What must always hold (docs/design/groups.md numbers it):
 
 GRP-1  No partition is held by two members.
-GRP-2  Every state that is stored has a higher epoch than the one before.
+GRP-2  Every state in which something has changed has a higher epoch than the one before.
 GRP-3  Answers with the same member epoch name the same partitions.
 GRP-4  An answer grants nothing but what is stored.
 GRP-7  All follows from the stored state and what is said afterwards: a coordinator that begins

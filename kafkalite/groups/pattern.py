@@ -14,7 +14,7 @@ _MAX_PROGRAM_BYTES = 1 << 20
 class TopicPattern:
     """A compiled pattern that a topic's whole name has to match."""
 
-    __slots__ = ("_expression",)
+    __slots__ = ("_set",)
 
     def __init__(self, pattern: str) -> None:
         """Compile.
@@ -27,13 +27,17 @@ class TopicPattern:
         options.max_mem = _MAX_PROGRAM_BYTES
         options.log_errors = False
         try:
-            self._expression = re2.compile(pattern, options)
+            re2.compile(pattern, options)
         except re2.error as error:
-            reason = error.args[0] if error.args else "it cannot be read"
-            if isinstance(reason, bytes):
-                reason = reason.decode(errors="replace")
+            reason = error.args[0].decode(errors="replace")
             raise InvalidRequestError(f"The pattern {pattern!r} is no RE2: {reason}") from error
+        except UnicodeEncodeError as error:
+            raise InvalidRequestError("The pattern is no RE2: it is no UTF-8") from error
+        # A set of one: to ask it costs a fraction of what the library's match objects do.
+        self._set = re2.Set.FullMatchSet()
+        self._set.Add(pattern)
+        self._set.Compile()
 
     def matches(self, topic: str) -> bool:
         """Whether it matches all of a topic's name."""
-        return self._expression.fullmatch(topic) is not None
+        return self._set.Match(topic) is not None

@@ -1,7 +1,7 @@
 """What is stored of a group: its members, what each may consume and is to consume.
 
 GRP-1  No partition is held by two members.
-GRP-2  Every state that is stored has a higher epoch than the one before.
+GRP-2  Every state in which something has changed has a higher epoch than the one before.
 GRP-3  A member's epoch is the group's epoch at which its assignment changed last, or at which it
        (re)joined: answers with the same member epoch name the same partitions.
 """

@@ -81,6 +81,8 @@ def test_who_joins_has_to_say_what_it_subscribes_to() -> None:
         ({"client_id": "x" * 21}, InvalidRequestError),
         ({"host": "x" * 21}, InvalidRequestError),
         ({"rack": "x" * 21}, InvalidRequestError),
+        ({"client_id": "\ud800"}, InvalidRequestError),
+        ({"host": "a\nb"}, InvalidRequestError),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(said: dict[str, Any], error: type[LogError]) -> None:

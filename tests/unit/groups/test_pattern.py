@@ -22,7 +22,9 @@ def test_the_whole_name_has_to_match(pattern: str, topic: str, *, matches: bool)
     assert TopicPattern(pattern).matches(topic) is matches
 
 
-@pytest.mark.parametrize("pattern", ["(", r"(a)\1", "(?=a)b", "a{1001}", "((a{99}){99}){99}", "\\"])
+@pytest.mark.parametrize(
+    "pattern", ["(", r"(a)\1", "(?=a)b", "a{1001}", "((a{99}){99}){99}", "\\", "\ud800"]
+)
 def test_what_needs_backtracking_or_too_much_memory_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidRequestError, match="RE2"):
         TopicPattern(pattern)

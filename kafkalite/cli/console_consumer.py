@@ -46,7 +46,7 @@ _RESETS: Final = {"earliest": EARLIEST, "latest": LATEST}
 _CLIENT_ID: Final = "console-consumer"
 _ASSIGNORS: Final = {
     "RangeAssignor": "range",
-    "RoundRobinAssignor": "round-robin",
+    "RoundRobinAssignor": "roundrobin",
     "StickyAssignor": "sticky",
     "CooperativeStickyAssignor": "sticky",
 }

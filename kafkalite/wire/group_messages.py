@@ -70,7 +70,7 @@ class HeartbeatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: _Pattern | None = None
     """A regular expression (RE2): of topics whose whole name matches, too. Empty: none any more."""
     assignor: _Text | None = None
-    """`range`, `round-robin`, `sticky`, or one that the brokers were given."""
+    """`range`, `roundrobin`, `sticky`, or one that the brokers were given."""
     session_timeout_ms: _Timeout | None = None
     """After so long without a heartbeat it is out."""
     rebalance_timeout_ms: _Timeout | None = None

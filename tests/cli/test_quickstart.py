@@ -1,5 +1,6 @@
 """scripts/quickstart.sh, as a person would call it."""
 
+import contextlib
 import json
 import os
 import re
@@ -51,14 +52,12 @@ def free_ports(count: int) -> int:
     """The first of so many ports in a row that nobody listened on a moment ago."""
     while True:
         first = free_port()
-        probes = []
         try:
-            probes = [socket.create_server(("127.0.0.1", first + n)) for n in range(count)]
+            with contextlib.ExitStack() as probes:
+                for number in range(count):
+                    probes.enter_context(socket.create_server(("127.0.0.1", first + number)))
         except (OSError, OverflowError):
             continue
-        finally:
-            for probe in probes:
-                probe.close()
         return first
 
 

@@ -19,6 +19,7 @@ from kafkalite.broker.group_options import group_options
 from kafkalite.broker.group_routing import GroupRouting
 from kafkalite.broker.healing import Healing
 from kafkalite.broker.housekeeping import Housekeeping
+from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.log_dirs import LogDirs
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.membership import Membership
@@ -186,6 +187,7 @@ class Broker:
         self.fetch_path = FetchPath(
             self.partitions,
             self.forwarding,
+            LeadershipProof(membership.store.catch_up, clock),
             clock,
             self.probe,
             max_bytes=settings.fetch_max_bytes,

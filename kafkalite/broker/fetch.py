@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from kafkalite.broker.forwarding import Forwarding
+from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_read import PartitionRead, ReadPiece
 from kafkalite.broker.partition_table import PartitionTable
@@ -40,14 +41,26 @@ class FetchPath:
         self,
         partitions: PartitionTable,
         forwarding: Forwarding,
+        proof: LeadershipProof,
         clock: Clock,
         probe: DataProbe,
         *,
         max_bytes: int,
         max_wait_ms: int,
     ) -> None:
-        """Assign only; `max_bytes` and `max_wait_ms` bound a fetch whatever it asks for."""
+        """Assign only.
+
+        Args:
+            partitions: those here.
+            forwarding: to those elsewhere.
+            proof: that this broker leads, before a reader is told that it is beyond the end.
+            clock: the machine's.
+            probe: counts.
+            max_bytes: bounds a fetch, whatever it asks for.
+            max_wait_ms: the same.
+        """
         self._partitions = partitions
+        self._proof = proof
         self._forwarding = forwarding
         self._clock = clock
         self._probe = probe
@@ -71,16 +84,20 @@ class FetchPath:
     ) -> list[PartitionRead] | None:
         """What there is for each entry; None where that takes `fetch`.
 
-        Which is while there is less than `min_bytes`, for entries that another broker leads, and
-        for so many that looking at all of them would keep others waiting. An error of any partition
-        is an answer: the client wants to know.
+        Which is while there is less than `min_bytes`, for entries that another broker leads, or may
+        lead by now, and for so many that looking at all of them would keep others waiting. An error
+        of any partition is an answer: the client wants to know.
         """
         self._probe.fetch_requests += 1
         if len(request.partitions) > _ENTRIES_A_TURN:
             return None
         budget = min(request.max_bytes, self._max_bytes)
         reads = self._read_entries(request.partitions, budget, piece_bytes)
-        if not _is_enough(request, reads) or self._elsewhere(request, reads):
+        if (
+            not _is_enough(request, reads)
+            or self._elsewhere(request, reads)
+            or self._doubtful(request, reads)
+        ):
             return None
         return self._counted(reads)
 
@@ -90,7 +107,7 @@ class FetchPath:
         """After `try_fetch` gave None: waits up to `max_wait_ms`, then gives what there is."""
         due = self._clock.monotonic_ms() + min(request.max_wait_ms, self._max_wait_ms)
         while True:
-            reads = await self._read_in_turns(request, piece_bytes)
+            reads = await self._read_surely(request, piece_bytes)
             if self._elsewhere(request, reads):
                 return self._counted(await self._fetch_anywhere(request, piece_bytes, due))
             left_ms = self._left_ms(due)
@@ -116,7 +133,7 @@ class FetchPath:
             seen = patience.states_of(
                 TopicPartition(entry.topic, entry.partition) for entry in request.partitions
             )
-            reads = await self._read_in_turns(request, piece_bytes)
+            reads = await self._read_surely(request, piece_bytes)
             elsewhere = self._elsewhere(request, reads)
             # One broker can do all the waiting, where it leads all there is to wait for.
             is_handed_over = remote.is_one_broker(elsewhere)
@@ -205,6 +222,34 @@ class FetchPath:
         self._probe.read_seconds.observe(time.perf_counter() - started)
         return data
 
+    def _doubtful(self, request: FetchRequest, reads: Sequence[PartitionRead]) -> list[int]:
+        """Indexes of the entries beyond the end here, where another broker may lead by now.
+
+        A reader would begin anew at its policy's end, and lose or repeat what it was given there.
+        """
+        if self._proof.is_fresh:
+            return []
+        return [
+            index
+            for index, (entry, read) in enumerate(zip(request.partitions, reads, strict=True))
+            if isinstance(read.error, OffsetOutOfRangeError) and _is_beyond(entry, read.error)
+        ]
+
+    async def _read_surely(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead]:
+        """What there is; nobody is told that it is beyond the end by a leader of former times."""
+        reads = await self._read_in_turns(request, piece_bytes)
+        if self._doubtful(request, reads):
+            await self._proof.renew()
+            reads = await self._read_in_turns(request, piece_bytes)
+            for index in self._doubtful(request, reads):
+                error = OffsetNotAvailableError(
+                    "This broker cannot tell now whether it still leads the partition"
+                )
+                reads[index] = PartitionRead(
+                    reads[index].topic, reads[index].partition, error=error
+                )
+        return reads
+
     async def _read_in_turns(self, request: FetchRequest, piece_bytes: int) -> list[PartitionRead]:
         budget = min(request.max_bytes, self._max_bytes)
         reads: list[PartitionRead] = []
@@ -258,6 +303,12 @@ class FetchPath:
             return PartitionRead(entry.topic, entry.partition, error=self._forwarding.named(error))
         start, high_watermark, _ = partition.offsets
         return PartitionRead(entry.topic, entry.partition, pieces, high_watermark, start)
+
+
+def _is_beyond(entry: FetchPartition, error: OffsetOutOfRangeError) -> bool:
+    """Whether it is the end of the log that is passed, and not its start."""
+    high_watermark = error.extra.get("high_watermark")
+    return isinstance(high_watermark, int) and entry.offset > high_watermark
 
 
 def _is_enough(request: FetchRequest, reads: Sequence[PartitionRead]) -> bool:

@@ -18,6 +18,10 @@ from tests.support.fake_peers import SilentPeers
 OWN_ID = BrokerId(0)
 
 
+async def up_to_date() -> None:
+    """Bringing a view up to date where there is nothing to hear of."""
+
+
 def forwarding(
     view: MetadataView | None = None,
     peers: Peers | None = None,

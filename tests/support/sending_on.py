@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from kafkalite.broker.append import AppendPath
 from kafkalite.broker.fetch import FetchPath
+from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.metadata_view import (
     ClusterPicture,
     ClusterUpdate,
@@ -15,7 +16,7 @@ from kafkalite.broker.probes import DataProbe
 from kafkalite.model.cluster import Topic
 from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 from tests.support.fake_metadata import fake_brokers
-from tests.support.forwarding import forwarding
+from tests.support.forwarding import forwarding, up_to_date
 from tests.support.leading_peers import LeadingPeers
 from tests.support.partitions import Logs, OpenPartitions, led_by
 
@@ -65,6 +66,7 @@ class SendingOn:
         self.fetch_path = FetchPath(
             table,
             self.forwarding,
+            LeadershipProof(up_to_date, logs.clock),
             logs.clock,
             self.probe,
             max_bytes=1 << 22,

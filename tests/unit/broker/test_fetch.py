@@ -2,18 +2,26 @@
 
 import asyncio
 import errno
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
 from kafkalite.broker.fetch import FetchPath
+from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.partition import Partition
+from kafkalite.broker.ports import StoreUnavailableError
 from kafkalite.broker.probes import DataProbe
-from kafkalite.model.errors import KafkaStorageError, UnknownTopicOrPartitionError
+from kafkalite.model.errors import (
+    KafkaStorageError,
+    NotLeaderOrFollowerError,
+    OffsetNotAvailableError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+)
 from kafkalite.storage.log_read import LogRead
 from kafkalite.wire.batch import HEADER_SIZE, read_headers
 from kafkalite.wire.messages import FetchPartition, FetchRequest
-from tests.support.forwarding import forwarding
+from tests.support.forwarding import forwarding, up_to_date
 from tests.support.partitions import OTHER_ID, Logs, OpenPartitions, batch_of, flush, led_by
 
 _BATCH = b"x" * 1000
@@ -30,9 +38,20 @@ class _Reading:
         _fill(self.full, 10)
         self.probe = DataProbe()
         table = OpenPartitions(self.full, self.empty).table()
+        self.heard: Callable[[], Awaitable[None]] = up_to_date
+        """What bringing the view up to date comes to."""
         self.path = FetchPath(
-            table, forwarding(), logs.clock, self.probe, max_bytes=1 << 20, max_wait_ms=_FOR_EVER_MS
+            table,
+            forwarding(),
+            LeadershipProof(self._hear, logs.clock),
+            logs.clock,
+            self.probe,
+            max_bytes=1 << 20,
+            max_wait_ms=_FOR_EVER_MS,
         )
+
+    async def _hear(self) -> None:
+        await self.heard()
 
     def batches(self, *partitions: FetchPartition, max_bytes: int = 1 << 20) -> list[int]:
         """How many batches each partition gives."""
@@ -229,3 +248,52 @@ def test_disk_that_fails_a_read_is_named(
 
     monkeypatch.setattr(LogRead, "try_read", fail)
     asyncio.run(scenario())
+
+
+_BEYOND = FetchRequest([_from(11), _from(0, batches=1)], max_wait_ms=0)
+
+
+def _kinds(reading: _Reading) -> list[type[Exception] | None]:
+    """What each entry of a fetch beyond the end gets, and of one that is not."""
+    assert reading.path.try_fetch(_BEYOND) is None
+    reads = asyncio.run(reading.path.fetch(_BEYOND))
+    return [type(read.error) if read.error else None for read in reads]
+
+
+def test_leader_of_former_times_tells_nobody_that_it_is_beyond_the_end(reading: _Reading) -> None:
+    async def another_leads() -> None:
+        reading.full.apply(led_by(OTHER_ID, epoch=1))
+
+    reading.heard = another_leads
+    assert _kinds(reading) == [NotLeaderOrFollowerError, NotLeaderOrFollowerError]
+
+
+def test_nobody_is_told_to_be_beyond_the_end_while_nobody_knows_who_leads(
+    reading: _Reading,
+) -> None:
+    async def fails() -> None:
+        raise StoreUnavailableError("there is no connection")
+
+    reading.heard = fails
+    for _ in range(2):
+        assert _kinds(reading) == [OffsetNotAvailableError, None]
+
+
+def test_leader_that_has_made_sure_tells_many_that_they_are_beyond_the_end(
+    reading: _Reading, logs: Logs
+) -> None:
+    asked: list[int] = []
+
+    async def hears_nothing_new() -> None:
+        asked.append(logs.clock.now_ms)
+
+    reading.heard = hears_nothing_new
+    assert _kinds(reading) == [OffsetOutOfRangeError, None]
+    for _ in range(3):
+        reads = reading.path.try_fetch(_BEYOND)
+        assert reads is not None
+        assert isinstance(reads[0].error, OffsetOutOfRangeError)
+    assert len(asked) == 1
+    logs.clock.now_ms += 1000
+    assert _kinds(reading) == [OffsetOutOfRangeError, None]
+    assert len(asked) == 2

@@ -192,31 +192,32 @@ def test_each_record_is_read_exactly_once_while_members_come_and_go_and_topics_g
 
 
 def test_consumers_die_hang_and_come_back(producer: UniqueValues, groups: list[_Group]) -> None:
-    for group in groups:
-        _kill_one(group)
+    orphaned = [_kill_one(group) for group in groups]
+    for group, partitions in zip(groups, orphaned, strict=True):
+        group.wait_until_owned(partitions)
     producer.wait_for(_VALUES)
-    for group in groups:
-        _pause_one(group)
+    zombies = [next(each for each in group.consumers if each.owned) for group in groups]
+    for group, zombie in zip(groups, zombies, strict=True):
+        zombie.pause()
+        group.consumers.remove(zombie)
+    for group, zombie in zip(groups, zombies, strict=True):
+        _wake_when_replaced(group, zombie)
     producer.wait_for(_VALUES)
 
 
-def _kill_one(group: _Group) -> None:
-    """Kill a consumer; where it is static, another one takes its place."""
+def _kill_one(group: _Group) -> frozenset[TopicPartition]:
+    """Kill a consumer; where it is static, another one takes its place. Gives what it had."""
     victim = next(each for each in group.consumers if each.owned)
     held = victim.owned
-    number = int(victim.instance.rpartition("-")[2]) if victim.instance else None
     group.kill(victim)
-    if number is not None:
-        group.add(number)
-    group.wait_until_owned(held)
+    if victim.instance is not None:
+        group.add(int(victim.instance.rpartition("-")[2]))
+    return held
 
 
-def _pause_one(group: _Group) -> None:
-    """Have a consumer hang until others have what it had; then it goes on, and must not commit."""
-    zombie = next(each for each in group.consumers if each.owned)
-    zombie.pause()
+def _wake_when_replaced(group: _Group, zombie: GroupConsumer) -> None:
+    """When others have what it had, it goes on, and must not commit."""
     held = zombie.owned
-    group.consumers.remove(zombie)
     group.wait_until_owned(held)
     zombie.resume_as_zombie()
     wait_until(lambda: len(zombie.zombie_errors) == len(held), f"{zombie.name} tries to commit")
@@ -227,13 +228,14 @@ def _pause_one(group: _Group) -> None:
 def test_brokers_and_coordinators_die(
     cluster: Cluster, producer: UniqueValues, groups: list[_Group]
 ) -> None:
-    for group in groups:
-        producer.wait_for(_VALUES)
+    by_range, in_turn, *others = groups
+    for group in (by_range, in_turn, others[0]):
         victim = cluster[_coordinator_of(cluster, group)]
         victim.kill()
-        _kill_one(group)
+        group.wait_until_owned(_kill_one(group))
         for each in groups:
             each.wait_until_read(producer)
         victim.start()
         cluster.wait_until_in_sync(_FIRST)
         cluster.wait_until_in_sync(_SECOND)
+        producer.wait_for(_VALUES)

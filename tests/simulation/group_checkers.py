@@ -165,6 +165,13 @@ class GroupChecker:
                 f"{group_epoch}, where {stored} is stored"
             )
 
+    def refused(self, group: str, member: str, epoch: int, error: str) -> None:
+        """A member was told that it is none, or not at this epoch."""
+        state = self.states.get(group)
+        stored = None if state is None else state.members.get(member)
+        if stored is not None and stored.epoch == epoch:
+            self._fail(f"GRP-7 {member} of {group} was told {error}, but {stored} is stored")
+
     def take(self, group: str, member: str, partition: TopicPartition, due_s: float) -> None:
         """A member begins to consume a partition; it stops by itself when `due_s` comes."""
         now_s = self._cluster.loop.time()

@@ -67,7 +67,6 @@ class SimulatedMember:
         self.said = said
         self.is_told_to_leave = False
         self.is_over = False
-        self.refused: list[str] = []
         self._network = network
         self._checker = checker
         self._trace = trace
@@ -171,6 +170,7 @@ class SimulatedMember:
             self.forget()
             self.is_over = True
         if problem["error"] in _NO_MEMBER or self.is_over:
+            self._checker.refused(self.group, self.member_id, self.epoch, problem["error"])
             raise _LostError(problem["error"])
         if not problem["retriable"]:
             raise AssertionError(f"{self.member_id} {what}: {problem}")
@@ -283,7 +283,7 @@ class SimulatedMember:
                 is_done = False
             else:
                 self._note(f"{partition}: {result.error} {result.message}")
-                self.refused.append(result.error)
+                self._checker.refused(self.group, self.member_id, self.epoch, result.error)
                 raise _LostError(result.error)
         return is_done
 

@@ -338,6 +338,7 @@ class Broker:
 
     def on_lost(self) -> None:
         """The session is gone: others may lead by now."""
+        self.consumers.let_go()
         self.partitions.step_down()
 
     def on_connected(self) -> None:

@@ -88,6 +88,10 @@ class ConsumerInstances:
         for instance in self._instances.values():
             instance.stop_waiting()
 
+    def let_go(self) -> None:
+        """Others may serve the instances by now: have each found anew when it is asked for."""
+        self._release(list(self._instances.values()))
+
     async def stop(self) -> None:
         """Let other brokers serve the instances; each commits what was dealt with."""
         task, self._task = self._task, None
@@ -96,7 +100,7 @@ class ConsumerInstances:
         self._world.view.unsubscribe(self._on_change)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        self._release(list(self._instances.values()))
+        self.let_go()
         await asyncio.gather(*self._releasing, return_exceptions=True)
 
     # -- for clients ----------------------------------------------------------------------------

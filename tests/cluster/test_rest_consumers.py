@@ -138,6 +138,27 @@ def test_every_record_comes_once_whichever_brokers_are_asked(cluster: Cluster) -
     assert set(_seen(readers).values()) == {1}, "where nothing fails, nothing comes twice"
 
 
+def test_instances_go_on_when_their_coordinator_is_stopped_and_started_again(
+    cluster: Cluster,
+) -> None:
+    _create(cluster, "t")
+    readers = [_Reader(cluster, "g", f"c{number}", "t") for number in range(3)]
+    for reader in readers:
+        reader.start()
+    stopped = cluster[_coordinator(cluster, "g")]
+    other = next(broker for broker in cluster if broker is not stopped)
+    _produce(other, "t", range(_RECORDS // 2))
+    stopped.stop()
+    _produce(other, "t", range(_RECORDS // 2, _RECORDS))
+    stopped.start()
+    expected = {f"v{n}" for n in range(_RECORDS)}
+    wait_until(lambda: expected <= _seen(readers).keys(), "all records were read", 60)
+    for reader in readers:
+        reader.finish()
+    wrong = [text for reader in readers for text in reader.wrong]
+    assert all(text.startswith("503") for text in wrong), "only what went to the one that stops"
+
+
 @pytest.mark.parametrize("whom", ["the coordinator", "another broker"])
 def test_instances_go_on_under_the_same_url_when_a_broker_is_killed(
     cluster: Cluster, whom: str

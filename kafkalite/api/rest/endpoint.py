@@ -124,7 +124,7 @@ class ConsumersEndpoint:
         if method == "POST":
             check_body_type(exchange.header(b"content-type"))
         if not self._is_running():
-            raise CoordinatorNotAvailableError("The broker is starting or stopping")
+            raise NotCoordinatorError("The broker is starting or stopping")
         body = await exchange.read_body(self._max_body_bytes)
         request = ConsumerRequest(
             method,

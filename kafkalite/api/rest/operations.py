@@ -150,7 +150,7 @@ class ConsumerOperations:
 
     async def _subscription(self, instance: ConsumerInstance, _: ConsumerRequest) -> RestAnswer:
         topics: dict[str, list[int]] = {}
-        for topic, number in instance.assignment:
+        for topic, number in instance.assignment.partitions:
             topics.setdefault(topic, []).append(number)
         named = sorted(topics) if instance.definition.pattern is not None or topics else []
         return _json(
@@ -169,31 +169,31 @@ class ConsumerOperations:
         return _NO_CONTENT
 
     async def _assignments(self, instance: ConsumerInstance, _: ConsumerRequest) -> RestAnswer:
-        return _json({"partitions": [each._asdict() for each in instance.assignment]})
+        return _json({"partitions": [each._asdict() for each in instance.assignment.partitions]})
 
     # -- positions ------------------------------------------------------------------------------
 
     async def _seek(self, instance: ConsumerInstance, request: ConsumerRequest) -> RestAnswer:
         wanted = parse_positions(request.body)
-        instance.check_assigned([*wanted.offsets, *wanted.times])
+        instance.assignment.check([*wanted.offsets, *wanted.times])
         moments: dict[int, list[TopicPartition]] = {}
         for partition, time_ms in wanted.times.items():
             moments.setdefault(time_ms, []).append(partition)
         for time_ms, partitions in moments.items():
-            await instance.seek_to_time(partitions, time_ms)
-        instance.seek(wanted.offsets)
+            await instance.assignment.seek_to_time(partitions, time_ms)
+        instance.assignment.seek(wanted.offsets)
         return _NO_CONTENT
 
     async def _seek_to_beginning(
         self, instance: ConsumerInstance, request: ConsumerRequest
     ) -> RestAnswer:
-        await instance.seek_to_beginning(parse_partitions(request.body))
+        await instance.assignment.seek_to_beginning(parse_partitions(request.body))
         return _NO_CONTENT
 
     async def _seek_to_end(
         self, instance: ConsumerInstance, request: ConsumerRequest
     ) -> RestAnswer:
-        await instance.seek_to_end(parse_partitions(request.body))
+        await instance.assignment.seek_to_end(parse_partitions(request.body))
         return _NO_CONTENT
 
     # -- records --------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ class ConsumerOperations:
             partitions = parse_partitions(request.body)
         else:
             asked = parse_partitions_query(request.query)
-            partitions = instance.assignment if asked is None else asked
+            partitions = instance.assignment.partitions if asked is None else asked
         found = await instance.committed(partitions)
         return _json(
             {

@@ -172,7 +172,7 @@ def test_committing_by_itself_never_goes_back_behind_the_client() -> None:
         await world.poll(max_bytes=1)
         await world.instance.commit_by_itself()
         assert world.committed == {_P0: 3}
-        world.instance.seek({_P0: 0})
+        world.instance.assignment.seek({_P0: 0})
         await world.instance.commit_by_itself()
         assert world.committed == {_P0: 0}, "but a seek does"
 
@@ -200,7 +200,7 @@ def test_partition_is_let_go_once_the_client_asks_for_more() -> None:
         await world.subscribe()
         assert sorted(await world.poll()) == [1, 2]
         world.groups.assign(_P0)
-        await _until(lambda: world.instance.assignment == [_P0])
+        await _until(lambda: world.instance.assignment.partitions == [_P0])
         for _ in range(20):
             await asyncio.sleep(0)
         assert world.groups.owned == {_P0, _P1}, "the client may still be busy with it"
@@ -237,7 +237,7 @@ def test_records_of_a_partition_that_was_taken_away_meanwhile_are_not_sent() -> 
         polling = asyncio.create_task(world.poll())
         await asyncio.sleep(0)
         world.groups.assign(_P1)
-        await _until(lambda: world.instance.assignment == [_P1])
+        await _until(lambda: world.instance.assignment.partitions == [_P1])
         disk.set()
         assert await polling == [2]
 
@@ -319,7 +319,7 @@ def test_where_it_began_at_the_end_is_kept_for_the_next_broker() -> None:
         await world.instance.release()
         successor = world.instance = world.another(world.saved[-1])
         await successor.resume()
-        await _until(lambda: successor.assignment == [_P0])
+        await _until(lambda: successor.assignment.partitions == [_P0])
         assert await world.poll() == [2]
 
     run(scenario, auto_offset_reset="latest")
@@ -367,7 +367,8 @@ def test_member_that_the_group_does_not_know_joins_again_as_another_one() -> Non
         world.groups.assign(_P0)
         await _until(
             lambda: (
-                world.groups.heartbeats[-1].member_id != former and bool(world.instance.assignment)
+                world.groups.heartbeats[-1].member_id != former
+                and bool(world.instance.assignment.partitions)
             )
         )
         assert await world.poll(max_bytes=1) == [1], "from what was committed: nothing"
@@ -379,7 +380,7 @@ def test_heartbeats_go_on_when_the_coordinator_is_away_for_a_moment() -> None:
     async def scenario(world: _World) -> None:
         world.groups.refusals = [CoordinatorNotAvailableError()]
         await world.subscribe(_P0)
-        assert world.instance.assignment == [_P0]
+        assert world.instance.assignment.partitions == [_P0]
 
     run(scenario)
 
@@ -404,7 +405,7 @@ def test_what_does_not_go_together_is_refused() -> None:
         with pytest.raises(IllegalStateError):
             await world.instance.subscribe(["t"], None)
         with pytest.raises(NotAssignedError):
-            world.instance.seek({_P1: 0})
+            world.instance.assignment.seek({_P1: 0})
         await world.instance.unsubscribe()
         await world.subscribe(_P0)
         with pytest.raises(IllegalStateError):

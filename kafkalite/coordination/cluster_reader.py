@@ -96,9 +96,14 @@ class ClusterReader:
         Raises:
             CoordinationError: no connection, or a topic's payload is malformed; it names the path.
         """
-        await self._bridge.sync()
-        self._generation = self._bridge.generation
-        await self._read_everything()
+        while True:
+            await self._bridge.sync()
+            self._generation = self._bridge.generation
+            try:
+                await self._read_everything()
+            except _SessionChangedError:
+                continue  # the session was lost meanwhile, and there is another
+            return
 
     def start(self) -> None:
         """Follow what changes from now on."""

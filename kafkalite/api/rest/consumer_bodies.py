@@ -43,6 +43,7 @@ _KNOWN_KEYS: Final = frozenset(
         "topic.metadata.refresh.interval.ms",
     }
 )
+_ISOLATION_LEVELS: Final = ("read_committed", "read_uncommitted")
 _MAX_LOGGED_KEYS: Final = 1_000
 _ONE_WAY_ONLY: Final = (
     "IllegalStateError: You must choose only one way to configure your consumer: "
@@ -110,10 +111,7 @@ def parse_create(body: bytes, defaults: ConsumerDefaults) -> NewConsumer:
             fields, ("requestWaitMs", "consumer.request.timeout.ms"), 0, 2**31 - 1
         ),
     )
-    if fields.get("isolation.level", "read_committed") not in {
-        "read_committed",
-        "read_uncommitted",
-    }:
+    if fields.get("isolation.level", _ISOLATION_LEVELS[0]) not in _ISOLATION_LEVELS:
         raise _bad_config("isolation.level must be read_committed or read_uncommitted")
     return NewConsumer(_name(fields), definition)
 

@@ -249,6 +249,7 @@ class _Story:
         for partition in self._partitions():
             await self._read_back(consumer, partition)
         await asyncio.sleep(2.0)
+        await self._until_healthy()
         for partition in self._partitions():
             self._compare(partition)
 

@@ -21,8 +21,10 @@ _QUICKLY_CAUGHT: Final = (
     "reuse_leader_epoch",
     "elect_unclean",
     "truncate_to_high_watermark",
-    "begin_with_everything_committed",
     "show_what_is_not_committed",
+    "believe_own_shrink_at_once",
+    "keep_diverging_tail",
+    "lead_for_former_life",
 )
 """Those that a few seeds find; how many the others take is in docs/design/simulation.md."""
 

@@ -158,6 +158,7 @@ class ConsumerInstance:
             raise IllegalStateError(
                 "Subscription to topics, partitions and pattern are mutually exclusive"
             )
+        await self._polls.deal_with()
         if self._definition.pattern is not None and pattern is None:
             await self._leave()  # a member cannot take a pattern back
         await self._membership.subscribe(topics, pattern)

@@ -130,6 +130,7 @@ class ConsumerMembership:
             InvalidPatternError: the pattern is none.
             LogError: it is refused for another reason.
         """
+        former = self._topics, self._pattern
         self._topics, self._pattern = tuple(topics), pattern
         if self._answered is not None and not self._answered.done():
             self._answered.cancel()
@@ -138,7 +139,12 @@ class ConsumerMembership:
         if self._task is None:
             self._heard = asyncio.get_running_loop().time()
             self._task = asyncio.create_task(self._run())
-        await answered
+        try:
+            await answered
+        except (LogError, InvalidPatternError):
+            self._topics, self._pattern = former
+            self._woken.set()
+            raise
 
     async def wait_settled(self, timeout_s: float) -> None:
         """Wait until `is_settled`, or no longer than that."""

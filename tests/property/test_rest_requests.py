@@ -27,10 +27,29 @@ from kafkalite.model.ids import TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.wire.rest_records import EmbeddedFormat, OnError, encode_rows
 
+pytestmark = pytest.mark.slow
+
 _NAMES = st.sampled_from(
-    "offsets partitions timestamps topics topic_pattern topic partition offset metadata timestamp "
-    "name id format auto.offset.reset fetch.min.bytes requestWaitMs enable.auto.commit "
-    "isolation.level".split()
+    [
+        "offsets",
+        "partitions",
+        "timestamps",
+        "topics",
+        "topic_pattern",
+        "topic",
+        "partition",
+        "offset",
+        "metadata",
+        "timestamp",
+        "name",
+        "id",
+        "format",
+        "auto.offset.reset",
+        "fetch.min.bytes",
+        "requestWaitMs",
+        "enable.auto.commit",
+        "isolation.level",
+    ]
 )
 _SCALARS = (
     st.none()

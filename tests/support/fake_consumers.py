@@ -9,7 +9,7 @@ from kafkalite.broker.metadata_view import ClusterPicture, MetadataView, TopicAt
 from kafkalite.broker.partition_read import PartitionRead, ReadPiece
 from kafkalite.broker.waiters import ReadWaiters, wait_any
 from kafkalite.model.cluster import Topic
-from kafkalite.model.errors import LogError, OffsetOutOfRangeError
+from kafkalite.model.errors import InvalidRequestError, LogError, OffsetOutOfRangeError
 from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 from kafkalite.model.offsets import NO_OFFSET, OffsetRange
 from kafkalite.model.record import Record
@@ -70,6 +70,8 @@ class FakeGroups:
         await asyncio.sleep(0)
         if self.refusals:
             raise self.refusals.pop(0)
+        if request.pattern == "(":
+            raise InvalidRequestError("not a pattern")
         if request.max_wait_ms and request.member_epoch == self._epoch:
             await wait_any([self._news], request.max_wait_ms / 1000)
         topics: dict[str, list[int]] = {}

@@ -10,7 +10,12 @@ import pytest
 from kafkalite.broker import consumer_instance
 from kafkalite.broker.consumer_commits import OffsetToKeep
 from kafkalite.broker.consumer_definition import ConsumerDefinition
-from kafkalite.broker.consumer_errors import IllegalStateError, NotAssignedError, NotSubscribedError
+from kafkalite.broker.consumer_errors import (
+    IllegalStateError,
+    InvalidPatternError,
+    NotAssignedError,
+    NotSubscribedError,
+)
 from kafkalite.broker.consumer_instance import ConsumerInstance, ConsumerWorld
 from kafkalite.broker.consumer_messenger import Messenger, Messengers
 from kafkalite.model.errors import (
@@ -380,6 +385,19 @@ def test_heartbeats_go_on_when_the_coordinator_is_away_for_a_moment() -> None:
     async def scenario(world: _World) -> None:
         world.groups.refusals = [CoordinatorNotAvailableError()]
         await world.subscribe(_P0)
+        assert world.instance.assignment.partitions == [_P0]
+
+    run(scenario)
+
+
+def test_member_keeps_its_subscription_when_another_one_is_refused() -> None:
+    async def scenario(world: _World) -> None:
+        await world.subscribe(_P0)
+        with pytest.raises(InvalidPatternError):
+            await world.instance.subscribe((), "(")
+        await _until(lambda: world.groups.heartbeats[-1].topics == ["t"])
+        assert world.groups.heartbeats[-1].pattern is None
+        assert world.instance.definition.topics == ("t",)
         assert world.instance.assignment.partitions == [_P0]
 
     run(scenario)

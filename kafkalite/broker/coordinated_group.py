@@ -28,8 +28,11 @@ from kafkalite.groups.state import GroupState
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import (
     CoordinatorNotAvailableError,
+    FencedInstanceIdError,
+    FencedMemberEpochError,
     GroupSubscribedToTopicError,
     LogError,
+    UnknownMemberIdError,
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import BrokerId, TopicPartition
@@ -38,6 +41,8 @@ _SESSION_PARTS: Final = 2
 """A long poll takes no more than this part of its member's session."""
 _LOOKS_A_SESSION: Final = 4
 """How often a group that only keeps its members is looked up, in the shortest session of them."""
+_PUTTING_OUT: Final = (UnknownMemberIdError, FencedMemberEpochError, FencedInstanceIdError)
+"""Refusals upon which a member lets go of everything."""
 _OFFSETS_AT_ONCE: Final = 1_000
 """In one commit; what more is gathered comes with the next one."""
 
@@ -146,15 +151,19 @@ class CoordinatedGroup:
         self._check_open()
         now_ms = self._around.clock.monotonic_ms()
         self.last_used_ms = now_ms
-        has_to_wait = self.machine.heartbeat(request, now_ms)
-        self._around.on_timer(self)
-        if has_to_wait:
-            await self._until_stored()
-        else:
-            if max_wait_ms > 0 and not self.machine.has_news(request):
-                await self._until_news(request.member_id, max_wait_ms)
-            await self._make_sure()
-        return self.machine.answer(request)
+        try:
+            has_to_wait = self.machine.heartbeat(request, now_ms)
+            self._around.on_timer(self)
+            if has_to_wait:
+                await self._until_stored()
+            else:
+                if max_wait_ms > 0 and not self.machine.has_news(request):
+                    await self._until_news(request.member_id, max_wait_ms)
+                await self._make_sure()
+            return self.machine.answer(request)
+        except _PUTTING_OUT:
+            await self._make_sure_now()
+            raise
 
     def topics_changed(self, names: frozenset[str]) -> None:
         """These topics were created, have more partitions, or are gone."""
@@ -194,28 +203,49 @@ class CoordinatedGroup:
         """
         now_ms = self._around.clock.monotonic_ms()
         if now_ms - self._sure_ms >= self._session_ms // _LOOKS_A_SESSION:
-            if self._looking is None:
-                self._looking = asyncio.create_task(self._look_up(), name=f"look {self.name}")
-            await asyncio.shield(self._looking)
+            await self._look_now()
         self._check_open()
+
+    async def _make_sure_now(self) -> None:
+        """See to it that nobody else coordinates the group (GRP-15).
+
+        Who is told to be no member any more lets go of all that it has. A coordinator of the past
+        must not say so to members of the present one, of which it has not heard.
+        """
+        if self._looking is not None:  # it may have begun before the other one did
+            await asyncio.shield(self._looking)
+        await self._look_now()
+        self._check_open()
+
+    async def _look_now(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_up(), name=f"look {self.name}")
+        await asyncio.shield(self._looking)
 
     async def _look_up(self) -> None:
         try:
             async with self._turn:
                 if self.closed_by is not None:
                     return
-                now_ms = self._around.clock.monotonic_ms()
-                version = self.machine.stored_state.version
-                if await self._around.store.is_at(self.name, version):
-                    self._sure_ms = now_ms
-                    return
-            raise GroupConflictError(f"The state of group {self.name} was written by another")
+                await self._compare()
         except StoreError as error:
             refusal = in_words(self.name, error)
             _log.warning("Group %s: %s", self.name, refusal.detail)
             self._give_up(refusal)
         finally:
             self._looking = None
+
+    async def _compare(self) -> None:
+        """Compare what is known with what is stored; in turn.
+
+        Raises:
+            GroupConflictError: another broker has written since.
+            StoreError: it cannot be read.
+        """
+        now_ms = self._around.clock.monotonic_ms()
+        if not await self._around.store.is_at(self.name, self.machine.stored_state.version):
+            raise GroupConflictError(f"The state of group {self.name} was written by another")
+        self._sure_ms = now_ms
 
     # -- storing --------------------------------------------------------------------------------
 
@@ -315,6 +345,8 @@ class CoordinatedGroup:
                     offsets = self._judge(self._committing)
                     if offsets:
                         await self._write_offsets(offsets)
+                    elif any(wanted.refused for wanted in self._committing):
+                        await self._compare()  # nothing was written that would tell (GRP-15)
                 _answer_all((wanted.future for wanted in self._committing), None)
         except StoreError as error:
             refusal = in_words(self.name, error)

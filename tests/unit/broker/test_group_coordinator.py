@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from kafkalite.broker.group_coordinator import GroupCoordinator
 from kafkalite.broker.group_options import GroupOptions
 from kafkalite.broker.group_ports import CommittedOffset, MirroredMember
@@ -298,6 +300,32 @@ def test_a_coordinator_that_only_keeps_members_looks_whether_it_is_still_the_one
         assert await refused(one.beat(old)) is NotCoordinatorError
         await settle(new, one, two)
         assert len(one.owned) == 2
+
+    _run(scenario)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda old, _, late: old.heartbeat("g", late.request(), "host"),
+        lambda old, one, _: old.heartbeat("g", one.request(), "host"),
+        lambda old, _, late: old.commit("g", _commit_of(late, 9, 0)),
+        lambda old, one, _: old.commit("g", _commit_of(one, 9, 0)),
+    ],
+    ids=["heartbeat of a stranger", "newer epoch", "commit of a stranger", "its newer epoch"],
+)
+def test_a_coordinator_of_the_past_puts_nobody_out(
+    ask: Callable[[GroupCoordinator, Consumer, Consumer], Awaitable[object]],
+) -> None:
+    """GRP-15: members and epochs that it has not heard of may be those of the present one."""
+
+    async def scenario(cluster: Coordinators) -> None:
+        old, new = cluster.start(1), cluster.start(2)
+        one, late = Consumer("one"), Consumer("late")
+        await settle(old, one)
+        cluster.is_here = lambda broker, _group: broker == 2
+        await settle(new, one, late)
+        assert await refused(ask(old, one, late)) is NotCoordinatorError
 
     _run(scenario)
 

@@ -55,7 +55,7 @@ class GroupNemesis:
         """Every member that was ever started."""
         self._troubles: list[Callable[[], Coroutine[Any, Any, None]]] = [
             self._kill, self._pause, self._pause, self._leave, self._join, self._replace,
-            self._change_mind, self._cut, self._grow, self._create,
+            self._change_mind, self._cut, self._grow, self._create, self._refuse,
         ]  # fmt: skip
 
     # -- members ----------------------------------------------------------------------------------
@@ -193,6 +193,16 @@ class GroupNemesis:
         self._cluster.network.cut |= ways
         await self._while()
         self._cluster.network.cut -= ways
+
+    async def _refuse(self) -> None:
+        """One broker takes another one for gone, while it is well: both may coordinate a group."""
+        some = self._random.sample(sorted(self._cluster.machines), 2)
+        one, other = (self._cluster.machines[each].name for each in some)
+        way = one, other
+        self._note(f"refuses connections on {way}")
+        self._cluster.network.refused.add(way)
+        await self._while()
+        self._cluster.network.refused.discard(way)
 
     async def _grow(self) -> None:
         name = self._random.choice(self._administrator.topics())

@@ -157,6 +157,8 @@ class Network:
         self._random = random
         self.cut: set[tuple[str, str]] = set()
         """Ways on which nothing gets through: from machine, to machine."""
+        self.refused: set[tuple[str, str]] = set()
+        """Ways on which connections are refused, whoever listens."""
         self.off: set[str] = set()
         """Machines without power: they do not even refuse."""
         self.slowness: dict[tuple[str, str], float] = {}
@@ -235,7 +237,8 @@ class Network:
 
     async def _connect(self, source: Process, address: str) -> Listener:
         listener = self._listeners.get(address)
-        if listener is not None and (source, listener) in self._known:
+        is_refused = listener is not None and (_name_of(source), listener.machine) in self.refused
+        if listener is not None and (source, listener) in self._known and not is_refused:
             return listener
         listener = await self._shake_hands(source, address)
         self._known.add((source, listener))
@@ -247,7 +250,8 @@ class Network:
         done: asyncio.Future[Listener] = self.loop.create_future()
 
         def arrive() -> None:
-            self.send(machine, here, conclude, self._listeners.get(address))
+            is_refused = (here, machine) in self.refused
+            self.send(machine, here, conclude, None if is_refused else self._listeners.get(address))
 
         def conclude(listener: Listener | None) -> None:
             if done.done():

@@ -28,7 +28,6 @@ from kafkalite.groups.heartbeat import Heartbeat, HeartbeatAnswer
 from kafkalite.groups.limits import GroupLimits
 from kafkalite.groups.reconciliation import away, released, with_grants, with_targets
 from kafkalite.groups.state import (
-    AWAY_EPOCH,
     JOIN_EPOCH,
     LEAVE_EPOCH,
     NO_PARTITIONS,
@@ -83,6 +82,8 @@ class GroupMachine:
         self._in_flight: GroupState | None = None
         self._members = dict(state.members)
         """As they are to be stored."""
+        self._revoked_epochs = {member.id: member.epoch for member in self._members.values()}
+        """At which each member was told of less, or joined, last; where unknown, a later one."""
         self._is_dirty = False
         """Whether they, or what they are to consume, may differ from what is stored."""
         self._timers.begin(self._members.values(), now_ms)
@@ -162,8 +163,9 @@ class GroupMachine:
         members = {k: v for k, v in self._members.items() if v is not former} | {member.id: member}
         self._check_room(members)
         if former is not None:
-            self._timers.forget(former.id)
+            self._forget(former.id)
         self._members = members
+        self._revoked_epochs[member.id] = JOIN_EPOCH
         if former is None or not _is_alike(former, member):
             self._decide_anew()
         self._is_dirty = True
@@ -179,7 +181,7 @@ class GroupMachine:
         if request.member_epoch == JOIN_EPOCH:
             # Whatever its former life still says is older than this.
             news = replace(news, epoch=JOIN_EPOCH)
-        relieved = released(news, request)
+        relieved = released(news, request, self._revoked_epochs[member.id])
         if relieved is not news:
             self._timers.has_released(member)
         self._put(relieved)
@@ -204,8 +206,12 @@ class GroupMachine:
 
     def _remove(self, member_id: str) -> None:
         del self._members[member_id]
-        self._timers.forget(member_id)
+        self._forget(member_id)
         self._decide_anew()
+
+    def _forget(self, member_id: str) -> None:
+        self._timers.forget(member_id)
+        del self._revoked_epochs[member_id]
 
     def _decide_anew(self) -> None:
         self._are_targets_due = self._is_dirty = True
@@ -254,18 +260,22 @@ class GroupMachine:
         self._are_targets_due, self._are_targets_new = False, True
 
     def _with_epoch(self, member: Member, epoch: int) -> Member:
-        if member.epoch in {AWAY_EPOCH, epoch}:
+        if member.is_away:
             return member
         known = self._stored.members.get(member.id)
-        if (
+        is_joining = known is None or member.epoch == JOIN_EPOCH
+        if known is None or is_joining or known.assignment - member.assignment:
+            self._revoked_epochs[member.id] = epoch
+        is_told_the_same = (
             known is not None
             and member.epoch == known.epoch
             and (member is known or member.assignment == known.assignment)
-        ):
+        )
+        if is_told_the_same:
             return member
-        is_joining = member.epoch == JOIN_EPOCH
-        joined_epoch = epoch if is_joining else member.joined_epoch
-        return replace(member, epoch=epoch, joined_epoch=joined_epoch)
+        return replace(
+            member, epoch=epoch, joined_epoch=epoch if is_joining else member.joined_epoch
+        )
 
     def stored(self, version: int, now_ms: int) -> None:
         """The state is stored, and has this version."""

@@ -11,14 +11,20 @@ from kafkalite.groups.heartbeat import Heartbeat
 from kafkalite.groups.state import AWAY_EPOCH, JOIN_EPOCH, Member, Partitions
 
 
-def released(member: Member, request: Heartbeat) -> Member:
+def released(member: Member, request: Heartbeat, revoked_epoch: int) -> Member:
     """The member without what its report shows that it has let go of.
 
-    Only a report with the member's current epoch tells of that: it was sent by somebody who got
-    the answer that took the partitions away. One with an older epoch may have been under way for
-    long, and may tell of a time before they were granted; so may one that joins.
+    Only a report with the epoch of the answer that took the partitions away, or a later one, tells
+    of that. An older one may have been under way for long, and may tell of a time before they were
+    granted; so may one that joins.
+
+    Args:
+        member: as it is known.
+        request: its report.
+        revoked_epoch: at which something was taken from its assignment last, or a later one.
     """
-    if request.owned is None or request.member_epoch != member.epoch or member.epoch == JOIN_EPOCH:
+    is_older = request.member_epoch == JOIN_EPOCH or request.member_epoch < revoked_epoch
+    if request.owned is None or is_older:
         return member
     gone = member.to_release - request.owned
     return replace(member, held=member.held - gone) if gone else member

@@ -59,10 +59,19 @@ def _come(group: CoordinatedGroup, data: st.DataObject) -> None:
 
 
 def _beat(group: CoordinatedGroup, client: Client, number: int, data: st.DataObject) -> None:
-    fate = data.draw(st.sampled_from(["arrives", "arrives", "is lost", "comes twice"]))
+    fate = data.draw(st.sampled_from(["arrives", "comes twice", "is lost", "comes twice"]))
     if fate == "comes twice":
         group.late.append(client.request())
     group.beat(client, number, is_lost=fate == "is lost")
+
+
+def _everybody_is_heard_of(group: CoordinatedGroup, data: st.DataObject) -> None:
+    number = data.draw(st.sampled_from(sorted(group.coordinators)))
+    group.notice(number)
+    for client in group.clients.values():
+        if not client.is_gone:
+            _beat(group, client, number, data)
+    group.store(number)
 
 
 def _change_mind(group: CoordinatedGroup, client: Client, _: int, data: st.DataObject) -> None:
@@ -114,7 +123,12 @@ _HAPPENINGS: list[_Happening] = [
     _of_coordinator(lambda group, number, _: group.load(number)),
     _of_coordinator(lambda group, number, _: group.notice(number)),
     _of_coordinator(_deliver_late),
+    _of_coordinator(_deliver_late),
+    _of_coordinator(_deliver_late),
     _change_topic,
+    _change_topic,
+    _everybody_is_heard_of,
+    _everybody_is_heard_of,
     lambda group, data: group.pass_time(data.draw(st.sampled_from([100, 3_000, 6_000]))),
 ]
 

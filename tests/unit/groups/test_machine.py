@@ -190,6 +190,44 @@ def test_who_lets_go_one_by_one_is_not_given_up() -> None:
     assert set(machine.stored_state.members) == {"n"}, "one is left, and it keeps it"
 
 
+def test_a_grant_meanwhile_does_not_void_a_report() -> None:
+    """m lets go of one partition while it is granted another one, which it has not heard of."""
+    topics = Topics({"t": 2})
+    machine = GroupMachine(GroupState(), topics, GroupLimits(), 0)
+    machine.heartbeat(replace(_JOIN, topics=("t", "u")), 0)
+    _store(machine)
+    machine.heartbeat(replace(_JOIN, member_id="n"), 0)
+    _store(machine)
+    (stays,) = machine.answer(Heartbeat("m", 2)).assignment
+    topics.counts["u"] = 1
+    machine.topics_changed(["u"])
+    _store(machine)
+    assert machine.stored_state.members["m"].epoch == 3
+    machine.heartbeat(Heartbeat("m", 2, owned=frozenset({stays})), 0)
+    _store(machine)
+    assert not machine.stored_state.members["m"].to_release
+
+
+def test_what_is_taken_in_a_second_attempt_to_store_is_taken_all_the_same() -> None:
+    """The first attempt would have granted something, and did not take anything away."""
+    topics = Topics({"t": 1})
+    machine = GroupMachine(GroupState(), topics, GroupLimits(), 0)
+    machine.heartbeat(_JOIN, 0)
+    _store(machine)
+    topics.counts["t"] = 2
+    machine.topics_changed(["t"])
+    _store(machine)
+    topics.counts["t"] = 3
+    machine.topics_changed(["t"])
+    assert machine.state_to_store() is not None
+    machine.not_stored()
+    topics.counts["t"] = 1
+    machine.topics_changed(["t"])
+    _store(machine)
+    machine.heartbeat(Heartbeat("m", 2, owned=frozenset({TopicPartition("t", 0)})), 0)
+    assert machine.state_to_store() is None, "nothing is released"
+
+
 def test_who_takes_a_place_may_want_something_else() -> None:
     machine = GroupMachine(GroupState(), Topics({"t": 1, "u": 1}), GroupLimits(), 0)
     machine.heartbeat(replace(_JOIN, instance_id="i"), 0)

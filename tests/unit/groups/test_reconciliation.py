@@ -13,11 +13,17 @@ _KEEPS_A = Member("m", 5, held=frozenset({_A, _B, _C}), target=frozenset({_A}))
 
 def test_what_is_reported_no_more_is_released() -> None:
     report = Heartbeat("m", 5, owned=frozenset({_A, _C}))
-    assert released(_KEEPS_A, report).held == {_A, _C}
+    assert released(_KEEPS_A, report, 5).held == {_A, _C}
 
 
 def test_what_it_is_to_keep_is_not_released() -> None:
-    assert released(_KEEPS_A, Heartbeat("m", 5, owned=frozenset())).held == {_A}
+    assert released(_KEEPS_A, Heartbeat("m", 5, owned=frozenset()), 5).held == {_A}
+
+
+def test_a_report_from_before_a_later_grant_tells_of_what_was_taken_before() -> None:
+    report = Heartbeat("m", 4, owned=frozenset({_A}))
+    assert released(_KEEPS_A, report, revoked_epoch=4).held == {_A}
+    assert released(_KEEPS_A, report, revoked_epoch=5) is _KEEPS_A
 
 
 @pytest.mark.parametrize(
@@ -31,12 +37,13 @@ def test_what_it_is_to_keep_is_not_released() -> None:
     ids=["says nothing", "has not been told", "joins", "still owns all"],
 )
 def test_nothing_is_released_by_other_reports(report: Heartbeat) -> None:
-    assert released(_KEEPS_A, report) is _KEEPS_A
+    assert released(_KEEPS_A, report, 5) is _KEEPS_A
 
 
 def test_a_join_of_one_that_just_joined_releases_nothing() -> None:
     joining = Member("m", JOIN_EPOCH, held=frozenset({_A}))
-    assert released(joining, Heartbeat("m", JOIN_EPOCH, owned=frozenset())) is joining
+    report = Heartbeat("m", JOIN_EPOCH, owned=frozenset())
+    assert released(joining, report, JOIN_EPOCH) is joining
 
 
 def test_who_goes_away_keeps_its_place_and_nothing_else() -> None:

@@ -78,7 +78,7 @@ class Administrator:
     async def do_something(self) -> None:
         """One of the things below."""
         things = [
-            self.create_topic, self._delete_topic, self._add_partitions, self._move, self._move,
+            self.create_topic, self.delete_topic, self._add_partitions, self._move, self._move,
             self._move, self._cancel, self._prefer,
         ]  # fmt: skip
         await self._random.choice(things)()
@@ -101,7 +101,8 @@ class Administrator:
         )
         return is_done
 
-    async def _delete_topic(self) -> None:
+    async def delete_topic(self) -> None:
+        """Delete one, unless it is the last."""
         names = self.topics()
         if len(names) < 2:
             return

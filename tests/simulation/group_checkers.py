@@ -58,8 +58,10 @@ class _Lease(NamedTuple):
 class GroupChecker:
     """Hears every write to ZooKeeper, and every step of the members. Belongs to the world."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, deleted: Collection[str]) -> None:
+        """Build; `deleted` are the topics that somebody has asked to delete by now."""
         self._cluster = cluster
+        self._deleted = deleted
         self.states: dict[str, StoredState] = {}
         """As they are now."""
         self._past: dict[tuple[str, int], StoredState] = {}
@@ -126,6 +128,8 @@ class GroupChecker:
     def _offset(self, group: str, partition: TopicPartition, data: bytes | None) -> None:
         key = group, partition
         if data is None:
+            if partition.topic not in self._deleted:
+                self._fail(f"INV-5 a committed offset is gone: {key}")
             self._offsets.pop(key, None)
             return
         number = int(data) % _ATTEMPTS

@@ -56,6 +56,7 @@ class GroupNemesis:
         self._troubles: list[Callable[[], Coroutine[Any, Any, None]]] = [
             self._kill, self._pause, self._pause, self._leave, self._join, self._replace,
             self._change_mind, self._cut, self._grow, self._create, self._refuse,
+            self._delete,
         ]  # fmt: skip
 
     # -- members ----------------------------------------------------------------------------------
@@ -216,6 +217,9 @@ class GroupNemesis:
     async def _create(self) -> None:
         await self._administrator.create_topic()
 
+    async def _delete(self) -> None:
+        await self._administrator.delete_topic()
+
     # -- afterwards -------------------------------------------------------------------------------
 
     def heal(self) -> None:
@@ -252,9 +256,8 @@ class GroupNemesis:
 
     def _subscribed(self, member: SimulatedMember) -> set[TopicPartition]:
         """Of `t.*` and `t[12]` it is known what they match."""
+        existing = {each.topic for each in self._states.placements}
         names = set(member.said.topics or ())
         if member.said.pattern:
-            names |= {"t1", "t2"}
-            if member.said.pattern == "t.*":
-                names |= set(self._administrator.topics())
+            names |= {"t1", "t2"} if member.said.pattern == "t[12]" else existing
         return {each for each in self._states.placements if each.topic in names}

@@ -57,11 +57,12 @@ class _GroupStory:
         self._cluster = cluster
         self._plan = plan
         self._states = StateChecker(cluster)
-        self.checker = GroupChecker(cluster)
+        history = History(cluster.fail)
+        self.checker = GroupChecker(cluster, history.deleted)
         self._administrator = Administrator(
             cluster,
             self._states,
-            History(cluster.fail),
+            history,
             cluster.random_for("administrator"),
             replication_factor=1,
             topic_config={},

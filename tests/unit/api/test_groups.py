@@ -227,24 +227,24 @@ def test_offsets_of_a_topic_are_deleted(api: _Api) -> None:
 
 
 def test_what_another_broker_coordinates_is_sent_on_as_it_came(api: _Api) -> None:
-    api.routing.elsewhere = {"g/1"}
+    api.routing.elsewhere = {"g 1"}
     api.routing.reply = PeerReply(
         409, {"content-type": "application/problem+json", "retry-after": "1"}, b"{}"
     )
-    answer = api.ask("heartbeat", body=b'{"topics":["t"]}', group="g/1", content_type=_JSON)
+    answer = api.ask("heartbeat", body=b'{"topics":["t"]}', group="g 1", content_type=_JSON)
     assert (answer.status, answer.body) == (409, b"{}")
     assert answer.headers[b"content-type"] == b"application/problem+json"
     assert answer.headers[b"retry-after"] == b"1"
     assert answer.headers[b"kafkalite-coordinator"] == b"http://host-1:9092"
     (sent,) = api.routing.forwarded
-    assert (sent.method, sent.target) == ("POST", "/v1/groups/g%2F1/heartbeat")
+    assert (sent.method, sent.target) == ("POST", "/v1/groups/g%201/heartbeat")
     assert sent.body == b'{"topics":["t"]}'
     assert sent.headers == {
         "content-type": "application/json",
         "kafkalite-client-host": "10.0.0.9",
     }
-    api.ask("offsets", "GET", group="g/1", query=b"topic=t")
-    assert api.routing.forwarded[-1].target == "/v1/groups/g%2F1/offsets?topic=t"
+    api.ask("offsets", "GET", group="g 1", query=b"topic=t")
+    assert api.routing.forwarded[-1].target == "/v1/groups/g%201/offsets?topic=t"
     assert api.groups.heard == []
 
 

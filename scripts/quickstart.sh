@@ -66,6 +66,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+# Of each topic, also those that come into being because someone writes to them.
+replicas=2
+[ "$brokers" -gt 1 ] || replicas=1
+
 python="$ROOT/.venv/bin/python"
 zookeeper_file="$data/zookeeper.properties"
 
@@ -192,6 +196,7 @@ listeners=HTTP://127.0.0.1:$((port + $1))
 advertised.listeners=HTTP://localhost:$((port + $1))
 log.dirs=$data/broker-$1
 zookeeper.connect=localhost:$zookeeper_port
+default.replication.factor=$replicas
 TEXT
 }
 
@@ -222,8 +227,6 @@ read_topic() {
 
 # create_topic TOPIC: with two partitions, of two replicas each where there are so many brokers.
 create_topic() {
-    local replicas=2
-    [ "$brokers" -gt 1 ] || replicas=1
     "$ROOT/scripts/kafka-topics.sh" --create --if-not-exists --zookeeper "localhost:$zookeeper_port" \
         --partitions 2 --replication-factor "$replicas" --topic "$1"
 }

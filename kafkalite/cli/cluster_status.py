@@ -17,6 +17,8 @@ from kafkalite.cli.failure import EXIT_FAILURE
 from kafkalite.model.errors import LogError
 
 _HEADINGS: Final = ("BROKER", "ADDRESS", "STATE", "LEADERS", "REPLICAS", "IN SYNC", "DISK")
+_NEAREST: Final = "localhost:9092"
+"""Asked where nothing is said: a status is mostly wanted of the machine at hand."""
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _NEARLY_FULL: Final = 0.05
 """Of a file system: less than this left is told."""
@@ -43,6 +45,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the status; gives 0 when all is well, else 1."""
+    if args.bootstrap_server is None and args.zookeeper is None:
+        args.bootstrap_server = _NEAREST
     check_connection_arguments(args.parser, args)
     with Cluster.from_arguments(args) as cluster:
         health = cluster.health()
@@ -82,7 +86,10 @@ def measure(found: LogDirList) -> Disk:
 def render(health: ClusterHealth, disks: dict[int, Disk | None]) -> str:
     """All but the advice."""
     controller = f"broker {health.controller}" if health.controller >= 0 else "none"
-    live = sum(broker.url is not None for broker in health.brokers)
+    # A registration outlives its broker by a session: only one that answers is known to be alive.
+    live = sum(
+        broker.url is not None and disks.get(broker.id) is not None for broker in health.brokers
+    )
     rows = [_HEADINGS, *(_row(broker, disks.get(broker.id)) for broker in health.brokers)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     table = [

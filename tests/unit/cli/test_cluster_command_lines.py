@@ -75,7 +75,6 @@ def test_a_file_of_elections_that_makes_no_sense_is_refused(
 
 def test_without_a_way_to_the_brokers_nothing_is_tried(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
-        ["cluster", "status"],
         ["log-dirs", "--describe"],
         ["reassign-partitions", "--list"],
         ["leader-election", "--election-type", "preferred", "--all-topic-partitions"],

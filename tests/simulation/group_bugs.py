@@ -73,7 +73,7 @@ def release_before_acknowledgement() -> Replacements:
 def release_by_late_reports() -> Replacements:
     """Whatever a member does not name it has let go of, also where it does not know of it yet."""
 
-    def believing(member: Member, request: Any) -> Member:
+    def believing(member: Member, request: Any, *_: Any) -> Member:
         gone = frozenset() if request.owned is None else member.to_release - request.owned
         return replace(member, held=member.held - gone) if gone else member
 

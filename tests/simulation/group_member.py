@@ -1,6 +1,7 @@
 """A simulated consumer in a group: strict in what it does, and at the mercy of all else."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from random import Random
 from typing import Final
@@ -29,6 +30,7 @@ from tests.simulation.trace import Trace
 _MSGPACK: Final = {"content-type": "application/msgpack"}
 _OK: Final = 200
 _GRACE_S: Final = 1.0
+_ODDS_OF_A_COPY: Final = 0.15
 _NO_MEMBER: Final = frozenset({"UNKNOWN_MEMBER_ID", "FENCED_MEMBER_EPOCH"})
 _TRIED_AGAIN: Final = frozenset({"STALE_MEMBER_EPOCH", "UNKNOWN_TOPIC_OR_PARTITION"})
 """The next heartbeat tells of the newer epoch; a broker may not have heard of new partitions."""
@@ -60,8 +62,13 @@ class SimulatedMember:
         trace: Trace,
         addresses: Sequence[str],
         random: Random,
+        *,
+        is_idle: bool,
     ) -> None:
-        """Assign only; `said` is what it says of itself in every heartbeat."""
+        """Assign only; `said` is what it says of itself in every heartbeat.
+
+        An idle one finds nothing to consume.
+        """
         self.name = name
         self.group = group
         self.said = said
@@ -75,7 +82,9 @@ class SimulatedMember:
         self._address = random.choice(addresses)
         self._is_careless = random.random() < 0.5
         self._waits_ms = random.choice((0, 0, 500, 3_000))
+        self._most_at_once = 0 if is_idle else 3
         self._lives = 0
+        self._copies: set[asyncio.Task[None]] = set()
         assert said.session_timeout_ms is not None
         self._session_s = said.session_timeout_ms / 1000
         self._begin()
@@ -130,7 +139,7 @@ class SimulatedMember:
         self._look_at_clock()
         for partition, position in self._positions.items():
             if position is not None and partition in self._assignment:
-                self._positions[partition] = position + self._random.randint(0, 3)
+                self._positions[partition] = position + self._random.randint(0, self._most_at_once)
 
     def _look_at_clock(self) -> None:
         if self.epoch != JOINING and self._network.loop.time() >= self._due_s:
@@ -189,6 +198,10 @@ class SimulatedMember:
             owned=_by_topic(self._positions),
             max_wait_ms=wait_ms,
         )
+        if self._random.random() < _ODDS_OF_A_COPY:
+            late = asyncio.create_task(self._send_late_copy(request), name="copy")
+            self._copies.add(late)
+            late.add_done_callback(self._copies.discard)
         body = await self._ask("POST", "heartbeat", request, wait_ms)
         if body is None:
             return
@@ -208,6 +221,15 @@ class SimulatedMember:
         self.epoch, self._assignment = answer.member_epoch, assignment
         self._due_s = sent_s + self._session_s
         self._checker.renew(self.group, self.member_id, self._due_s)
+
+    async def _send_late_copy(self, request: HeartbeatRequest) -> None:
+        """What was held up on its way arrives when its sender has long moved on."""
+        body = _encode(msgspec.structs.replace(request, max_wait_ms=0))
+        address = self._random.choice(self._addresses)
+        await asyncio.sleep(self._random.uniform(0.0, 3 * _GRACE_S))
+        target = f"/v1/groups/{self.group}/heartbeat"
+        with contextlib.suppress(PeerError):
+            await self._network.exchange(address, "POST", target, _MSGPACK, body, _GRACE_S)
 
     async def _leave(self) -> None:
         epoch = LEAVING if self.instance is None else LEAVING_FOR_A_WHILE

@@ -54,10 +54,8 @@ class GroupNemesis:
         self.running: list[Running] = []
         """Every member that was ever started."""
         self._troubles: list[Callable[[], Coroutine[Any, Any, None]]] = [
-            self._kill, self._pause, self._pause, self._leave, self._join, self._replace,
-            self._change_mind, self._cut, self._grow, self._create, self._refuse,
-            self._delete,
-        ]  # fmt: skip
+            getattr(self, f"_{kind}") for kind in plan.troubles
+        ]
 
     # -- members ----------------------------------------------------------------------------------
 
@@ -94,6 +92,7 @@ class GroupNemesis:
             self._cluster.trace,
             [machine.address for machine in self._cluster.machines.values()],
             random,
+            is_idle=self._plan.is_idle,
         )
         process = Process(self._cluster.loop, name)
         process.when_dead.append(member.forget)

@@ -2,10 +2,24 @@
 
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 from tests.simulation.plan import NETWORK, PROCESSES, ZOOKEEPER
 
-_BROKER_FAULTS = (tuple(each for each in PROCESSES if "writing" not in each), NETWORK, ZOOKEEPER)
+MEMBERS: Final = ("kill", "pause", "pause", "leave", "join", "replace", "change_mind", "cut")
+TOPICS: Final = ("grow", "create", "delete")
+COORDINATORS: Final = ("refuse", "refuse")
+_TROUBLES: Final = (
+    MEMBERS + TOPICS + COORDINATORS,
+    MEMBERS + TOPICS,
+    (*COORDINATORS, "pause"),  # little else happens, so that nobody hears of the other coordinator
+)
+
+_BROKER_FAULTS: Final = (
+    tuple(each for each in PROCESSES if "writing" not in each),
+    NETWORK,
+    ZOOKEEPER,
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,8 @@ class GroupPlan:
     settings: dict[str, str]
     faults: tuple[str, ...]
     """Of brokers."""
+    troubles: tuple[str, ...]
+    """Of members and their topics."""
     duration_s: float
     pause_s: float
     """Between two faults of brokers, on average."""
@@ -27,6 +43,8 @@ class GroupPlan:
     """Between two troubles of members, on average."""
     at_most: int
     """So many brokers are in trouble at once."""
+    is_idle: bool
+    """Whether there is nothing to consume, hence nothing to commit."""
 
     @staticmethod
     def of(random: Random) -> "GroupPlan":
@@ -43,8 +61,10 @@ class GroupPlan:
                 "zookeeper.session.timeout.ms": random.choice(("2000", "6000")),
             },
             faults=tuple(kind for group in chosen for kind in group),
+            troubles=random.choice(_TROUBLES),
             duration_s=random.choice((15.0, 30.0, 60.0)),
             pause_s=random.choice((0.5, 1.0, 3.0)),
             member_pause_s=random.choice((0.5, 2.0, 5.0)),
             at_most=random.choice((1, 1, 2)),
+            is_idle=random.random() < 0.25,
         )

@@ -18,11 +18,13 @@ _CATCHING_SEEDS: Final = range(1, 16)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_groups_in_trouble_keep_every_promise() -> None:
+    committed = 0
     for outcome in run_seeds(range(1, 1 + _SEEDS), jobs=_JOBS, run=run_group_seed):
         if outcome.failures:
             lines = "\n".join(map(str, outcome.lines[-_SHOWN_LINES:]))
             pytest.fail(f"{outcome}\n{lines}\n" + "\n".join(outcome.failures), pytrace=False)
-        assert outcome.acknowledged > 0
+        committed += outcome.acknowledged
+    assert committed > _SEEDS
 
 
 @pytest.mark.slow

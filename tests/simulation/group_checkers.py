@@ -174,7 +174,7 @@ class GroupChecker:
         state = self.states.get(group)
         stored = None if state is None else state.members.get(member)
         if stored is not None and stored.epoch == epoch:
-            self._fail(f"GRP-7 {member} of {group} was told {error}, but {stored} is stored")
+            self._fail(f"GRP-15 {member} of {group} was told {error}, but {stored} is stored")
 
     def take(self, group: str, member: str, partition: TopicPartition, due_s: float) -> None:
         """A member begins to consume a partition; it stops by itself when `due_s` comes."""

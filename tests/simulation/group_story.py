@@ -107,7 +107,7 @@ class _GroupStory:
         deadline_s = loop.time() + _QUIET_S
         while wrong := groups.unsettled():
             if loop.time() > deadline_s:
-                raise _EndedError(f"INV-7 it does not come to rest: {wrong}")
+                raise _EndedError(f"GRP-8 it does not come to rest: {wrong}")
             await asyncio.sleep(_POLL_S)
 
     async def _begin(self) -> None:

@@ -100,7 +100,8 @@ class LogReader:
                 break
         segment, start = self._cursors.pop(offset, (None, 0))
         first_offset = offset
-        if segment is None:
+        # Where a read ended with the active segment, the next one may have begun since.
+        if segment is None or start >= segment.size:
             segment = self._segments.holding(offset)
             batch = segment.find(offset)
             start, first_offset = batch.position, batch.header.base_offset

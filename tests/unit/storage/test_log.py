@@ -597,3 +597,13 @@ def test_a_file_that_cannot_be_removed_is_tried_again_and_holds_up_no_other() ->
     assert len(segment_names(disk, ".deleted")) == 1
     log.delete_expired_files(1165)
     assert not segment_names(disk, ".deleted")
+
+
+def test_read_goes_on_in_the_next_segment_after_the_last_one_ended_where_it_stood() -> None:
+    log = open_log(FaultyDisk(), OPTIONS)[1]
+    append(log, b"first")
+    assert log.read(0, 1000, 1).next_offset == 1  # remembered as the end of the active segment
+    log.reconfigure(LogOptions(segment_bytes=2000, segment_index_bytes=1))
+    append(log, b"second")
+    read = log.read(1, 1000, 2)
+    assert (read.size > 0, read.next_offset) == (True, 2)

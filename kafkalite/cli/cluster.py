@@ -319,7 +319,9 @@ class Cluster:
                     raise NetworkError(f"{shown(url)} did not answer in time") from None
             except httpx.TransportError as error:
                 why = reason(error)
-                if url not in self._answered and isinstance(error, httpx.RemoteProtocolError):
+                if url not in self._answered and isinstance(
+                    error, httpx.RemoteProtocolError | httpx.ReadError
+                ):
                     why = _NO_HTTP
                 failures.append(f"{shown(url)} ({why})")
                 if method != "GET":

@@ -14,7 +14,7 @@ from kafkalite.model.cluster import Broker
 from kafkalite.model.ids import BrokerId
 from tests.support.fake_metadata import FakeMetadata
 
-DEADLINE_S = 15.0
+DEADLINE_S = 40.0
 """How long a test waits for what has to happen."""
 
 

@@ -23,6 +23,8 @@ from kafkalite.wire.group_messages import (
 _MSGPACK: Final = "application/msgpack"
 _TIMEOUT_S: Final = 120.0
 _LONG_WAIT_MS: Final = 10_000
+_SESSION_MS: Final = 600_000
+"""Members that only commit for a while, and say nothing else, are to stay."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(HeartbeatResponse).decode
@@ -54,6 +56,7 @@ class GroupMember:
             self.name,
             self.epoch,
             topics=[self.topic],
+            session_timeout_ms=_SESSION_MS,
             owned=[TopicPartitions(self.topic, sorted(self.owned))] if self.owned else [],
             max_wait_ms=wait_ms,
         )

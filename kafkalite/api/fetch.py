@@ -17,7 +17,7 @@ from kafkalite.api.produce import check_msgpack
 from kafkalite.broker.append import leader_of
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.partition_read import PartitionRead
-from kafkalite.broker.replica_sessions import ReplicaSessions
+from kafkalite.broker.replication.replica_sessions import ReplicaSessions
 from kafkalite.model.errors import InvalidRequestError, LogError
 from kafkalite.model.ids import NO_LEADER, BrokerId
 from kafkalite.model.offsets import NO_OFFSET

@@ -8,7 +8,7 @@ from kafkalite.api.group_answers import (
     GroupMember,
     GroupOffset,
 )
-from kafkalite.broker.group_ports import CommittedOffset
+from kafkalite.broker.groups.ports import CommittedOffset
 from kafkalite.groups import description
 from kafkalite.groups.state import Member
 from kafkalite.model import cluster

@@ -1,12 +1,12 @@
 """What the API of consumer groups needs of the broker: the groups it coordinates, and the others.
 
-`broker/group_coordinator.py` and `broker/group_routing.py` are these; tests have their own.
+`broker/groups/coordinator.py` and `broker/groups/routing.py` are these; tests have their own.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from kafkalite.broker.group_ports import CommittedOffset
+from kafkalite.broker.groups.ports import CommittedOffset
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition

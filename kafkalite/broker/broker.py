@@ -7,35 +7,35 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from kafkalite.broker.append import AppendPath
-from kafkalite.broker.consumer_instance import ConsumerWorld
-from kafkalite.broker.consumer_instances import ConsumerInstances
-from kafkalite.broker.consumer_messenger import Messengers
-from kafkalite.broker.controller_client import ControllerClient
-from kafkalite.broker.controller_driver import ControllerDriver
+from kafkalite.broker.consumers.instance import ConsumerWorld
+from kafkalite.broker.consumers.instances import ConsumerInstances
+from kafkalite.broker.consumers.messenger import Messengers
+from kafkalite.broker.control.controller_client import ControllerClient
+from kafkalite.broker.control.controller_driver import ControllerDriver
+from kafkalite.broker.control.reassignment import ReassignmentAdmin
+from kafkalite.broker.control.topic_admin import TopicAdmin, TopicDefaults
+from kafkalite.broker.control.topic_creation import TopicCreation
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.forwarding import Forwarding
-from kafkalite.broker.group_coordinator import GroupCoordinator
-from kafkalite.broker.group_options import group_options
-from kafkalite.broker.group_routing import GroupRouting
+from kafkalite.broker.groups.coordinator import GroupCoordinator
+from kafkalite.broker.groups.offset_reset import OffsetReset
+from kafkalite.broker.groups.options import group_options
+from kafkalite.broker.groups.routing import GroupRouting
 from kafkalite.broker.healing import Healing
 from kafkalite.broker.housekeeping import Housekeeping
-from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.log_dirs import LogDirs
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.membership import Membership
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
 from kafkalite.broker.offset_lookup import OffsetLookup
-from kafkalite.broker.offset_reset import OffsetReset
 from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.ports import Peers
 from kafkalite.broker.probes import DataProbe
-from kafkalite.broker.reassignment import ReassignmentAdmin
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.remote_records import RemoteRecords
-from kafkalite.broker.replication import Replication
-from kafkalite.broker.topic_admin import TopicAdmin, TopicDefaults
-from kafkalite.broker.topic_creation import TopicCreation
+from kafkalite.broker.replication.leadership_proof import LeadershipProof
+from kafkalite.broker.replication.replication import Replication
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.topic_config import TopicSettings, topic_settings

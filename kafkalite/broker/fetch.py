@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from kafkalite.broker.forwarding import Forwarding
-from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_read import PartitionRead, ReadPiece
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.remote_reads import RemoteReads
+from kafkalite.broker.replication.leadership_proof import LeadershipProof
 from kafkalite.broker.waiters import ReadWaiters, wait_any
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import (

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from kafkalite.broker.group_ports import GroupStore
+from kafkalite.broker.groups.ports import GroupStore
 from kafkalite.broker.ports import ControllerStore, MetadataStore
 from kafkalite.model.cluster import Broker
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from kafkalite.broker import batch_rules
-from kafkalite.broker.following import Following
-from kafkalite.broker.leading import ReplicaRead, records_for, take_fetch
 from kafkalite.broker.probes import HistogramProbe
+from kafkalite.broker.replication.following import Following
+from kafkalite.broker.replication.leading import ReplicaRead, records_for, take_fetch
 from kafkalite.broker.waiters import AckWaiters, ReadWaiters
 from kafkalite.config.topic_config import TopicSettings
 from kafkalite.config.views import FlushPolicy

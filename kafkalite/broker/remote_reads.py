@@ -8,7 +8,7 @@ import msgspec
 
 from kafkalite.broker.forwarding import Forwarding, Lease
 from kafkalite.broker.partition_read import PartitionRead
-from kafkalite.broker.received_piece import received_pieces
+from kafkalite.broker.replication.received_piece import received_pieces
 from kafkalite.broker.waiters import ReadWaiters
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import LogError, error_by_code

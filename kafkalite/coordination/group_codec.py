@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kafkalite.broker.group_ports import CommittedOffset, MirroredMember, StoredGroup
+from kafkalite.broker.groups.ports import CommittedOffset, MirroredMember, StoredGroup
 from kafkalite.coordination import json_payload
 from kafkalite.coordination.errors import MalformedZnodeError
 from kafkalite.coordination.json_payload import Members

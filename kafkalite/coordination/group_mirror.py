@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from kafkalite.broker.group_ports import GroupPicture, Look
+from kafkalite.broker.groups.ports import GroupPicture, Look
 from kafkalite.broker.ports import StoreError
 from kafkalite.coordination import group_codec, paths
 from kafkalite.coordination.bridge import KazooBridge

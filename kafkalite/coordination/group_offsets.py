@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kafkalite.broker.group_ports import CommittedOffset, GroupCommit, GroupConflictError
+from kafkalite.broker.groups.ports import CommittedOffset, GroupCommit, GroupConflictError
 from kafkalite.broker.ports import StoreError, StoreUnavailableError
 from kafkalite.coordination import group_codec, paths
 from kafkalite.coordination.bridge import KazooBridge

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from kafkalite.broker.group_ports import (
+from kafkalite.broker.groups.ports import (
     MAX_STATE_BYTES,
     CommittedOffset,
     GroupCommit,

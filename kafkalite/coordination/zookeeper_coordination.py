@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from kafkalite.broker.group_ports import GroupStore
+from kafkalite.broker.groups.ports import GroupStore
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import ControllerStore, MetadataStore, StoreError
 from kafkalite.coordination import paths

@@ -14,7 +14,7 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
-from kafkalite.broker.group_ports import (
+from kafkalite.broker.groups.ports import (
     MAX_STATE_BYTES,
     CommittedOffset,
     GroupCommit,

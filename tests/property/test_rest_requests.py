@@ -21,8 +21,8 @@ from kafkalite.api.rest.errors import RestError, refusal
 from kafkalite.api.rest.media import check_accepts_json, check_accepts_records, check_body_type
 from kafkalite.api.rest.paths import ConsumersPath, parse_consumers_path
 from kafkalite.api.rest.query import parse_partitions_query, parse_records_query
-from kafkalite.broker.consumer_definition import ConsumerDefinition
-from kafkalite.broker.consumer_messenger import Messenger
+from kafkalite.broker.consumers.definition import ConsumerDefinition
+from kafkalite.broker.consumers.messenger import Messenger
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.wire.rest_records import EmbeddedFormat, OnError, encode_rows

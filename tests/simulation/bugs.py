@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any, Final
 from unittest.mock import patch
 
-from kafkalite.broker import leading
-from kafkalite.broker.following import Following
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.broker.replication import leading
+from kafkalite.broker.replication.following import Following
 from kafkalite.controller import machine
 from kafkalite.controller.election import Situation, next_state
 from kafkalite.coordination.operations import ANY_VERSION, Operation, SetData

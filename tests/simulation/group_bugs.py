@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, Final
 from unittest.mock import patch
 
-from kafkalite.broker.coordinated_group import CoordinatedGroup
-from kafkalite.broker.group_table import GroupTable
+from kafkalite.broker.groups.coordinated_group import CoordinatedGroup
+from kafkalite.broker.groups.table import GroupTable
 from kafkalite.coordination import group_store, paths
 from kafkalite.coordination.group_offsets import _Piece
 from kafkalite.coordination.operations import ANY_VERSION, Check, SetData

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kafkalite.broker.group_coordinator import GroupSummary
-from kafkalite.broker.group_ports import CommittedOffset
+from kafkalite.broker.groups.coordinator import GroupSummary
+from kafkalite.broker.groups.ports import CommittedOffset
 from kafkalite.groups.description import GroupDescription
 from kafkalite.groups.state import GroupPhase, Member
 from kafkalite.model.cluster import Broker

@@ -16,12 +16,12 @@ import httpx
 
 from kafkalite.api.control import make_control_app
 from kafkalite.broker.broker import Broker, State
-from kafkalite.broker.controller_driver import ControllerDriver
+from kafkalite.broker.control.controller_driver import ControllerDriver
+from kafkalite.broker.control.reassignment import ReassignmentAdmin
+from kafkalite.broker.control.topic_admin import TopicAdmin, TopicDefaults
 from kafkalite.broker.log_dirs import LogDirState
 from kafkalite.broker.ports import Peers
 from kafkalite.broker.probes import DataProbe, ReplicationProbe
-from kafkalite.broker.reassignment import ReassignmentAdmin
-from kafkalite.broker.topic_admin import TopicAdmin, TopicDefaults
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.controller.policy import ControllerPolicy

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kafkalite.broker.consumer_messenger import Messenger
+from kafkalite.broker.consumers.messenger import Messenger
 from kafkalite.broker.metadata_view import ClusterPicture, MetadataView, TopicAt
 from kafkalite.broker.partition_read import PartitionRead, ReadPiece
 from kafkalite.broker.waiters import ReadWaiters, wait_any

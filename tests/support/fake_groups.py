@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kafkalite.broker.group_ports import (
+from kafkalite.broker.groups.ports import (
     CommittedOffset,
     GroupCommit,
     GroupConflictError,

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from kafkalite.broker.group_coordinator import GroupCoordinator
-from kafkalite.broker.group_options import GroupOptions
+from kafkalite.broker.groups.coordinator import GroupCoordinator
+from kafkalite.broker.groups.options import GroupOptions
 from kafkalite.broker.metadata_view import ClusterPicture, MetadataView, TopicAt
 from kafkalite.groups.limits import GroupLimits
 from kafkalite.model.clock import Clock

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from kafkalite.broker.leading import ReplicaRead
 from kafkalite.broker.partition import Partition, PartitionOptions
+from kafkalite.broker.replication.leading import ReplicaRead
 from kafkalite.config.topic_config import topic_settings
 from kafkalite.config.views import FlushPolicy
 from kafkalite.controller.events import StateChange

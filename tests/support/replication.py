@@ -11,8 +11,8 @@ from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import ReplicationProbe
-from kafkalite.broker.replica_fetcher import ReplicaFetchers
-from kafkalite.broker.replica_sessions import ReplicaAnswer, ReplicaSessions
+from kafkalite.broker.replication.replica_fetcher import ReplicaFetchers
+from kafkalite.broker.replication.replica_sessions import ReplicaAnswer, ReplicaSessions
 from kafkalite.config.setting import MAX_LONG
 from kafkalite.config.topic_config import topic_settings
 from kafkalite.config.views import FlushPolicy, ReplicaOptions

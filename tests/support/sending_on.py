@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from kafkalite.broker.append import AppendPath
 from kafkalite.broker.fetch import FetchPath
-from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.metadata_view import (
     ClusterPicture,
     ClusterUpdate,
@@ -13,6 +12,7 @@ from kafkalite.broker.metadata_view import (
     TopicAt,
 )
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.replication.leadership_proof import LeadershipProof
 from kafkalite.model.cluster import Topic
 from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 from tests.support.fake_metadata import fake_brokers

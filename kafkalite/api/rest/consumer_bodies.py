@@ -16,8 +16,8 @@ from kafkalite.api.rest.json_body import (
     true_or_false,
     whole_number,
 )
-from kafkalite.broker.consumer_commits import OffsetToKeep
-from kafkalite.broker.consumer_definition import ConsumerDefinition, Dialect, OffsetReset
+from kafkalite.broker.consumers.commits import OffsetToKeep
+from kafkalite.broker.consumers.definition import ConsumerDefinition, Dialect, OffsetReset
 from kafkalite.model.ids import TopicPartition
 from kafkalite.wire.rest_records import EmbeddedFormat
 

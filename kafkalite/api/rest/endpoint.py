@@ -23,9 +23,9 @@ from kafkalite.api.rest.errors import (
 from kafkalite.api.rest.media import check_accepts_json, check_body_type
 from kafkalite.api.rest.operations import MAX_TIMEOUT_MS, ConsumerOperations, ConsumerRequest
 from kafkalite.api.rest.paths import CREATE, INSTANCE, OPERATIONS, parse_consumers_path
-from kafkalite.broker.consumer_messenger import Messenger
+from kafkalite.broker.consumers.messenger import Messenger
 from kafkalite.broker.forwarding import FORWARDED_HEADER
-from kafkalite.broker.group_routing import GroupRouting
+from kafkalite.broker.groups.routing import GroupRouting
 from kafkalite.model.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,

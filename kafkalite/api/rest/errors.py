@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from kafkalite.api.errors import RETRY_AFTER_S
-from kafkalite.broker.consumer_definition import Dialect
-from kafkalite.broker.consumer_errors import (
+from kafkalite.broker.consumers.definition import Dialect
+from kafkalite.broker.consumers.errors import (
     ConsumerError,
     ConsumerExistsError,
     ConsumerNotFoundError,

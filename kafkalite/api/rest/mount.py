@@ -4,7 +4,7 @@ from kafkalite.api.rest.consumer_bodies import ConsumerDefaults
 from kafkalite.api.rest.endpoint import ConsumersEndpoint
 from kafkalite.api.rest.operations import ConsumerOperations, ConsumerOptions
 from kafkalite.broker.broker import Broker
-from kafkalite.broker.consumer_messenger import Messenger
+from kafkalite.broker.consumers.messenger import Messenger
 
 
 def consumers_endpoint(broker: Broker) -> ConsumersEndpoint:

@@ -26,10 +26,10 @@ from kafkalite.api.rest.errors import (
 from kafkalite.api.rest.media import check_accepts_records, records_type
 from kafkalite.api.rest.paths import CREATE, INSTANCE, ConsumersPath
 from kafkalite.api.rest.query import parse_partitions_query, parse_records_query
-from kafkalite.broker.consumer_errors import ConsumerError
-from kafkalite.broker.consumer_instance import ConsumerInstance
-from kafkalite.broker.consumer_instances import ConsumerInstances
-from kafkalite.broker.consumer_messenger import Messenger
+from kafkalite.broker.consumers.errors import ConsumerError
+from kafkalite.broker.consumers.instance import ConsumerInstance
+from kafkalite.broker.consumers.instances import ConsumerInstances
+from kafkalite.broker.consumers.messenger import Messenger
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import StoreError
 from kafkalite.model.errors import LogError, NotCoordinatorError

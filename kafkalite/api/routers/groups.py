@@ -19,7 +19,7 @@ from kafkalite.api.group_schemas import ResetOffsetsBody
 from kafkalite.api.replies import replies
 from kafkalite.api.serving import RunningBroker
 from kafkalite.broker.forwarding import FORWARDED_HEADER
-from kafkalite.broker.offset_reset import ResetTo, ResetWish
+from kafkalite.broker.groups.offset_reset import ResetTo, ResetWish
 from kafkalite.model.errors import (
     CoordinatorNotAvailableError,
     GroupIdNotFoundError,

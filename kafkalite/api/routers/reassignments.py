@@ -16,8 +16,8 @@ from kafkalite.api.answers import (
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import CancelReassignmentsBody, ProposeAssignmentBody, ReassignBody
 from kafkalite.api.serving import RunningBroker
+from kafkalite.broker.control.reassignment import Outcomes
 from kafkalite.broker.ports import Assignment
-from kafkalite.broker.reassignment import Outcomes
 from kafkalite.model.errors import (
     InvalidReplicaAssignmentError,
     InvalidReplicationFactorError,

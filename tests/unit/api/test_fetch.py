@@ -11,7 +11,7 @@ from kafkalite.api.exchange import ClientGoneError, Exchange
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.partition_read import PartitionRead
-from kafkalite.broker.replica_sessions import ReplicaAnswer, ReplicaSessions
+from kafkalite.broker.replication.replica_sessions import ReplicaAnswer, ReplicaSessions
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import FetchSessionIdNotFoundError, NotLeaderOrFollowerError
 from kafkalite.model.ids import BrokerId

@@ -9,7 +9,7 @@ import pytest
 
 from kafkalite.api.exchange import ClientGoneError, Exchange
 from kafkalite.api.groups import GroupsEndpoint
-from kafkalite.broker.group_ports import CommittedOffset
+from kafkalite.broker.groups.ports import CommittedOffset
 from kafkalite.broker.metadata_view import ClusterPicture, MetadataView, TopicAt
 from kafkalite.model.cluster import Topic
 from kafkalite.model.errors import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kafkalite.broker.broker import Broker
-from kafkalite.broker.group_ports import GroupStore
+from kafkalite.broker.groups.ports import GroupStore
 from kafkalite.broker.log_keeping import LogKeeping
 from kafkalite.broker.metadata_view import StateAt, TopicAt
 from kafkalite.broker.ports import ControllerStore, MetadataStore

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from kafkalite.broker.fetch import FetchPath
-from kafkalite.broker.leadership_proof import LeadershipProof
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.ports import StoreUnavailableError
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.replication.leadership_proof import LeadershipProof
 from kafkalite.model.errors import (
     KafkaStorageError,
     NotLeaderOrFollowerError,

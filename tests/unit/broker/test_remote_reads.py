@@ -9,7 +9,7 @@ import pytest
 
 from kafkalite.broker.forwarding import Lease
 from kafkalite.broker.partition_read import PartitionRead
-from kafkalite.broker.received_piece import received_pieces
+from kafkalite.broker.replication.received_piece import received_pieces
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import NotLeaderOrFollowerError, OffsetOutOfRangeError
 from kafkalite.transport.errors import PeerBrokenError, PeerRefusedError

@@ -3,7 +3,7 @@ from dataclasses import fields
 
 import pytest
 
-from kafkalite.broker.group_ports import CommittedOffset, MirroredMember
+from kafkalite.broker.groups.ports import CommittedOffset, MirroredMember
 from kafkalite.coordination import group_codec
 from kafkalite.coordination.errors import MalformedZnodeError
 from kafkalite.groups.state import GroupState, Member

@@ -13,7 +13,7 @@ from kafkalite.api.rest.consumer_bodies import (
     parse_positions,
 )
 from kafkalite.api.rest.errors import RestError
-from kafkalite.broker.consumer_commits import OffsetToKeep
+from kafkalite.broker.consumers.commits import OffsetToKeep
 from kafkalite.model.ids import TopicPartition
 
 _PLACE = {"topic": "t", "partition": 0}

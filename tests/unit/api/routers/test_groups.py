@@ -8,9 +8,9 @@ import pytest
 
 from kafkalite.api.group_answers import GroupList, GroupSummary
 from kafkalite.broker.forwarding import FORWARDED_HEADER
-from kafkalite.broker.group_ports import CommittedOffset
+from kafkalite.broker.groups.offset_reset import OffsetReset
+from kafkalite.broker.groups.ports import CommittedOffset
 from kafkalite.broker.offset_lookup import OffsetLookup
-from kafkalite.broker.offset_reset import OffsetReset
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.groups.state import Member
 from kafkalite.model.errors import LeaderNotAvailableError

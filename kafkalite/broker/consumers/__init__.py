@@ -1,0 +1,1 @@
+"""Consumer instances of the REST proxy family: what each holds, reads, and commits."""

@@ -1,0 +1,1 @@
+"""What keeps replicas alike: fetching from leaders, followers' sessions, ISR, high watermark."""

@@ -152,21 +152,29 @@ class ConsumerAssignment:
             if (position := self.positions.get(partition)) is not None and self._exists(partition)
         }
 
-    def hand_out(self, page: ConsumerPage, begun: Mapping[TopicPartition, int]) -> list[bytes]:
+    def hand_out(
+        self,
+        page: ConsumerPage,
+        begun: Mapping[TopicPartition, int],
+        admits: Callable[[TopicPartition], bool] | None = None,
+    ) -> list[bytes]:
         """The rows that are still to be sent: now, for whoever calls this sends them.
 
         Args:
             page: what was read.
             begun: where reading began; what was moved, or taken away, since then is left out.
+            admits: asked once for each partition whether anything of it may be sent.
         """
-
-        def is_ours(partition: TopicPartition) -> bool:
-            return partition in self and self.positions.get(partition) == begun[partition]
-
-        rows = page.rows_of(is_ours)
-        for partition, offset in page.next_offsets.items():
-            if is_ours(partition):
-                self.positions.advance(partition, offset)
+        ours = {
+            partition
+            for partition in page.next_offsets
+            if partition in self
+            and self.positions.get(partition) == begun[partition]
+            and (admits is None or admits(partition))
+        }
+        rows = page.rows_of(ours.__contains__)
+        for partition in ours:
+            self.positions.advance(partition, page.next_offsets[partition])
         self._reader.given(page.partitions)
         return rows
 

@@ -71,25 +71,42 @@ class ConsumerCommits:
         async with self._turn:
             await self._send(offsets)
 
+    async def try_given(
+        self, offsets: Mapping[TopicPartition, OffsetToKeep]
+    ) -> dict[TopicPartition, LogError]:
+        """Commit these; gives why some of them were refused.
+
+        Raises:
+            LogError: it is not known of any of them whether it is committed.
+        """
+        async with self._turn:
+            return await self._try_send(offsets)
+
     async def _send(self, offsets: Mapping[TopicPartition, OffsetToKeep]) -> None:
+        for reason in (await self._try_send(offsets)).values():
+            raise reason
+
+    async def _try_send(
+        self, offsets: Mapping[TopicPartition, OffsetToKeep]
+    ) -> dict[TopicPartition, LogError]:
         left = dict(offsets)
+        refused: dict[TopicPartition, LogError] = {}
         for attempt in range(_ATTEMPTS):
             if not left:
-                return
-            refused, reason = await self._send_once(left)
+                break
+            refused = await self._send_once(left)
             left = {place: left[place] for place in refused}
-            if reason is None:
-                return
-            if not isinstance(reason, StaleMemberEpochError) or attempt == _ATTEMPTS - 1:
-                raise reason
-            await asyncio.sleep(_PAUSE_S)
+            if not any(isinstance(reason, StaleMemberEpochError) for reason in refused.values()):
+                break
+            if attempt < _ATTEMPTS - 1:
+                await asyncio.sleep(_PAUSE_S)
+        return refused
 
     async def _send_once(
         self, offsets: Mapping[TopicPartition, OffsetToKeep]
-    ) -> tuple[list[TopicPartition], LogError | None]:
+    ) -> dict[TopicPartition, LogError]:
         """Those that were not committed, and why not."""
-        refused: list[TopicPartition] = []
-        reason: LogError | None = None
+        refused: dict[TopicPartition, LogError] = {}
         places = list(offsets)
         for begin in range(0, len(places), MAX_COMMITS):
             part = places[begin : begin + MAX_COMMITS]
@@ -105,13 +122,11 @@ class ConsumerCommits:
             try:
                 results = await self._groups.commit(self._group, request)
             except StaleMemberEpochError as error:
-                refused += part
-                reason = error
+                refused.update(dict.fromkeys(part, error))
                 continue
             for place, refusal in zip(part, results, strict=True):
                 if refusal is None:
                     self._positions.committed({place: offsets[place].offset})
                 else:
-                    refused.append(place)
-                    reason = reason or refusal
-        return refused, reason
+                    refused[place] = refusal
+        return refused

@@ -15,8 +15,9 @@ from kafkalite.broker.consumers.errors import (
     IllegalStateError,
     NotSubscribedError,
 )
-from kafkalite.broker.consumers.membership import ConsumerMembership, Partitions
+from kafkalite.broker.consumers.membership import ConsumerMembership, Identity, Partitions
 from kafkalite.broker.consumers.messenger import Messenger, Messengers
+from kafkalite.broker.consumers.page_turns import PageTurns
 from kafkalite.broker.consumers.polls import ConsumerPolls
 from kafkalite.broker.consumers.ports import Committed, Groups, Offsets, Reads
 from kafkalite.broker.consumers.reader import ConsumerReader
@@ -31,6 +32,8 @@ JOIN_WAIT_S: Final = 3.0
 """How long subscribing waits for partitions, so that seeks work at once."""
 REVOKE_PATIENCE_S: Final = 10.0
 """How long a partition that others shall have waits for the client to deal with what it got."""
+_CLIENT_ID: Final = "rest"
+_INSTANCE_PREFIX: Final = "rest-consumer-"
 _RESUME_S: Final = 5.0
 """How long going on elsewhere waits for the group; it goes on without, and joins later."""
 
@@ -94,10 +97,19 @@ class ConsumerInstance:
             keep_ends=self._keep_ends,
         )
         self._polls = ConsumerPolls(
-            self._assignment, reader, world.messengers, self._news, lambda: self._definition
+            self._assignment,
+            reader,
+            PageTurns(self._assignment, reader, self._news),
+            world.messengers,
+            self._news,
+            lambda: self._definition,
         )
         self._membership = ConsumerMembership(
-            world.groups, group, name, self, session_timeout_ms=world.session_timeout_ms
+            world.groups,
+            group,
+            Identity(f"{_INSTANCE_PREFIX}{name}", _CLIENT_ID),
+            self,
+            session_timeout_ms=world.session_timeout_ms,
         )
         self._commits = ConsumerCommits(
             world.groups, group, self._assignment.positions, lambda: self._membership.identity

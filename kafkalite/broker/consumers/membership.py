@@ -1,7 +1,8 @@
-"""An instance's place in its group: it heartbeats in the broker, as any member does elsewhere.
+"""The place in a group of what the broker reads for a client: an instance, or a stream.
 
-It is a static member: whichever broker serves the instance next joins under the same instance id,
-takes its place at once, and what the former one still does is refused.
+It heartbeats in the broker, as any member does elsewhere. It is a static member: whichever broker
+serves the client next joins under the same instance id, takes its place at once, and what the
+former one still does is refused.
 """
 
 import asyncio
@@ -34,8 +35,6 @@ from kafkalite.wire.group_messages import (
     TopicPartitions,
 )
 
-CLIENT_ID: Final = "rest"
-_INSTANCE_PREFIX: Final = "rest-consumer-"
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
 _LEAVE_S: Final = 5.0
@@ -71,27 +70,41 @@ class Member(Protocol):
         """These are others' by now, perhaps; nothing can be committed of them."""
 
     def fenced(self) -> None:
-        """Another broker serves the instance."""
+        """Another broker serves the client by now."""
+
+
+class Identity(NamedTuple):
+    """Who a member is, for the coordinator and for people who look."""
+
+    instance_id: str
+    client_id: str
+    host: str = ""
 
 
 class ConsumerMembership:
     """One member. Owns the task that heartbeats, from `subscribe` to `leave` or `stop`."""
 
     def __init__(
-        self, groups: Groups, group: str, name: str, member: Member, *, session_timeout_ms: int
+        self,
+        groups: Groups,
+        group: str,
+        identity: Identity,
+        member: Member,
+        *,
+        session_timeout_ms: int,
     ) -> None:
         """Assign only.
 
         Args:
-            groups: the coordinator.
+            groups: the coordinators.
             group: its group.
-            name: of the instance.
+            identity: who it is.
             member: told what it owns.
             session_timeout_ms: without an answer for so long, it owns nothing any more.
         """
         self._groups = groups
         self._group = group
-        self._instance_id = f"{_INSTANCE_PREFIX}{name}"
+        self._instance_id, self._client_id, self._host = identity
         self._member = member
         self._session_timeout_s = session_timeout_ms / 1000
         self._member_id = uuid.uuid4().hex
@@ -164,7 +177,7 @@ class ConsumerMembership:
         )
         try:
             async with asyncio.timeout(_LEAVE_S):
-                await self._groups.heartbeat(self._group, request, "")
+                await self._groups.heartbeat(self._group, request, self._host)
         except (LogError, TimeoutError) as error:
             _log.info("%s could not leave group %s: %s", self._instance_id, self._group, error)
         self._epoch = JOINING
@@ -218,7 +231,7 @@ class ConsumerMembership:
             member_id=self._member_id,
             member_epoch=self._epoch,
             instance_id=self._instance_id,
-            client_id=CLIENT_ID,
+            client_id=self._client_id,
             topics=list(self._topics),
             pattern=self._pattern,
             owned=_by_topic(self._owned),
@@ -227,7 +240,7 @@ class ConsumerMembership:
 
     async def _ask(self, request: HeartbeatRequest) -> HeartbeatResponse | None:
         """The coordinator's answer; None where there is news to tell it before that comes."""
-        asking = asyncio.ensure_future(self._groups.heartbeat(self._group, request, ""))
+        asking = asyncio.ensure_future(self._groups.heartbeat(self._group, request, self._host))
         woken = asyncio.ensure_future(self._woken.wait())
         try:
             await asyncio.wait((asking, woken), return_when=asyncio.FIRST_COMPLETED)

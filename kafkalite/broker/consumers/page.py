@@ -1,5 +1,6 @@
 """What one poll has found so far: rows of several partitions, within the bytes it may have."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -14,13 +15,20 @@ _FULL_BELOW: Final = 8
 class ConsumerPage:
     """Filled by one poll; nothing of it counts as sent until the poll hands it out."""
 
-    def __init__(self, wanted: EmbeddedFormat, max_bytes: int, on_error: OnError) -> None:
+    def __init__(
+        self,
+        wanted: EmbeddedFormat,
+        max_bytes: int,
+        on_error: OnError,
+        max_records: int = sys.maxsize,
+    ) -> None:
         """Begin empty; at least one record fits, however large."""
         self._format = wanted
         self._on_error = on_error
         self._least_left = max_bytes // _FULL_BELOW
         self._rows: dict[TopicPartition, list[bytes]] = {}
         self.left = max_bytes
+        self._records_left = max_records
         self.size = 0
         """Bytes of the keys and values in it."""
         self.next_offsets: dict[TopicPartition, int] = {}
@@ -36,10 +44,15 @@ class ConsumerPage:
     def take(self, partition: TopicPartition, records: Sequence[Record], begin: int) -> int:
         """Take what fits of `records[begin:]`; gives the index of the first that is left."""
         budget = self.left if self._rows else max(self.left, 1)
-        found = encode_rows(self._format, partition, records, begin, budget, self._on_error)
+        if len(records) - begin > self._records_left:
+            offered = records[: begin + self._records_left]
+        else:
+            offered = records
+        found = encode_rows(self._format, partition, offered, begin, budget, self._on_error)
         if found.rows:
             self._rows.setdefault(partition, []).extend(found.rows)
         self.left -= found.size
+        self._records_left -= found.taken
         self.size += found.size
         end = begin + found.taken
         if found.taken:
@@ -47,7 +60,7 @@ class ConsumerPage:
         if found.poison is not None:
             self.is_closed = True
             self.poison = found.poison if self.is_empty else None
-        elif end < len(records) or self.left <= self._least_left:
+        elif end < len(records) or self.left <= self._least_left or not self._records_left:
             self.is_closed = not self.is_empty
         return end
 
@@ -56,6 +69,11 @@ class ConsumerPage:
         for partition in [each for each in self._rows if not is_ours(each)]:
             del self._rows[partition]
         return [row for rows in self._rows.values() for row in rows]
+
+    @property
+    def counts(self) -> dict[TopicPartition, int]:
+        """How many rows there are of each partition that has any."""
+        return {partition: len(rows) for partition, rows in self._rows.items()}
 
     @property
     def partitions(self) -> list[TopicPartition]:

@@ -9,19 +9,14 @@ from kafkalite.broker.consumers.definition import ConsumerDefinition
 from kafkalite.broker.consumers.errors import TooManyConsumersError
 from kafkalite.broker.consumers.messenger import Messenger, Messengers
 from kafkalite.broker.consumers.page import ConsumerPage
+from kafkalite.broker.consumers.page_turns import PageTurns
 from kafkalite.broker.consumers.reader import ConsumerReader
-from kafkalite.broker.waiters import ReadWaiters, wait_any
+from kafkalite.broker.waiters import ReadWaiters
 from kafkalite.model.errors import NotCoordinatorError
 from kafkalite.wire.rest_records import OnError
 
 MAX_QUEUED: Final = 100
 """Of one instance; one more is told to come back later."""
-_LOOK_AGAIN_S: Final = 1.0
-"""A poll that has nothing to read looks for topics that appear."""
-_LOCATE_AGAIN_S: Final = 0.2
-"""A poll looks for positions that nobody could tell."""
-_LEAST_TURN_S: Final = 0.01
-"""What looking for records takes at least where there are none."""
 
 
 class ConsumerPolls:
@@ -31,6 +26,7 @@ class ConsumerPolls:
         self,
         assignment: ConsumerAssignment,
         reader: ConsumerReader,
+        turns: PageTurns,
         messengers: Messengers,
         news: ReadWaiters,
         definition: Callable[[], ConsumerDefinition],
@@ -38,6 +34,7 @@ class ConsumerPolls:
         """Assign only; `news` wakes polls that wait."""
         self._assignment = assignment
         self._reader = reader
+        self._turns = turns
         self._messengers = messengers
         self._news = news
         self._definition = definition
@@ -114,27 +111,14 @@ class ConsumerPolls:
         self.dealt_with.wake()
 
     async def _poll_once(self, left_s: float, max_bytes: int, on_error: OnError) -> list[bytes]:
-        assignment, reader, definition = self._assignment, self._reader, self._definition()
-        await assignment.locate()
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        positions = assignment.to_read()
+        definition = self._definition()
         page = ConsumerPage(definition.format, max_bytes, on_error)
-        rest_s = reader.rest_s()
-        wait_s = left_s if rest_s is None else min(left_s, max(rest_s, 0.0))
-        is_asked = await reader.read(
-            positions, page, wait_ms=int(wait_s * 1000), min_bytes=definition.fetch_min_bytes
+        rows = await self._turns.take(
+            page,
+            left_s,
+            min_bytes=definition.fetch_min_bytes,
+            is_over=lambda: self._is_closed,
         )
-        if self._is_closed:
-            return []
-        rows = assignment.hand_out(page, positions)
-        if page.poison is not None and not rows:
+        if page.poison is not None and not rows and not self._is_closed:
             raise page.poison
-        if reader.out_of_range:
-            await assignment.reset()
-        elif is_asked and not page.next_offsets and loop.time() - begun < _LEAST_TURN_S:
-            await asyncio.sleep(_LEAST_TURN_S)  # nobody waits, as when this broker stops
-        elif not is_asked and left_s > 0:
-            pause_s = _LOOK_AGAIN_S if assignment.is_located else _LOCATE_AGAIN_S
-            await wait_any([self._news], min(left_s, pause_s))
         return rows

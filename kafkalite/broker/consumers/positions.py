@@ -67,6 +67,34 @@ class ConsumerPositions:
                 self._uncommitted.add(partition)
         self._unacknowledged.clear()
 
+    def acknowledge_below(self, partition: TopicPartition, offset: int) -> int | None:
+        """What is below `offset` is dealt with; gives how far it all is, to be committed.
+
+        None: so much was not sent of this partition, or it is not known here.
+        """
+        place = self._places.get(partition)
+        if place is None or offset > place.delivered:
+            return None
+        place.acknowledged = max(place.acknowledged, offset)
+        if place.acknowledged == place.delivered:
+            self._unacknowledged.discard(partition)
+        if place.acknowledged > place.committed:
+            self._uncommitted.add(partition)
+        return place.acknowledged
+
+    def is_committed_below(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether so much of a partition is known to be committed."""
+        place = self._places.get(partition)
+        return place is not None and offset <= place.committed
+
+    def in_flight(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Of each partition of which more was sent than is committed: how far both are."""
+        return {
+            partition: (place.committed, place.delivered)
+            for partition, place in self._places.items()
+            if place.delivered > place.committed
+        }
+
     def rewind(self) -> list[TopicPartition]:
         """Send again what was sent and not dealt with; gives the partitions."""
         rewound = list(self._unacknowledged)

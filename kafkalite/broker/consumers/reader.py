@@ -44,12 +44,21 @@ class _Rest(NamedTuple):
 class ConsumerReader:
     """What one instance reads with. Used by one poll at a time."""
 
-    def __init__(self, reads: Reads, news: ReadWaiters) -> None:
-        """Assign only; `news` wakes once a poll that waits has to look at its instance anew."""
+    def __init__(
+        self, reads: Reads, news: ReadWaiters, *, max_kept_bytes: int = _KEPT_BYTES
+    ) -> None:
+        """Assign only.
+
+        Args:
+            reads: the partitions.
+            news: wakes once a poll that waits has to look at its instance anew.
+            max_kept_bytes: of keys and values that are kept for the next poll.
+        """
         self._reads = reads
         self._news = news
         self._kept: dict[TopicPartition, _Rest] = {}
         self._kept_bytes = 0
+        self._max_kept_bytes = max_kept_bytes
         self._resting: dict[TopicPartition, float] = {}
         self._turns: dict[TopicPartition, None] = {}
         """Partitions in the order in which they are read; who gave records goes to the end."""
@@ -140,7 +149,7 @@ class ConsumerReader:
         if begin == len(records):
             return
         size = sum(len(record.value or b"") + len(record.key or b"") for record in records[begin:])
-        if self._kept_bytes + size <= _KEPT_BYTES:
+        if self._kept_bytes + size <= self._max_kept_bytes:
             self._kept[partition] = _Rest(records, begin, size)
             self._kept_bytes += size
 

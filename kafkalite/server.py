@@ -16,6 +16,7 @@ import uvloop
 from kafkalite.api.asgi import Dispatcher
 from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.http_server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
@@ -169,6 +170,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         ),
         ControllerEndpoint(broker.controller),
         GroupsEndpoint(broker.groups, broker.group_routing, broker.view),
+        GroupStreamEndpoint(broker.streams, broker.view, broker.peers),
         consumers_endpoint(broker),
         LazyControl(broker),
     )

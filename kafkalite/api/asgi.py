@@ -10,6 +10,7 @@ from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
@@ -42,7 +43,7 @@ class GroupPath(NamedTuple):
 
     group: str
     end: str
-    """`heartbeat` or `offsets`."""
+    """`heartbeat`, `offsets`, `stream` or `stream/ack`."""
 
 
 class Dispatcher:
@@ -55,6 +56,7 @@ class Dispatcher:
         records: RecordsEndpoint,
         controller: ControllerEndpoint,
         groups: GroupsEndpoint,
+        streams: GroupStreamEndpoint,
         consumers: AsgiApp,
         control: AsgiApp,
     ) -> None:
@@ -63,6 +65,7 @@ class Dispatcher:
         self._records = records
         self._controller = controller
         self._groups = groups
+        self._streams = streams
         self._consumers = consumers
         self._control = control
 
@@ -110,6 +113,10 @@ class Dispatcher:
         match parsed:
             case GroupPath(group, "heartbeat"):
                 await self._groups.heartbeat(exchange, method, group)
+            case GroupPath(group, "stream"):
+                await self._streams.listen(exchange, method, group)
+            case GroupPath(group, "stream/ack"):
+                await self._streams.acknowledge(exchange, method, group)
             case GroupPath(group):
                 await self._groups.offsets(exchange, method, group)
             case RecordsPath():
@@ -150,8 +157,10 @@ def parse_records_path(path: str) -> RecordsPath | None:
 def parse_group_path(path: str) -> GroupPath | None:
     """The group and what is asked of it, of `/v1/groups/G/...`; None for other paths."""
     match path.split("/"):
-        case ["", "v1", "groups", group, ("heartbeat" | "offsets") as end]:
+        case ["", "v1", "groups", group, ("heartbeat" | "offsets" | "stream") as end]:
             return GroupPath(group, end)
+        case ["", "v1", "groups", group, "stream", "ack"]:
+            return GroupPath(group, "stream/ack")
     return None
 
 

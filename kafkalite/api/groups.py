@@ -13,6 +13,7 @@ from kafkalite.api.answers import PartitionOutcomes, outcome
 from kafkalite.api.exchange import Exchange, int_parameter
 from kafkalite.api.group_ports import GroupDataPlane, Routing
 from kafkalite.broker.forwarding import FORWARDED_HEADER
+from kafkalite.broker.groups.routed_groups import CLIENT_HOST_HEADER
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.model.errors import (
     InvalidRequestError,
@@ -33,8 +34,6 @@ from kafkalite.wire.media import Media, media_of_body, negotiate
 
 COORDINATOR_HEADER: Final = "kafkalite-coordinator"
 """Names, in an answer that another broker gave, where to ask directly."""
-CLIENT_HOST_HEADER: Final = "kafkalite-client-host"
-"""Tells, in a request that was sent on, whose it was."""
 
 _MAX_BODY_BYTES: Final = 4 << 20
 _GRACE_MS: Final = 10_000

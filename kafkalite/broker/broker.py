@@ -10,6 +10,8 @@ from kafkalite.broker.append import AppendPath
 from kafkalite.broker.consumers.instance import ConsumerWorld
 from kafkalite.broker.consumers.instances import ConsumerInstances
 from kafkalite.broker.consumers.messenger import Messengers
+from kafkalite.broker.consumers.stream import StreamWorld
+from kafkalite.broker.consumers.streams import GroupStreams
 from kafkalite.broker.control.controller_client import ControllerClient
 from kafkalite.broker.control.controller_driver import ControllerDriver
 from kafkalite.broker.control.reassignment import ReassignmentAdmin
@@ -20,6 +22,7 @@ from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.groups.coordinator import GroupCoordinator
 from kafkalite.broker.groups.offset_reset import OffsetReset
 from kafkalite.broker.groups.options import group_options
+from kafkalite.broker.groups.routed_groups import RoutedGroups
 from kafkalite.broker.groups.routing import GroupRouting
 from kafkalite.broker.healing import Healing
 from kafkalite.broker.housekeeping import Housekeeping
@@ -208,6 +211,17 @@ class Broker:
             instance_timeout_ms=lambda: self.settings.consumer_instance_timeout_ms,
         )
         self.replication = Replication(
+        self.streams = GroupStreams(
+            StreamWorld(
+                RoutedGroups(self.groups, self.group_routing),
+                self.fetch_path,
+                self.offset_lookup,
+                view,
+                own_id,
+                settings.group_consumer_session_timeout_ms,
+            ),
+            lambda: self.settings.group_max_streams,
+        )
             self.partitions,
             view,
             membership.store,
@@ -306,6 +320,7 @@ class Broker:
         self.state = "stopping"
         self.consumers.stop_waiting()
         self.fetch_path.stop_waiting()
+        self.streams.stop_waiting()
         self.groups.stop_waiting()
         self.replication.stop_waiting()
 
@@ -315,6 +330,7 @@ class Broker:
         await self._housekeeping.stop()
         await self.consumers.stop()
         await self.groups.stop()
+        await self.streams.stop()
         await self.group_routing.stop()
         await self.replication.stop()
         await self._healing.stop()

@@ -70,3 +70,9 @@ class GroupKeys(BaseModel):
         "Offsets that may wait to be committed at once; more are told to come back later.",
         ours=True,
     )
+    group_max_streams: _NotNegative = setting(
+        1_000,
+        "Streams (GET /v1/groups/G/stream) that the broker serves at once; one more is answered "
+        "503.",
+        ours=True,
+    )

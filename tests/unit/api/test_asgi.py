@@ -11,6 +11,7 @@ from kafkalite.api.asgi import Dispatcher, RecordsPath, parse_records_path
 from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.exchange import Exchange
 from kafkalite.api.fetch import FetchEndpoint
+from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
@@ -64,6 +65,7 @@ class _Server:
             cast("RecordsEndpoint", self.endpoint),
             cast("ControllerEndpoint", self.endpoint),
             cast("GroupsEndpoint", self.endpoint),
+            cast("GroupStreamEndpoint", self.endpoint),
             self._consumers,
             self._control,
         )

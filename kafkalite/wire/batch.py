@@ -162,6 +162,16 @@ def seal(header: BatchHeader, payload: Buffer) -> tuple[bytes, BatchHeader]:
     return _PREFIX.pack(*prefix) + body, BatchHeader._make(prefix + fields)
 
 
+def complete(batch: bytearray, header: BatchHeader) -> None:
+    """`seal` in place: `batch` holds the payload already, after HEADER_SIZE bytes to be written."""
+    body = _BODY.pack(*header[_FIRST_BODY_FIELD:])
+    with memoryview(batch) as view:
+        crc = crc32c.crc32c(view[HEADER_SIZE:], crc32c.crc32c(body))
+    batch_length = len(batch) - LENGTH_END
+    prefix = (header.base_offset, batch_length, header.leader_epoch, header.magic, crc)
+    batch[:HEADER_SIZE] = _PREFIX.pack(*prefix) + body
+
+
 def seal_one(timestamp: int, payload: Buffer) -> tuple[bytes, BatchHeader]:
     """`seal` of a batch that holds one plain record: the same in half the time."""
     fields = (0, 0, timestamp, timestamp, NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE, 1)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from pydantic import PrivateAttr, ValidationError
 
 from kafkalite.config.keys import BrokerSettings
-from kafkalite.config.setting import Setting, as_text, attribute_of, declared, problems_in
+from kafkalite.config.names import attribute_of
+from kafkalite.config.setting import Setting, as_text, declared, problems_in
 from kafkalite.model.errors import InvalidConfigError
 
 DYNAMIC_BROKER = "DYNAMIC_BROKER_CONFIG"

@@ -1,7 +1,7 @@
 """Settings that are each right but do not fit together."""
 
 from kafkalite.config.keys import HIGHEST_GIVEN_BROKER_ID, BrokerSettings
-from kafkalite.config.setting import key_of
+from kafkalite.config.names import key_of
 from kafkalite.config.views import FlushPolicy
 
 _OF_POLICY_INTERVAL = (

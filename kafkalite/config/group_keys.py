@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kafkalite.config.setting import Int, Long, key_of, setting
+from kafkalite.config.names import key_of
+from kafkalite.config.setting import Int, Long, setting
 
 _Positive = Annotated[Int, Field(ge=1)]
 _PositiveLong = Annotated[Long, Field(ge=1)]

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kafkalite.config.group_keys import GroupKeys
 from kafkalite.config.listener import Listener, parse_listener, reachable_host
 from kafkalite.config.rest_keys import RestKeys
-from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, key_of, setting
+from kafkalite.config.names import key_of
+from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, setting
 from kafkalite.config.setting import topic_setting as topic
 from kafkalite.config.throttled_replicas import (
     NO_REPLICAS,

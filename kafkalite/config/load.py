@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from kafkalite.config.consistency import contradictions, without_effect
 from kafkalite.config.kafka_keys import WITHOUT_EFFECT, refusal
 from kafkalite.config.keys import BrokerSettings
-from kafkalite.config.setting import key_of, nearest, problems_in
+from kafkalite.config.names import key_of, nearest
+from kafkalite.config.setting import problems_in
 
 ENVIRONMENT_PREFIX = "KAFKALITE_"
 _KEYS = tuple(map(key_of, BrokerSettings.model_fields))

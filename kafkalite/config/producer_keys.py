@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kafkalite.config.setting import Int, key_of, setting
+from kafkalite.config.names import key_of
+from kafkalite.config.setting import Int, setting
 
 _Positive = Annotated[Int, Field(ge=1)]
 

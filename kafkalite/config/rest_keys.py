@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from kafkalite.config.setting import Boolean, Int, Text, key_of, setting
+from kafkalite.config.names import key_of
+from kafkalite.config.setting import Boolean, Int, Text, setting
 
 
 def _absolute(url: str) -> str:

@@ -1,9 +1,8 @@
 """What a setting is: how it is declared, read from text, written as text and described."""
 
-import difflib
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from kafkalite.config.names import key_of
 
 Scope = Literal["broker", "cluster"]
 """Whether a key may differ from broker to broker, or should be the same on all of them."""
@@ -84,22 +85,6 @@ def topic_setting(doc: str, *, default_of: str, synonyms: tuple[str, ...] | None
         "synonyms": list((key_of(default_of),) if synonyms is None else synonyms),
     }
     return Field(None, description=doc, json_schema_extra=extra)
-
-
-def key_of(attribute: str) -> str:
-    """The key that fills an attribute: no key of Kafka has an underscore."""
-    return attribute.replace("_", ".")
-
-
-def attribute_of(key: str) -> str:
-    """The attribute that a key fills."""
-    return key.replace(".", "_")
-
-
-def nearest(key: str, known: Sequence[str]) -> str:
-    """` (did you mean ...?)` if one of the `known` keys looks like `key`, else nothing."""
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 @dataclass(frozen=True, slots=True)

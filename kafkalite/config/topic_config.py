@@ -16,7 +16,8 @@ from kafkalite.config.broker_config import (
 )
 from kafkalite.config.kafka_keys import topic_refusal
 from kafkalite.config.keys import BrokerSettings, TopicOverrides
-from kafkalite.config.setting import MAX_LONG, as_text, attribute_of, declared, nearest
+from kafkalite.config.names import attribute_of, nearest
+from kafkalite.config.setting import MAX_LONG, as_text, declared
 from kafkalite.config.throttled_replicas import ThrottledReplicas
 from kafkalite.config.views import LogOptions
 from kafkalite.model.compression import Compression

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kafkalite.config.broker_config import apply_dynamic, check_broker_config
 from kafkalite.config.keys import BrokerSettings, TopicOverrides
 from kafkalite.config.load import ConfigError, load_settings
-from kafkalite.config.setting import key_of
+from kafkalite.config.names import key_of
 from kafkalite.config.topic_config import (
     check_topic_config,
     describe_topic_config,

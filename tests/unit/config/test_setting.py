@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.listener import Listener
-from kafkalite.config.setting import as_text, attribute_of, key_of, nearest, problems_in
+from kafkalite.config.names import attribute_of, key_of, nearest
+from kafkalite.config.setting import as_text, problems_in
 from kafkalite.config.views import FlushPolicy
 
 

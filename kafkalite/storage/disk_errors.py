@@ -1,6 +1,8 @@
 """Errors of the disk, as those are told whose records it does not take."""
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -53,3 +55,12 @@ def unreadable(
     return KafkaStorageError(
         f"Reading {topic_partition} in {log_directory} failed: {error.strerror or error}"
     )
+
+
+@contextlib.contextmanager
+def reading(topic_partition: TopicPartition, log_directory: Path) -> Iterator[None]:
+    """Within it an error of the disk becomes `unreadable`."""
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(error, topic_partition, log_directory) from error

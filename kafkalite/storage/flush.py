@@ -2,6 +2,7 @@
 
 import os
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,10 +46,14 @@ class FlushJob:
         self._disk = disk
         self._directory = directory
         """Where files were made since the last flush; their names must last too."""
-        self._files = [
+        self._files: list[tuple[Path, weakref.ref[OpenFile] | None]] = [
             (segment.path, weakref.ref(segment.open_file) if segment.open_file else None)
             for segment in segments
         ]
+
+    def add(self, paths: Iterable[Path]) -> None:
+        """Sync files beside those of segments, too, as far as they are still there."""
+        self._files += [(path, None) for path in paths]
 
     def run(self) -> None:
         """Sync; raises OSError, after which nothing of the job may be taken for durable."""

@@ -1,5 +1,6 @@
 """A log: the records of one partition, in segments, with offsets that only grow."""
 
+import contextlib
 import errno
 from collections.abc import Sequence
 from operator import attrgetter
@@ -12,7 +13,6 @@ from kafkalite.model.errors import (
     FencedLeaderEpochError,
     KafkaStorageError,
     OffsetOutOfRangeError,
-    RecordListTooLargeError,
 )
 from kafkalite.model.ids import NO_EPOCH, TopicId, TopicPartition
 from kafkalite.model.offsets import OffsetRange
@@ -24,13 +24,15 @@ from kafkalite.storage.leader_epochs import LeaderEpochs
 from kafkalite.storage.log_home import LogHome
 from kafkalite.storage.log_read import LogRead, LogReader
 from kafkalite.storage.open_files import OpenFiles
+from kafkalite.storage.producer_state import ProducerState
+from kafkalite.storage.producers import Producers
 from kafkalite.storage.recovery import KnownOffsets, Recovery
 from kafkalite.storage.replica_batches import check_continues, first_run
 from kafkalite.storage.retention import expired_segments
 from kafkalite.storage.scan import BrokenBatchError, DamagedStretch
 from kafkalite.storage.segment import Segment
 from kafkalite.storage.segment_check import SegmentCheck
-from kafkalite.storage.segment_writer import SegmentWriter
+from kafkalite.storage.segment_writer import SegmentWriter, check_size
 from kafkalite.storage.segments import Segments
 from kafkalite.storage.stamping import stamped
 from kafkalite.storage.timestamps import TimestampOffset
@@ -53,8 +55,9 @@ class Log:
 
     __slots__ = (
         "_damage", "_deleted", "_disk", "_epochs", "_flushing", "_home", "_open_files", "_options",
-        "_reader", "_segments", "_writer", "directory", "durable_end_offset", "end_offset",
-        "failure", "leader_epoch", "start_offset", "topic_id", "topic_partition",
+        "_producers", "_reader", "_segments", "_writer", "directory", "durable_end_offset",
+        "end_offset", "failure", "leader_epoch", "producers", "start_offset", "topic_id",
+        "topic_partition",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +86,9 @@ class Log:
         self._options = options
         self._epochs = LeaderEpochs(self._disk, directory)
         self._damage = DamagedRanges(self._disk, directory)
+        self.producers = ProducerState(options.max_producer_ids)
+        """What is known of the idempotent producers of its batches."""
+        self._producers = Producers(self._disk, directory, self.producers)
         self._segments = Segments()
         self._writer = SegmentWriter(
             directory, open_files, self._segments, options.index_interval_bytes, self._failed
@@ -100,7 +106,7 @@ class Log:
         Raises:
             OSError: the disk failed.
         """
-        recovery = Recovery(
+        found = Recovery(
             self.directory,
             self._open_files,
             self._options.index_interval_bytes,
@@ -108,8 +114,7 @@ class Log:
             self._damage,
             known,
             is_clean=is_clean,
-        )
-        found = recovery.run()
+        ).run()
         for segment in found.segments:
             self._segments.add(segment)
         active = self._segments.active
@@ -117,9 +122,14 @@ class Log:
         self.end_offset = self.durable_end_offset = found.end_offset
         self._flushing = FlushProgress(Mark(found.end_offset, active, active.size))
         self.leader_epoch = self._epochs.latest
+        self._producers.open(found.segments, found.end_offset)
+
+    def mark_producers(self) -> None:
+        """Have the next `persist` write down the producers, if the log has grown by much."""
+        self._producers.mark(self._segments.active, self.end_offset)
 
     def persist(self) -> None:
-        """Write what a recovery is shorter with, or needs: epochs and grown indexes.
+        """Write what a recovery is shorter with, or needs: epochs, grown indexes, producers.
 
         To be called, in any thread, before a recovery point of this log becomes durable.
 
@@ -130,9 +140,12 @@ class Log:
         active = self._segments.active
         if active.unsaved_entries >= _SAVED_ENTRIES:
             active.save_indexes()
+        self._producers.save()
 
     def close(self) -> None:
         """Let go of the files; what is not flushed is not durable."""
+        if self.failure is None:
+            self._producers.close(self.end_offset)
         for segment in self._segments:
             if self.failure is None:
                 segment.save_indexes()
@@ -156,6 +169,7 @@ class Log:
     def reconfigure(self, options: LogOptions) -> None:
         """Go by other options from the next roll on."""
         self._options = options
+        self.producers.max_producers = options.max_producer_ids
         self._writer.index_interval_bytes = options.index_interval_bytes
 
     # -- epochs ---------------------------------------------------------------------------------
@@ -193,15 +207,20 @@ class Log:
         """
         if self.failure is not None:
             raise KafkaStorageError(self.failure.detail)
-        if leader_epoch != self.leader_epoch:
-            self._check_epoch(leader_epoch)
+        if leader_epoch < self.leader_epoch:
+            raise FencedLeaderEpochError(
+                f"{self.topic_partition} has records of epoch {self.leader_epoch}, "
+                f"later than {leader_epoch}"
+            )
+        if leader_epoch > self.leader_epoch:
+            self.begin_epoch(leader_epoch)
         size = len(batches)
         base_offset = self.end_offset
         buffers, next_offset = stamped(batches, headers, base_offset, leader_epoch)
         segment = self._writer.ready()
         newest = max(map(_max_timestamp, headers))
         if segment.is_full(size, next_offset, newest, self._options):
-            self._check_size(size)
+            check_size(size, self._options, self.topic_partition)
             segment = self._roll()
         self._writer.write(segment, buffers, size)
         offset = base_offset
@@ -209,6 +228,8 @@ class Log:
             next_offset = offset + header.last_offset_delta + 1
             size_of_batch = header.batch_length + LENGTH_END
             segment.note(offset, next_offset, size_of_batch, header.max_timestamp)
+            if header.producer_id >= 0:
+                self.producers.note(header, offset)
             offset = next_offset
         self.end_offset = offset
         return base_offset
@@ -258,6 +279,8 @@ class Log:
         segment.note(
             header.base_offset, next_offset, header.batch_length + LENGTH_END, header.max_timestamp
         )
+        if header.producer_id >= 0:
+            self.producers.note(header, header.base_offset)
         self.end_offset = next_offset
 
     def _append_straddling(self, batch: memoryview, header: BatchHeader) -> None:
@@ -266,6 +289,7 @@ class Log:
         self._reader.forget()
         before = self._segments.replace_all(segment)
         self._flushing.rolls += 1
+        self._producers.begin_within(header.base_offset)
         # Until the next flush the machine may come back without it: the log is empty again then.
         self._count(segment, header)
         try:
@@ -273,21 +297,6 @@ class Log:
                 dropped.remove()
         except OSError as error:
             raise self._failed(error, is_final=True) from error
-
-    def _check_size(self, size: int) -> None:
-        if size > self._options.segment_bytes:
-            raise RecordListTooLargeError(
-                f"{size} bytes of batches are more than a segment of {self.topic_partition} holds, "
-                f"{self._options.segment_bytes} (segment.bytes)"
-            )
-
-    def _check_epoch(self, leader_epoch: int) -> None:
-        if leader_epoch < self.leader_epoch:
-            raise FencedLeaderEpochError(
-                f"{self.topic_partition} has records of epoch {self.leader_epoch}, "
-                f"later than {leader_epoch}"
-            )
-        self.begin_epoch(leader_epoch)
 
     def _failed(self, error: OSError, *, is_final: bool = False) -> KafkaStorageError:
         """What to raise for an error of the disk; the log fails unless the trouble passes."""
@@ -302,7 +311,7 @@ class Log:
 
     def _roll(self) -> Segment:
         """A new active segment; the present one if it is empty."""
-        if self._writer.roll(self.end_offset):
+        if self._writer.roll(self.end_offset, self._producers.begin_segment):
             self._flushing.rolls += 1
         return self._segments.active
 
@@ -316,7 +325,10 @@ class Log:
         """What makes everything appended so far durable; None when it is, or no longer can be."""
         if self.failure is not None:
             return None
-        return self._flushing.job(self._disk, self.directory, self._segments, self.end_offset)
+        job = self._flushing.job(self._disk, self.directory, self._segments, self.end_offset)
+        if job is not None:
+            job.add(self._producers.unsynced())
+        return job
 
     def flushed(self, job: FlushJob, error: Exception | None) -> None:
         """Take in the outcome of a job: the durable end advances, or the log fails.
@@ -359,7 +371,8 @@ class Log:
         except BrokenBatchError as error:
             raise CorruptMessageError(f"{self.topic_partition} at {offset}: {error}") from error
         except OSError as error:
-            raise self._unreadable(error) from error
+            directory = self.directory.parent
+            raise disk_errors.unreadable(error, self.topic_partition, directory) from error
 
     def _find(self, offset: int, max_bytes: int, end_offset: int) -> LogRead:
         return self._reader.find(
@@ -370,8 +383,8 @@ class Log:
             durable=self._flushing.durable,
         )
 
-    def _unreadable(self, error: OSError) -> KafkaStorageError:
-        return disk_errors.unreadable(error, self.topic_partition, self.directory.parent)
+    def _reading(self) -> contextlib.AbstractContextManager[None]:
+        return disk_errors.reading(self.topic_partition, self.directory.parent)
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record, from the start offset on, with a timestamp at or above `timestamp`.
@@ -379,10 +392,8 @@ class Log:
         Raises:
             KafkaStorageError: the disk failed.
         """
-        try:
+        with self._reading():
             return timestamps.first_at_or_above(self._segments, timestamp, self.start_offset)
-        except OSError as error:
-            raise self._unreadable(error) from error
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
         """The first record among those with the largest timestamp; None in an empty log.
@@ -390,10 +401,8 @@ class Log:
         Raises:
             KafkaStorageError: the disk failed.
         """
-        try:
+        with self._reading():
             return timestamps.largest(self._segments, self.start_offset)
-        except OSError as error:
-            raise self._unreadable(error) from error
 
     # -- damage ---------------------------------------------------------------------------------
 
@@ -428,19 +437,15 @@ class Log:
         Raises:
             KafkaStorageError: the disk failed.
         """
-        try:
+        with self._reading():
             segment = self._segments.holding(offset)
             damaged = segment.inspect(offset)
-        except OSError as error:
-            raise self._unreadable(error) from error
         self._take_damage(segment, damaged)
 
     def _take_damage(self, segment: Segment, damaged: Sequence[DamagedStretch]) -> None:
-        try:
+        with self._reading():
             for stretch in damaged:
                 segment.pass_over(stretch)
-        except OSError as error:
-            raise self._unreadable(error) from error
         found = (stretch.offsets for stretch in damaged)
         if self._damage.note(found, self.start_offset, self.end_offset):
             self._home.damage_found(self.topic_partition)
@@ -473,7 +478,7 @@ class Log:
         Raises:
             KafkaStorageError: the disk is full or failed.
         """
-        try:
+        with self._reading():
             count = expired_segments(
                 (segment.age() for segment in self._segments),
                 self._options,
@@ -482,20 +487,23 @@ class Log:
                 start_offset=self.start_offset,
                 high_watermark=high_watermark,
             )
-        except OSError as error:
-            raise self._unreadable(error) from error
         if not count:
             return 0
         if count == len(self._segments):
+            with contextlib.suppress(OSError):  # the roll tells of it
+                self._home.write_though_full(lambda: self._producers.snapshot(self.end_offset))
             self._roll()
-        self.advance_start_offset(self._segments[count].base_offset)
-        self._reader.forget()
+        first = self._segments[count].base_offset
         due = now_ms + self._options.file_delete_delay_ms
-        for segment in self._segments.drop_first(count):
-            try:
+        try:
+            self._producers.rely_on(first)
+            self.advance_start_offset(first)
+            self._reader.forget()
+            for segment in self._segments.drop_first(count):
                 self._deleted.add(segment.rename_deleted(), due)
-            except OSError as error:
-                raise self._failed(error) from error
+            self._producers.drop_before(first)
+        except OSError as error:
+            raise self._failed(error) from error
         return count
 
     def delete_expired_files(self, now_ms: int) -> None:
@@ -528,8 +536,10 @@ class Log:
 
     def _truncate(self, segment: Segment, position: int, offset: int) -> None:
         self._reader.forget()
+        self._producers.restore(self._segments, offset)  # while the batches below are there
         if offset < self.start_offset:
             # The batch that holds the start offset goes; nothing is left, and it begins there.
+            self._producers.snapshot(self.start_offset, durable=True)
             segment, position, offset = self._start_anew(), 0, self.start_offset
         else:
             for dropped in self._segments.drop_after(segment):
@@ -560,6 +570,7 @@ class Log:
 
     def _begin_anew_at(self, offset: int) -> None:
         self._reader.forget()
+        self._producers.clear()
         for segment in self._segments:
             segment.remove()
         # Before the epochs go: records must never be there without theirs.

@@ -346,6 +346,11 @@ class LogDirectory:
         with self._mutex:
             self._write_though_full(checkpoint.START_OFFSETS, self._start_offsets())
 
+    def write_though_full(self, write: Callable[[], object]) -> None:
+        """Call `write`; on a full disk it may use the reserve. Raises OSError."""
+        with self._mutex:
+            self._with_reserve(write)
+
     def lower_checkpoints(self, log: OffsetsOfLog, offset: int) -> None:
         """See that no durable checkpoint names an offset above `offset`. Raises OSError."""
         key = log.topic_partition
@@ -393,12 +398,15 @@ class LogDirectory:
 
     def _write_though_full(self, name: str, offsets: dict[TopicPartition, int]) -> None:
         """As `_write`, of what leads to more space: on a full disk it may use the reserve."""
+        self._with_reserve(lambda: self._write(name, offsets))
+
+    def _with_reserve(self, write: Callable[[], object]) -> None:
         try:
-            self._write(name, offsets)
+            write()
         except OSError as error:
             if not disk_errors.is_full(error) or not self._reserve.release():
                 raise
-            self._write(name, offsets)
+            write()
             self._fill_reserve()
 
     def _fill_reserve(self) -> None:

@@ -1,5 +1,6 @@
 """What a log needs of the directory that it lives in."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from kafkalite.model.ids import TopicPartition
@@ -18,6 +19,13 @@ class LogHome(Protocol):
 
     def start_offset_moved(self) -> None:
         """Make the new start offset of a log durable. Raises OSError."""
+
+    def write_though_full(self, write: Callable[[], object]) -> None:
+        """Call `write`, of what leads to more space: on a full disk it may use the reserve.
+
+        Raises:
+            OSError: as `write` does.
+        """
 
     def lower_checkpoints(self, log: OffsetsOfLog, offset: int) -> None:
         """See that no durable checkpoint names an offset above `offset`, and lower the log's

@@ -143,10 +143,12 @@ class Producers:
         self._unsynced.append(self._path(base_offset))
         self._covered = 0
 
-    def snapshot(self, end_offset: int) -> None:
+    def snapshot(self, end_offset: int, *, durable: bool = False) -> None:
         """Write what is known at the end of the log, unless that is written. Raises OSError."""
         with self._mutex:
             self._write(end_offset, self._state.copy())
+        if durable:
+            self._make_durable(self._path(end_offset))
 
     def mark(self, active: Segment, end_offset: int) -> None:
         """Have `save` write a snapshot at the end of the log if it has grown by much."""
@@ -179,11 +181,28 @@ class Producers:
         paths, self._unsynced = self._unsynced, []
         return paths
 
+    def rely_on(self, base_offset: int) -> None:
+        """Make durable what is known at `base_offset`: the segments below are about to go.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        path = self._path(base_offset)
+        if path in self._unsynced:
+            self._make_durable(path)
+
+    def _make_durable(self, path: Path) -> None:
+        file = OpenFile(self._disk, path, os.O_RDWR)
+        self._disk.sync(file.descriptor)
+        self._disk.sync_directory(self._directory)
+
     def drop_before(self, base_offset: int) -> None:
         """The log's first segment now begins at `base_offset`: nobody needs earlier snapshots."""
         with self._mutex:
             needed = max(bisect_right(self._offsets, base_offset) - 1, 0)
             self._drop(self._offsets[:needed])
+        kept = {self._path(offset) for offset in self._offsets}
+        self._unsynced = [path for path in self._unsynced if path in kept]
 
     def clear(self) -> None:
         """Forget everything: the log begins anew. The directory is to be synced."""

@@ -30,7 +30,7 @@ from kafkalite.storage.scan import (
     walk,
 )
 from kafkalite.storage.time_index import TimeIndex
-from kafkalite.wire.batch import HEADER_SIZE, Buffer, read_header
+from kafkalite.wire.batch import HEADER_SIZE, BatchHeader, Buffer, read_header
 
 LOG_SUFFIX: Final = ".log"
 INDEX_SUFFIX: Final = ".index"
@@ -447,6 +447,35 @@ class Segment:
     def batches_from(self, position: int, offset: int) -> Iterator[Batch]:
         """Batches from `position`, where `offset` begins, by their headers; as `scan.walk`."""
         return walk(self._open_files.disk, self.file.descriptor, position, self.size, offset)
+
+    def headers_from(self, file: OpenFile, offset: int) -> Iterator[BatchHeader]:
+        """The headers of the batches that begin at `offset` or above; damage is passed over.
+
+        Args:
+            file: the segment's; another thread than the owner's brings its own.
+            offset: where to begin.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        if self._indexes is None and not self.load_indexes(file):
+            offsets = OffsetIndex()
+        else:
+            assert self._indexes is not None
+            offsets = self._indexes[0]
+        entry: Entry | None = offsets.at_or_below(max(offset - self.base_offset, 0))
+        while entry is not None:
+            begin = self._offset_of(entry)
+            try:
+                for _, header in walk(
+                    self._open_files.disk, file.descriptor, entry.position, self.size, begin
+                ):
+                    if header.base_offset >= offset:
+                        yield header
+            except BrokenBatchError as error:
+                entry = offsets.after(error.position)
+            else:
+                return
 
     def boundary(self, start: int, offset: int, max_bytes: int, limit: int) -> tuple[int, int]:
         """Where a read from `start`, where `offset` begins, may end: a position and its offset.

@@ -1,11 +1,13 @@
 """Writing at the end of a log: whole batches or nothing, into the active segment or a new one."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from kafkalite.model.errors import KafkaStorageError
+from kafkalite.config.views import LogOptions
+from kafkalite.model.errors import KafkaStorageError, RecordListTooLargeError
+from kafkalite.model.ids import TopicPartition
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.segment import Segment
 from kafkalite.storage.segments import Segments
@@ -94,8 +96,13 @@ class SegmentWriter:
             raise self._failed(error) from error
         return segment
 
-    def roll(self, end_offset: int) -> bool:
+    def roll(self, end_offset: int, before: Callable[[int, int], None]) -> bool:
         """Go on in a new segment at the log's end; False: the present one is still empty.
+
+        Args:
+            end_offset: of the log.
+            before: called first with the base offsets of the new segment and the present one, to
+                write what has to be there with it. May raise OSError.
 
         Raises:
             KafkaStorageError: the disk is full or failed; all is as it was.
@@ -105,6 +112,7 @@ class SegmentWriter:
         closed = self.ready()
         segment = self.new_segment(end_offset)
         try:
+            before(end_offset, closed.base_offset)
             segment.create()
         except OSError as error:
             raise self._failed(error) from error
@@ -115,3 +123,12 @@ class SegmentWriter:
     def new_segment(self, base_offset: int) -> Segment:
         """One that has no file yet."""
         return Segment(self._directory, base_offset, self._open_files, self.index_interval_bytes)
+
+
+def check_size(size: int, options: LogOptions, topic_partition: TopicPartition) -> None:
+    """Raise RecordListTooLargeError if so many bytes of batches do not fit any segment."""
+    if size > options.segment_bytes:
+        raise RecordListTooLargeError(
+            f"{size} bytes of batches are more than a segment of {topic_partition} holds, "
+            f"{options.segment_bytes} (segment.bytes)"
+        )

@@ -281,6 +281,8 @@ class GroupStream:
         results: dict[TopicPartition, LogError | None] = {}
         offsets: dict[TopicPartition, OffsetToKeep] = {}
         for partition, progress in mark.progress.items():
+            if partition in self._resumed:
+                continue  # it is to be committed once it is this stream's
             results[partition] = None
             if positions.is_committed_below(partition, progress.delivered):
                 continue

@@ -7,6 +7,7 @@ from kafkalite.transport.connecting import connect
 from kafkalite.transport.connection import PeerConnection
 from kafkalite.transport.errors import PeerBusyError, PeerTimeoutError, PeerUnreachableError
 from kafkalite.transport.peer_reply import PeerReply
+from kafkalite.wire.batch import Buffer
 
 
 class ConnectionPool:
@@ -29,7 +30,7 @@ class ConnectionPool:
         self._is_closed = False
 
     async def exchange(
-        self, request: Sequence[bytes], max_bytes: int, timeout_s: float
+        self, request: Sequence[Buffer], max_bytes: int, timeout_s: float
     ) -> PeerReply:
         """Send a request on a connection of ours; its answer's body is bounded by `max_bytes`.
 

@@ -18,6 +18,7 @@ from kafkalite.transport.errors import (
     PeerUnreachableError,
 )
 from kafkalite.transport.peer_reply import PeerReply
+from kafkalite.wire.batch import Buffer
 from kafkalite.wire.controller_messages import ControllerReply, ControllerRequest
 from kafkalite.wire.media import Media
 from kafkalite.wire.messages import FetchRequest, FetchResponse, ProduceRequest, ProduceResponse
@@ -143,12 +144,12 @@ class HttpPeers:
         body: bytes,
         max_bytes: int,
         timeout_s: float,
-    ) -> bytes:
+    ) -> bytes | bytearray:
         head = _head(broker, "POST", target, _MSGPACK, len(body))
         reply = await self._pool(broker, lane).exchange((head, body), max_bytes, timeout_s)
         if reply.status != 200:
             raise _refusal(broker, reply)
-        return reply.body
+        return reply.content
 
     def _pool(self, broker: Broker, lane: Lane) -> ConnectionPool:
         if self._is_closed:
@@ -185,7 +186,7 @@ def _head(
     return f"{head}\r\n\r\n".encode("latin-1")
 
 
-def _decoded(decoder: "msgspec.msgpack.Decoder[T]", body: bytes) -> T:
+def _decoded(decoder: "msgspec.msgpack.Decoder[T]", body: Buffer) -> T:
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -195,7 +196,7 @@ def _decoded(decoder: "msgspec.msgpack.Decoder[T]", body: bytes) -> T:
 def _refusal(broker: Broker, reply: PeerReply) -> PeerBrokenError:
     text = f"Broker {broker.id} answered with status {reply.status}"
     try:
-        problem = _problem.decode(reply.body)
+        problem = _problem.decode(reply.content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return PeerBrokenError(text)
     kind = error_by_name(problem.error)

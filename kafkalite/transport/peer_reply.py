@@ -9,4 +9,10 @@ class PeerReply(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    content: bytes | bytearray
+    """The body as it was read: a large one is a bytearray, and nobody else's."""
+
+    @property
+    def body(self) -> bytes:
+        """The body; a copy where it is large."""
+        return bytes(self.content)

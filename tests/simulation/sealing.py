@@ -27,6 +27,7 @@ from kafkalite.transport import http_peers
 from kafkalite.transport.connection_pool import ConnectionPool
 from kafkalite.transport.errors import PeerRefusedError
 from kafkalite.transport.peer_reply import PeerReply
+from kafkalite.wire.batch import Buffer
 from tests.simulation.kazoo_client import Ensemble, SimulatedKazoo
 from tests.simulation.machine import Machine, MachineClock
 from tests.simulation.network import AsgiApp, Listener
@@ -81,10 +82,10 @@ class _ConnectionPool(ConnectionPool):
         self._network = _machine().network
 
     async def exchange(
-        self, request: Sequence[bytes], max_bytes: int, timeout_s: float
+        self, request: Sequence[Buffer], max_bytes: int, timeout_s: float
     ) -> PeerReply:
         head, body = request
-        first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        first, *lines = bytes(head).decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         method, target, _ = first.split(" ")
         headers = dict(line.split(": ", 1) for line in lines)
         del headers["content-length"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
+from kafkalite.model.admin_requests import NO_REQUESTS, AdminRequests
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, TopicPartition
 
@@ -40,10 +41,11 @@ class MetadataChange:
     """The dynamic configuration of some broker or of all."""
     controller: bool = False
     deletions: bool = False
+    admin_requests: bool = False
 
     def __bool__(self) -> bool:
-        flags = self.brokers or self.configs or self.controller or self.deletions
-        return flags or bool(self.topics) or bool(self.partitions)
+        flags = (self.brokers, self.configs, self.controller, self.deletions, self.admin_requests)
+        return any(flags) or bool(self.topics) or bool(self.partitions)
 
     def __or__(self, other: "MetadataChange") -> "MetadataChange":
         return MetadataChange(
@@ -53,6 +55,7 @@ class MetadataChange:
             self.configs or other.configs,
             self.controller or other.controller,
             self.deletions or other.deletions,
+            self.admin_requests or other.admin_requests,
         )
 
 
@@ -67,6 +70,7 @@ class ClusterPicture:
     states: Mapping[TopicPartition, StateAt] = field(default_factory=dict)
     broker_configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deletions: frozenset[str] = frozenset()
+    admin_requests: AdminRequests = NO_REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class ClusterUpdate:
     """Hints, perhaps out of order: an older one than the view has is left out."""
     broker_configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deletions: frozenset[str] | None = None
+    admin_requests: AdminRequests | None = None
 
 
 class MetadataView:
@@ -101,6 +106,7 @@ class MetadataView:
         self._revisions: dict[TopicPartition, int] = {}
         self._broker_configs: dict[str, Mapping[str, str]] = {}
         self._deletions: frozenset[str] = frozenset()
+        self._admin_requests = NO_REQUESTS
         self._loaded = False
         self._subscribers: list[Callable[[MetadataChange], None]] = []
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
@@ -158,6 +164,11 @@ class MetadataView:
         """Topics that are asked to be deleted and still exist."""
         return self._deletions
 
+    @property
+    def admin_requests(self) -> AdminRequests:
+        """What the controller is asked for by tools that write into the store."""
+        return self._admin_requests
+
     def subscribe(self, callback: Callable[[MetadataChange], None]) -> None:
         """Call `callback` after every change, on the loop; it must not block or raise."""
         self._subscribers.append(callback)
@@ -202,12 +213,13 @@ class MetadataView:
                 **picture.broker_configs,
             },
             deletions=picture.deletions,
+            admin_requests=picture.admin_requests,
         )
         change = self._take(update)
         change |= MetadataChange(partitions=self._replace_states(picture.states))
         if everything_changed:
             change |= MetadataChange(
-                frozenset(self._topics), frozenset(self._states), True, True, True, True
+                frozenset(self._topics), frozenset(self._states), True, True, True, True, True
             )
         self._cluster_id = picture.cluster_id
         self._loaded = True
@@ -218,7 +230,7 @@ class MetadataView:
         self._tell(self._take(update))
 
     def _take(self, update: ClusterUpdate) -> MetadataChange:
-        brokers = configs = controller = deletions = False
+        brokers = configs = controller = deletions = requests = False
         if update.controller is not None:
             controller = self._controller != update.controller[0]
             self._controller = update.controller[0]
@@ -234,8 +246,17 @@ class MetadataView:
         if update.deletions is not None:
             deletions = self._deletions != update.deletions
             self._deletions = update.deletions
+        if update.admin_requests is not None:
+            requests = self._admin_requests != update.admin_requests
+            self._admin_requests = update.admin_requests
         return MetadataChange(
-            frozenset(topics), frozenset(partitions), brokers, configs, controller, deletions
+            frozenset(topics),
+            frozenset(partitions),
+            brokers,
+            configs,
+            controller,
+            deletions,
+            requests,
         )
 
     def _take_topics(

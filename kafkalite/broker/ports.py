@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kafkalite.controller.events import StateChange
+from kafkalite.model.admin_requests import ElectionRequest, ReassignmentRequest
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
 from kafkalite.transport.peer_reply import PeerReply
@@ -86,11 +87,20 @@ class MetadataStore(Protocol):
     async def update_broker_config(self, entity: str, update: ConfigUpdate) -> Mapping[str, str]:
         """Replace the dynamic configuration of a broker id or of `<default>`, as written."""
 
+    async def claim_producer_ids(self, broker_id: BrokerId) -> range:
+        """Take a block of producer ids, which nobody else is ever given, for a broker."""
+
     async def request_topic_deletion(self, name: str) -> None:
         """Ask the controller to delete a topic; asking twice is asking once.
 
         Raises:
             UnknownTopicOrPartitionError: there is no such topic.
+        """
+
+    async def withdraw_reassignments(self, partitions: Collection[TopicPartition]) -> None:
+        """Take partitions from the list of moves that somebody wrote for the controller.
+
+        Whoever moves a partition elsewhere does this first: what the list says is what is wanted.
         """
 
 
@@ -139,6 +149,33 @@ class ControllerStore(Protocol):
         Raises:
             StoreConflictError: others kept changing the topic or the states.
         """
+
+    async def begin_reassignments(
+        self,
+        claim: ControllerClaim,
+        request: ReassignmentRequest,
+        name: str,
+        update: TopicUpdate,
+    ) -> None:
+        """Replace a topic's assignment, as `MetadataStore.update_topic`, for a request.
+
+        Nothing is written once the request is another than it was, or the topic is gone or another
+        one than when it was read, or where `update` gives the topic as it is. It must not raise.
+        """
+
+    async def keep_reassignments(
+        self,
+        claim: ControllerClaim,
+        request: ReassignmentRequest,
+        targets: Mapping[TopicPartition, tuple[BrokerId, ...]],
+    ) -> bool:
+        """Have a request ask for these moves only; with none it goes.
+
+        False: it is another than it was by now, and stays that.
+        """
+
+    async def drop_election(self, claim: ControllerClaim, request: ElectionRequest) -> bool:
+        """Remove a request for elections; False: it is another one by now, and stays."""
 
     async def depose(self, broker_id: BrokerId) -> None:
         """Take the office from a controller that is dead, so that another one can be elected.

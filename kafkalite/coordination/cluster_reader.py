@@ -15,6 +15,7 @@ from kafkalite.broker.metadata_view import (
     TopicAt,
 )
 from kafkalite.coordination import codec, paths
+from kafkalite.coordination.admin_request_codec import read_election, read_reassignment
 from kafkalite.coordination.bridge import KazooBridge
 from kafkalite.coordination.errors import (
     ConnectionLostError,
@@ -23,6 +24,7 @@ from kafkalite.coordination.errors import (
 )
 from kafkalite.coordination.notices import NoticeReader
 from kafkalite.coordination.operations import Znode
+from kafkalite.model.admin_requests import AdminRequests
 from kafkalite.model.cluster import Broker, Topic
 from kafkalite.model.ids import BrokerId, TopicPartition
 
@@ -40,6 +42,7 @@ class Source(Enum):
     BROKERS = auto()
     TOPICS = auto()
     DELETIONS = auto()
+    ADMIN_REQUESTS = auto()
     STATE_CHANGES = auto()
     CONFIG_CHANGES = auto()
     EVERYTHING = auto()
@@ -57,7 +60,7 @@ class ClusterReader:
 
     Owns a task that reads again what a watch, a notice or the clock says is out of date: one thing
     after the other, so what it applies is in order. Owned by ZooKeeperCoordination. Watches are on
-    six znodes, none on a partition. Life: `load`, `start`, `stop`.
+    eight znodes, none on a partition. Life: `load`, `start`, `stop`.
     """
 
     def __init__(self, bridge: KazooBridge, view: MetadataView, cluster_id: str) -> None:
@@ -248,6 +251,7 @@ class ClusterReader:
         controller = await self._read_controller()
         brokers = await self._read_brokers()
         deletions = await self._read_deletions()
+        admin_requests = await self._read_admin_requests()
         names = await self._children(Source.TOPICS, paths.TOPICS)
         topics = await self._read_topics(names, strict=not self._view.is_loaded)
         states = await self._read_states(topics)
@@ -259,20 +263,25 @@ class ClusterReader:
             states,
             await self._read_broker_configs(),
             deletions,
+            admin_requests,
         )
         self._check_session()
         everything_changed, self._everything_changed = self._everything_changed, False
         self._view.replace(picture, everything_changed=everything_changed)
 
     async def _read_some(self, stale: set[Source]) -> None:
-        controller = brokers = deletions = None
+        controller = brokers = deletions = admin_requests = None
         if Source.CONTROLLER in stale:
             controller = (await self._read_controller(),)
         if Source.BROKERS in stale:
             brokers = await self._read_brokers()
         if Source.DELETIONS in stale:
             deletions = await self._read_deletions()
-        self._apply(ClusterUpdate(controller, brokers, deletions=deletions))
+        if Source.ADMIN_REQUESTS in stale:
+            admin_requests = await self._read_admin_requests()
+        self._apply(
+            ClusterUpdate(controller, brokers, deletions=deletions, admin_requests=admin_requests)
+        )
         if Source.TOPICS in stale:
             await self._follow_topic_names()
         if Source.STATE_CHANGES in stale:
@@ -361,6 +370,15 @@ class ClusterReader:
 
     async def _read_deletions(self) -> frozenset[str]:
         return frozenset(await self._children(Source.DELETIONS, paths.DELETE_TOPICS))
+
+    async def _read_admin_requests(self) -> AdminRequests:
+        watch = self._watches[Source.ADMIN_REQUESTS]
+        moves = await self._bridge.get(paths.REASSIGN_PARTITIONS, watch)
+        election = await self._bridge.get(paths.PREFERRED_REPLICA_ELECTION, watch)
+        return AdminRequests(
+            None if moves is None else read_reassignment(moves),
+            None if election is None else read_election(election),
+        )
 
     async def _read_topics(
         self, names: Collection[str], *, strict: bool = False

@@ -11,6 +11,7 @@
     /config/E/N         {"version":1,"config":{key:value}}
     /config/changes/*   {"version":2,"entity_path":"topics/T"}
     /cluster/id         {"version":"1","id":ID}
+    /latest_producer_id_block   see producer_id_blocks.py
     /brokers/state_changes/* (ours)
                         {"version":1,"topics":[T,..],"states":[{"topic":T,"partition":P,
                          "state":{as above},"state_version":V},..]}

@@ -5,13 +5,19 @@ raises: a controller that was replaced without noticing cannot write.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from kafkalite.broker.ports import ControllerClaim, FencedControllerError, StoreConflictError
+from kafkalite.broker.ports import (
+    ControllerClaim,
+    FencedControllerError,
+    StoreConflictError,
+    TopicUpdate,
+)
 from kafkalite.controller.events import StateChange
 from kafkalite.coordination import codec, paths
+from kafkalite.coordination.admin_request_codec import keep_entries
 from kafkalite.coordination.bridge import KazooBridge
 from kafkalite.coordination.errors import (
     ConnectionLostError,
@@ -27,11 +33,12 @@ from kafkalite.coordination.operations import (
     Operation,
     SetData,
 )
-from kafkalite.coordination.same_topics import TOPIC_GOES
+from kafkalite.coordination.same_topics import TOPIC_GOES, SameTopics
 from kafkalite.coordination.state_writes import States, StateWrites
+from kafkalite.model.admin_requests import ElectionRequest, ReassignmentRequest
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import PartitionState
-from kafkalite.model.ids import BrokerId, ControllerEpoch
+from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
 from kafkalite.model.reassignment import complete, is_complete
 
 _log = logging.getLogger(__name__)
@@ -189,6 +196,78 @@ class ZooKeeperControllerStore:
                 except MalformedZnodeError as error:
                     _log.error("%s; its partition goes on moving until that is mended", error)
         return states
+
+    # -- requests of older tools ----------------------------------------------------------------
+
+    async def begin_reassignments(
+        self,
+        claim: ControllerClaim,
+        request: ReassignmentRequest,
+        name: str,
+        update: TopicUpdate,
+    ) -> None:
+        """See ControllerStore."""
+        path = paths.topic(name)
+        same_request = Check(paths.REASSIGN_PARTITIONS, request.version)
+        same_topic: SameTopics | None = None
+        for _ in range(_MAX_ATTEMPTS):
+            znode = await self._bridge.get(path)
+            if znode is None:
+                return
+            topic, members = codec.decode_topic(path, znode.data, name, {})
+            if same_topic is None:
+                same_topic = SameTopics(self._bridge, {name: topic.topic_id})
+            await same_topic.look()
+            written = update(topic)
+            if same_topic.gone or written == topic:
+                return
+            payload = codec.encode_topic(written, members)
+            operations: list[Operation] = [
+                same_request,
+                same_topic.unchanged,
+                SetData(path, payload, znode.version),
+                topic_notice(name),
+            ]
+            try:
+                await self._commit(claim, operations)
+            except TransactionFailedError as error:
+                if error.index == 1:
+                    return  # what is asked for now will be looked at anew
+            except ConnectionLostError as error:
+                _log.debug("Beginning reassignments of %s: %s", name, error)
+            else:
+                return
+        raise StoreConflictError(f"Topic {name} cannot be reassigned: it keeps changing")
+
+    async def keep_reassignments(
+        self,
+        claim: ControllerClaim,
+        request: ReassignmentRequest,
+        targets: Mapping[TopicPartition, tuple[BrokerId, ...]],
+    ) -> bool:
+        """See ControllerStore."""
+        path = paths.REASSIGN_PARTITIONS
+        if not targets:
+            return await self._settle(claim, Delete(path, request.version))
+        znode = await self._bridge.get(path)
+        if znode is None or znode.version != request.version:
+            return False
+        payload = keep_entries(znode.data, targets.keys())
+        return await self._settle(claim, SetData(path, payload, request.version))
+
+    async def drop_election(self, claim: ControllerClaim, request: ElectionRequest) -> bool:
+        """See ControllerStore."""
+        operation = Delete(paths.PREFERRED_REPLICA_ELECTION, request.version)
+        return await self._settle(claim, operation)
+
+    async def _settle(self, claim: ControllerClaim, operation: Operation) -> bool:
+        """Change a request where it is still the same; False: it is not."""
+        try:
+            await self._commit(claim, (operation,))
+        except TransactionFailedError as error:
+            _log.debug("A request is another one by now: %s", error)
+            return False
+        return True
 
     # -- removals -------------------------------------------------------------------------------
 

@@ -65,6 +65,11 @@ class SameTopics:
             if name not in self.unknown and ids.get(name) != topic_id
         )
 
+    @property
+    def unchanged(self) -> Check:
+        """A condition that holds as long as every topic is what it was when it was looked at."""
+        return self._unchanged
+
     async def commit(self, operations: Sequence[Operation]) -> None:
         """Do all of a transaction, or nothing.
 

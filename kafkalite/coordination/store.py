@@ -4,13 +4,14 @@ Each change is one transaction that holds the change and the notice of it. Where
 breaks, whether it happened is looked up, never guessed, before anything is written again.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
 
 from kafkalite.broker.ports import ConfigUpdate, StoreConflictError, TopicUpdate
 from kafkalite.controller.events import StateChange
 from kafkalite.coordination import codec, paths
+from kafkalite.coordination.admin_request_codec import keep_entries, read_reassignment
 from kafkalite.coordination.bridge import KazooBridge
 from kafkalite.coordination.errors import (
     BadVersionError,
@@ -20,7 +21,8 @@ from kafkalite.coordination.errors import (
     TransactionFailedError,
 )
 from kafkalite.coordination.notices import topic_notice
-from kafkalite.coordination.operations import Check, Create, Operation, SetData, Znode
+from kafkalite.coordination.operations import Create, Operation, SetData, Znode
+from kafkalite.coordination.producer_id_blocks import claim_block
 from kafkalite.coordination.same_topics import SameTopics
 from kafkalite.coordination.state_writes import States, StateWrites
 from kafkalite.model.cluster import Topic
@@ -29,6 +31,7 @@ from kafkalite.model.errors import (
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
 )
+from kafkalite.model.ids import TopicPartition
 
 _MAX_ATTEMPTS: Final = 10
 MAX_PAYLOAD_BYTES: Final = 512 * 1024
@@ -87,14 +90,18 @@ class ZooKeeperStore:
         """See MetadataStore."""
         path = paths.topic(name)
         unconfirmed: Topic | None = None
+        meant = await self._meant(name)
         for _ in range(_MAX_ATTEMPTS):
+            await meant.look()
             before = await self._existing_topic(name)
+            if meant.gone:
+                raise _unknown(name)
             topic, members = codec.decode_topic(path, before.data, name, {})
             if topic == unconfirmed:
                 return topic  # the answer to the last attempt was lost, not the request
             written = update(topic)
             replacing = SetData(path, codec.encode_topic(written, members), before.version)
-            outcome = await self._commit((replacing, topic_notice(name)))
+            outcome = await self._commit((meant.unchanged, replacing, topic_notice(name)))
             if outcome is _Outcome.DONE:
                 return written
             unconfirmed = written if outcome is _Outcome.UNKNOWN else None
@@ -117,28 +124,50 @@ class ZooKeeperStore:
         """See MetadataStore."""
         return await self._update_config(f"brokers/{entity}", paths.broker_config(entity), update)
 
+    async def claim_producer_ids(self, broker_id: int) -> range:
+        """See MetadataStore."""
+        return await claim_block(self._bridge, broker_id)
+
     async def request_topic_deletion(self, name: str) -> None:
         """See MetadataStore."""
+        meant = await self._meant(name)
         for _ in range(_MAX_ATTEMPTS):
-            await self._existing_topic(name)
-            operations: list[Operation] = [
-                Check(paths.topic(name)),
-                Create(paths.delete_topic(name)),
-            ]
+            await meant.look()
+            if meant.gone:
+                return  # as it shall be, and what there may be by now is another topic
+            operations = (meant.unchanged, Create(paths.delete_topic(name)))
             if await self._commit(operations) is _Outcome.DONE:
                 return
             if await self._bridge.get(paths.delete_topic(name)) is not None:
                 return
         raise _conflict(name)
 
+    async def withdraw_reassignments(self, partitions: Collection[TopicPartition]) -> None:
+        """See MetadataStore."""
+        path = paths.REASSIGN_PARTITIONS
+        for _ in range(_MAX_ATTEMPTS):
+            znode = await self._bridge.get(path)
+            if znode is None:
+                return
+            asked = read_reassignment(znode).targets.keys()
+            if asked.isdisjoint(partitions):
+                return
+            # Even with nothing left in it, the controller removes it, and nobody else.
+            payload = keep_entries(znode.data, asked - set(partitions))
+            if await self._commit((SetData(path, payload, znode.version),)) is _Outcome.DONE:
+                return
+        raise _conflict(path)
+
     async def _update_config(
         self, entity: str, path: str, update: ConfigUpdate, topic: str | None = None
     ) -> Mapping[str, str]:
-        exists: list[Operation] = [] if topic is None else [Check(paths.topic(topic))]
+        meant = None if topic is None else await self._meant(topic)
         unconfirmed: Mapping[str, str] | None = None
         for _ in range(_MAX_ATTEMPTS):
-            if topic is not None:
-                await self._existing_topic(topic)
+            if meant is not None:
+                await meant.look()
+                if meant.gone:
+                    raise _unknown(topic or entity)
             before = await self._bridge.get(path)
             config, members = codec.decode_config(path, before.data) if before else ({}, {})
             if config == unconfirmed:
@@ -146,7 +175,7 @@ class ZooKeeperStore:
             written = update(config)
             payload = codec.encode_config(written, members)
             operations = [
-                *exists,
+                *(() if meant is None else (meant.unchanged,)),
                 SetData(path, payload, before.version) if before else Create(path, payload),
                 Create(paths.config_change(), codec.encode_config_change(entity), sequential=True),
             ]
@@ -159,8 +188,14 @@ class ZooKeeperStore:
     async def _existing_topic(self, name: str) -> Znode:
         znode = await self._bridge.get(paths.topic(name))
         if znode is None:
-            raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
+            raise _unknown(name)
         return znode
+
+    async def _meant(self, name: str) -> SameTopics:
+        """The topic that has the name now: one that gets it later is another one."""
+        znode = await self._existing_topic(name)
+        topic, _ = codec.decode_topic(paths.topic(name), znode.data, name, {})
+        return SameTopics(self._bridge, {name: topic.topic_id})
 
     async def _commit(self, operations: Sequence[Operation]) -> _Outcome:
         """Commit; whatever comes of it but DONE, the caller looks again."""
@@ -179,6 +214,10 @@ class ZooKeeperStore:
                 raise
             return _Outcome.REFUSED
         return _Outcome.DONE
+
+
+def _unknown(name: str) -> UnknownTopicOrPartitionError:
+    return UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
 
 
 def _conflict(what: str) -> Exception:

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 
-from kafkalite.broker.ports import ControllerClaim, StoreConflictError
+from kafkalite.broker.ports import ControllerClaim, MetadataStore, StoreConflictError
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.coordination import controller_store as pruning
 from kafkalite.coordination import paths
@@ -36,6 +36,7 @@ from kafkalite.coordination.errors import (
 from kafkalite.coordination.operations import Operation
 from kafkalite.coordination.session_file import read_session_file
 from kafkalite.model.cluster import Broker, PartitionState, Topic
+from kafkalite.model.errors import UnknownTopicOrPartitionError
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 from kafkalite.model.reassignment import move
 from tests.support.cutting_proxy import CuttingProxy
@@ -631,6 +632,89 @@ def test_a_topic_that_is_made_anew_while_in_sync_replicas_are_written_keeps_its_
         assert await store.write_isr([late]) == {_T0: None}
         await controller_store.catch_up()
         assert member.view.states[_T0] == state
+        await member.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: store.update_topic("t", _one_more_partition),
+        lambda store: store.update_topic_config("t", lambda _: {"late": "x"}),
+    ],
+    ids=["assignment", "configuration"],
+)
+def test_a_topic_that_is_made_anew_while_it_is_changed_keeps_what_it_has(
+    connect: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[MetadataStore], Awaitable[object]],
+) -> None:
+    async def scenario() -> None:
+        member = await _member(connect, tmp_path).start()
+        claim = await _elected(member)
+        store, controller_store = member.store, member.controller_store
+        again = replace(_topic(), config={"of": "another"})
+
+        async def another_takes_its_place() -> None:
+            await store.request_topic_deletion("t")
+            await controller_store.remove_topic(claim, "t")
+            await store.create_topic(again)
+
+        await store.create_topic(_topic())
+        _before_the_next_commit(monkeypatch, another_takes_its_place)
+        with pytest.raises(UnknownTopicOrPartitionError):
+            await change(store)
+        await controller_store.catch_up()
+        assert member.view.topics["t"] == again
+        await member.stop()
+
+    asyncio.run(scenario())
+
+
+def test_other_topics_that_go_meanwhile_keep_no_topic_from_being_changed(
+    connect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        member = await _member(connect, tmp_path).start()
+        claim = await _elected(member)
+        store = member.store
+        for name in ("t", "other", "another"):
+            await store.create_topic(_topic(name))
+
+        async def goes(name: str) -> None:
+            await store.request_topic_deletion(name)
+            await member.controller_store.remove_topic(claim, name)
+
+        _before_the_next_commit(monkeypatch, lambda: goes("other"))
+        assert (await store.update_topic("t", _one_more_partition)).partition_count == 2
+        _before_the_next_commit(monkeypatch, lambda: goes("another"))
+        assert await store.update_topic_config("t", lambda _: {"a": "b"}) == {"a": "b"}
+        await member.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_made_anew_is_not_deleted_by_a_request_that_was_for_the_last_one(
+    connect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        member = await _member(connect, tmp_path).start()
+        claim = await _elected(member)
+        again = _topic()
+
+        async def another_takes_its_place() -> None:
+            await member.store.request_topic_deletion("t")
+            await member.controller_store.remove_topic(claim, "t")
+            await member.store.create_topic(again)
+
+        await member.store.create_topic(_topic())
+        _before_the_next_commit(monkeypatch, another_takes_its_place)
+        await member.store.request_topic_deletion("t")  # which it is
+        await member.controller_store.catch_up()
+        assert member.view.topics == {"t": again}
+        assert not member.view.deletions
         await member.stop()
 
     asyncio.run(scenario())

@@ -23,6 +23,12 @@ from kafkalite.broker.ports import (
     TopicUpdate,
 )
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
+from kafkalite.model.admin_requests import (
+    NO_REQUESTS,
+    AdminRequests,
+    ElectionRequest,
+    ReassignmentRequest,
+)
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
@@ -38,8 +44,10 @@ class FakeMetadata:
         self.states: dict[TopicPartition, StateAt] = {}
         self.broker_configs: dict[str, Mapping[str, str]] = {}
         self.deletions: frozenset[str] = frozenset()
+        self.admin_requests = NO_REQUESTS
         self.controller: BrokerId | None = None
         self.controller_epoch = 0
+        self.next_producer_id = 0
         self.is_available = True
         self.views: list[MetadataView] = []
         self.lagging: list[MetadataView] = []
@@ -68,6 +76,24 @@ class FakeMetadata:
             self.controller = None
         self.publish()
 
+    def ask(
+        self,
+        version: int = 0,
+        *,
+        moves: Mapping[TopicPartition, tuple[BrokerId, ...]] | None = None,
+        elections: Iterable[TopicPartition] | None = None,
+        problem: str | None = None,
+    ) -> None:
+        """Write a request of either kind, or of both, as an older tool does."""
+        now, revision = self.admin_requests, self.next_revision()
+        reassignment, election = now.reassignment, now.election
+        if moves is not None:
+            reassignment = ReassignmentRequest(version, revision, problem, moves)
+        if elections is not None:
+            election = ElectionRequest(version, revision, problem, frozenset(elections))
+        self.admin_requests = AdminRequests(reassignment, election)
+        self.publish()
+
     def publish(self) -> None:
         for view in self.views:
             if view not in self.lagging:
@@ -82,6 +108,7 @@ class FakeMetadata:
             dict(self.states),
             dict(self.broker_configs),
             self.deletions,
+            self.admin_requests,
         )
 
 
@@ -142,10 +169,23 @@ class FakeMetadataStore:
         self.metadata.publish()
         return config
 
+    async def claim_producer_ids(self, broker_id: BrokerId) -> range:
+        self._check_available()
+        start = self.metadata.next_producer_id
+        self.metadata.next_producer_id += 1000
+        return range(start, start + 1000)
+
     async def request_topic_deletion(self, name: str) -> None:
         self._existing(name)
         self.metadata.deletions |= {name}
         self.metadata.publish()
+
+    async def withdraw_reassignments(self, partitions: Collection[TopicPartition]) -> None:
+        self._check_available()
+        request = self.metadata.admin_requests.reassignment
+        if request is not None and not request.targets.keys().isdisjoint(partitions):
+            kept = {name: to for name, to in request.targets.items() if name not in partitions}
+            self.metadata.ask(request.version + 1, moves=kept)
 
     # -- ControllerStore ------------------------------------------------------------------------
 
@@ -179,6 +219,45 @@ class FakeMetadataStore:
         done = [n for n, at in states.items() if at is not None and is_complete(topic, n, at.state)]
         self.metadata.topics[name] = TopicAt(complete(topic, done), entry.created_revision)
         self.metadata.publish()
+
+    async def begin_reassignments(
+        self,
+        claim: ControllerClaim,
+        request: ReassignmentRequest,
+        name: str,
+        update: TopicUpdate,
+    ) -> None:
+        self._check_claim(claim)
+        entry = self.metadata.topics.get(name)
+        if entry is not None and self.metadata.admin_requests.reassignment == request:
+            self.metadata.topics[name] = TopicAt(update(entry.topic), entry.created_revision)
+            self.metadata.publish()
+
+    async def keep_reassignments(
+        self,
+        claim: ControllerClaim,
+        request: ReassignmentRequest,
+        targets: Mapping[TopicPartition, tuple[BrokerId, ...]],
+    ) -> bool:
+        self._check_claim(claim)
+        metadata = self.metadata
+        if metadata.admin_requests.reassignment != request:
+            return False
+        if targets:
+            metadata.ask(request.version + 1, moves=targets)
+        else:
+            metadata.admin_requests = AdminRequests(None, metadata.admin_requests.election)
+            metadata.publish()
+        return True
+
+    async def drop_election(self, claim: ControllerClaim, request: ElectionRequest) -> bool:
+        self._check_claim(claim)
+        metadata = self.metadata
+        if metadata.admin_requests.election != request:
+            return False
+        metadata.admin_requests = AdminRequests(metadata.admin_requests.reassignment)
+        metadata.publish()
+        return True
 
     async def depose(self, broker_id: BrokerId) -> None:
         self._check_available()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from kafkalite.broker.control.admin_requests import AdminRequests
 from kafkalite.broker.control.death_watch import DeathWatch
 from kafkalite.broker.control.wished_elections import WishedElections
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
@@ -81,7 +82,8 @@ class ControllerTerm:
 
     States are written by `run` itself, one effect at a time. What may take long and keeps nobody
     from a leader (removals, completions, old notices) is done beside it by a second task, so that
-    a death is never waited for by a topic that goes. Owned by the ControllerDriver.
+    a death is never waited for by a topic that goes; a third one carries out what is asked for in
+    ZooKeeper. Owned by the ControllerDriver.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class ControllerTerm:
             on_dead=lambda broker: self._tell(BrokerUnreachable(broker.id, broker.epoch)),
             on_back=lambda broker: self._tell(BrokerReachable(broker.id, broker.epoch)),
         )
+        self._requests = AdminRequests(claim, view, store, self.ask)
         self._news = MetadataChange()
         self._queue: deque[Event | _Asked] = deque()
         self._wake = asyncio.Event()
@@ -130,6 +133,7 @@ class ControllerTerm:
         """The view changed."""
         self._news |= change
         self._wake.set()
+        self._requests.hear(change)
 
     # -- ruling ---------------------------------------------------------------------------------
 
@@ -139,19 +143,26 @@ class ControllerTerm:
         Raises:
             StoreError: the office is lost, or may be.
         """
-        errands = asyncio.create_task(self._run_errands(), name="controller's errands")
-        errands.add_done_callback(lambda _: self._wake.set())
+        tasks: list[asyncio.Task[None]] = []
         try:
             await self._store.catch_up()
             self._begin()
+            tasks += (
+                asyncio.create_task(self._run_errands(), name="controller's errands"),
+                asyncio.create_task(self._requests.run(), name="controller's requests"),
+            )
+            for task in tasks:
+                task.add_done_callback(lambda _: self._wake.set())
             while self._view.controller == self.claim.broker_id:
-                if errands.done():
-                    errands.result()
+                for task in tasks:
+                    if task.done():
+                        task.result()
                 await self._step()
         finally:
             self._end()
-            errands.cancel()
-            await asyncio.gather(errands, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._watch.stop()
 
     def _begin(self) -> None:

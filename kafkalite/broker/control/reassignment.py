@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import Assignment, MetadataStore, StoreError
 from kafkalite.controller.assignment import spread
+from kafkalite.controller.reassignment_plan import check_target, plan_reassignments
 from kafkalite.model.cluster import Topic
 from kafkalite.model.errors import (
     InvalidReplicaAssignmentError,
@@ -60,11 +61,18 @@ class ReassignmentAdmin:
             target = tuple(
                 BrokerId(broker) for broker in targets[TopicPartition(topic.name, number)]
             )
-            self._check(topic, number, target)
+            check_target(topic, number, target, self._view.deletions, self._view.brokers)
             return move(topic, number, target)
 
         # The view may be a moment behind a broker that has just been started.
         await self._confirming(self._store.catch_up())
+        refused = plan_reassignments(
+            {name: tuple(map(BrokerId, target)) for name, target in targets.items()},
+            self._view.topics,
+            self._view.deletions,
+            self._view.brokers,
+        ).refused
+        await self._withdraw(targets.keys() - refused)
         return await self._change(targets, begin)
 
     async def cancel(
@@ -83,6 +91,7 @@ class ReassignmentAdmin:
 
         if partitions is None:
             partitions = [found.partition for found in await self.moves()]
+        await self._withdraw(partitions)
         outcomes = await self._change(partitions, undo)
         undone = {partition for partition, error in outcomes.items() if error is None}
         await self._view.wait_until(
@@ -147,26 +156,11 @@ class ReassignmentAdmin:
             )
         return proposed
 
-    # -- checking and writing -------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------
 
-    def _check(self, topic: Topic, number: int, target: tuple[BrokerId, ...]) -> None:
-        if topic.name in self._view.deletions:
-            raise UnknownTopicOrPartitionError("The topic is being deleted.")
-        if not target:
-            raise InvalidReplicaAssignmentError(
-                "Empty replica list specified in partition reassignment."
-            )
-        if len(set(target)) < len(target):
-            raise InvalidReplicaAssignmentError(
-                f"Duplicate replica ids in partition reassignment replica list: {_listed(target)}"
-            )
-        live = self._view.brokers
-        dead = [broker for broker in target if broker not in live]
-        if not set(dead) <= set(topic.assignment[number]):
-            raise InvalidReplicaAssignmentError(
-                f"Replica assignment has brokers that are not alive. Replica list: "
-                f"{_listed(target)}, live broker list: {_listed(sorted(live))}"
-            )
+    async def _withdraw(self, partitions: Collection[TopicPartition]) -> None:
+        """See to it that what tools wrote for the controller is not carried out after this."""
+        await self._confirming(self._store.withdraw_reassignments(partitions))
 
     async def _change(self, partitions: Collection[TopicPartition], change: _Change) -> Outcomes:
         by_topic: dict[str, list[int]] = {}
@@ -218,7 +212,3 @@ class ReassignmentAdmin:
             await work
         except StoreError as error:
             raise RequestTimedOutError(f"The change could not be confirmed: {error}") from error
-
-
-def _listed(brokers: Sequence[BrokerId]) -> str:
-    return ",".join(map(str, brokers))

@@ -12,6 +12,7 @@ from kafkalite.broker.metadata_view import (
     StateAt,
     TopicAt,
 )
+from kafkalite.model.admin_requests import NO_REQUESTS, AdminRequests, ElectionRequest
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 
@@ -139,6 +140,18 @@ def test_a_replaced_picture_is_told_as_its_difference() -> None:
     assert view.broker_configs == {"1": {}}
 
 
+def test_requests_of_tools_are_shown_and_told_once() -> None:
+    view, changes = _view()
+    assert view.admin_requests == NO_REQUESTS
+    requests = AdminRequests(election=ElectionRequest(0, 30, partitions=frozenset({_T0})))
+    view.apply(ClusterUpdate(admin_requests=requests))
+    view.apply(ClusterUpdate(admin_requests=requests))
+    assert changes == [MetadataChange(admin_requests=True)]
+    assert view.admin_requests == requests
+    view.apply(ClusterUpdate())
+    assert view.admin_requests == requests
+
+
 def test_after_a_lost_session_everything_counts_as_changed() -> None:
     view, changes = _view()
     picture = ClusterPicture(
@@ -151,7 +164,8 @@ def test_after_a_lost_session_everything_counts_as_changed() -> None:
     )
     view.replace(picture, everything_changed=True)
     (change,) = changes
-    assert change == MetadataChange(frozenset({"t"}), frozenset({_T0}), True, True, True, True)
+    everything = MetadataChange(frozenset({"t"}), frozenset({_T0}), True, True, True, True, True)
+    assert change == everything
 
 
 def test_a_subscriber_that_fails_does_not_keep_the_news_from_others(

@@ -38,6 +38,7 @@ from kafkalite.wire.group_messages import (
     OffsetCommitRequest,
     OffsetCommitResponse,
     OffsetFetchResponse,
+    StreamAck,
 )
 from kafkalite.wire.messages import FetchRequest, FetchResponse, ProduceRequest, ProduceResponse
 
@@ -51,6 +52,7 @@ DATA_PLANE_BODIES: Final[tuple[type[msgspec.Struct], ...]] = (
     OffsetCommitRequest,
     OffsetCommitResponse,
     OffsetFetchResponse,
+    StreamAck,
 )
 _MSGPACK: Final = "application/msgpack"
 _JSON: Final = "application/json"

@@ -42,7 +42,12 @@ from kafkalite.model.group_name import check_group_id
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.topic_name import check_topic_name
 from kafkalite.transport.errors import PeerError, PeerRefusedError, PeerTimeoutError
-from kafkalite.wire.group_messages import MAX_NAMES, OffsetCommitResponse, OffsetCommitResult
+from kafkalite.wire.group_messages import (
+    MAX_NAMES,
+    OffsetCommitResponse,
+    OffsetCommitResult,
+    StreamAck,
+)
 from kafkalite.wire.media import Media, media_of_body
 from kafkalite.wire.rest_records import EmbeddedFormat
 
@@ -88,13 +93,6 @@ _ACK_S: Final = 15.0
 _KEPT: Final = ("retry-after", "allow")
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class StreamAck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Acknowledges an event of a stream, and with it all that came before."""
-
-    id: str
-    """Of the event, as the stream sent it."""
 
 
 _decode_ack: Final = msgspec.json.Decoder(StreamAck).decode

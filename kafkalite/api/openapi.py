@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from kafkalite.api.answers import ANSWERS
 from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, SCHEMAS, data_plane_paths
 from kafkalite.api.group_answers import GROUP_ANSWERS
+from kafkalite.api.group_stream_paths import group_stream_paths
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
 
@@ -54,6 +55,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
             # FastAPI's own idea of a refusal; ours is an INVALID_REQUEST like any other.
             operation["responses"].pop("422", None)
     paths.update(data_plane_paths())
+    paths.update(group_stream_paths())
     paths.update(rest_paths())
     for item in paths.values():
         for operation in item.values():

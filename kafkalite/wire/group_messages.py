@@ -154,3 +154,10 @@ class OffsetFetchResponse(msgspec.Struct, frozen=True):
 
     group: str
     offsets: list[CommittedPartition]
+
+
+class StreamAck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Acknowledges an event of a stream, and with it all that came before."""
+
+    id: str
+    """Of the event, as the stream sent it."""

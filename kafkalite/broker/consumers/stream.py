@@ -2,10 +2,10 @@
 
 STR-1  A record counts as dealt with only once its client acknowledged an event that came with or
        after it; only then is it committed.
-STR-2  What was acknowledged is committed before anything is sent that begins elsewhere: whoever
-       goes on with a partition goes on behind it.
-STR-3  Not more than the window is sent beyond what is acknowledged; the client is told once.
+STR-2  What coming back acknowledges is committed before anything of that partition is sent.
+STR-3  No more than the window is sent beyond what is acknowledged; the client is told once.
 STR-4  An acknowledgement commits nothing of a partition that is not the stream's any more.
+STR-5  Where reading begins at a partition's end, that offset is committed first.
 """
 
 import asyncio

@@ -51,6 +51,8 @@ V1 = {
     ("get", "/v1/groups/{group}/offsets"),
     ("post", "/v1/groups/{group}/offsets"),
     ("delete", "/v1/groups/{group}/offsets"),
+    ("get", "/v1/groups/{group}/stream"),
+    ("post", "/v1/groups/{group}/stream/ack"),
     ("post", "/v1/groups/{group}/offsets/reset"),
     *_CONSUMERS,
     ("get", "/v1/brokers"),

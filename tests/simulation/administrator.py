@@ -101,6 +101,14 @@ class Administrator:
         )
         return is_done
 
+    async def take_producer_id(self) -> int | None:
+        """Have some broker give out a producer id."""
+        producer_id: int | None
+        _, producer_id = await self.ask(
+            "give out a producer id", lambda broker: broker.producer_ids.take()
+        )
+        return producer_id
+
     async def delete_topic(self) -> None:
         """Delete one, unless it is the last."""
         names = self.topics()

@@ -28,10 +28,11 @@ from kafkalite.replication.leader_replica import LeaderReplica
 from kafkalite.replication.progress import Progress
 from kafkalite.wire.batch import BatchHeader
 from kafkalite.wire.messages import FetchResult
+from tests.simulation.idempotent_bugs import IDEMPOTENT_BUGS
 
 Replacements = Sequence[tuple[Any, str, Any]]
 
-BUGS: Final[dict[str, Callable[[], Replacements]]] = {}
+BUGS: Final[dict[str, Callable[[], Replacements]]] = dict(IDEMPOTENT_BUGS)
 
 
 @contextlib.contextmanager

@@ -316,8 +316,10 @@ class Nemesis:
             for replica in replicas
             if replica != victim.id
         ]
+        # Of a copy: an error that waits for the broker's next call is not to be met here.
+        disk = victim.disk.after_kill()
         noted = [
-            read_offsets(victim.disk, directory / HIGH_WATERMARKS).get(partition, 0)
+            read_offsets(disk, directory / HIGH_WATERMARKS).get(partition, 0)
             for directory in victim.settings.log_directories
         ]
         end = min(max(noted), *(other.end for other in others))

@@ -37,6 +37,7 @@ class Plan:
     consumers: int
     restarts_at_end: bool
     """Whether all brokers are killed once more before everything is read back."""
+    idempotent_producers: int
 
     @property
     def has_damage(self) -> bool:
@@ -80,4 +81,5 @@ class Plan:
             producers=random.randint(1, 3),
             consumers=random.randint(1, 2),
             restarts_at_end=random.random() < 0.3,
+            idempotent_producers=random.randint(0, 2),
         )

@@ -13,6 +13,7 @@ from tests.simulation.checkers import StandingChecker, StateChecker, check_promi
 from tests.simulation.clients import Client, Consumer, Producer
 from tests.simulation.cluster import Cluster
 from tests.simulation.history import History
+from tests.simulation.idempotent_producer import IdempotentProducer, check_order
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.plan import SCRUB_MS, Plan
 from tests.simulation.process import Process
@@ -98,6 +99,7 @@ class _Story:
             plan.topic_config,
         )
         self._clients: list[Client] = []
+        self._idempotent: list[IdempotentProducer] = []
 
     async def run(self) -> None:
         """Tell the story, or as much of it as comes before the first failure."""
@@ -132,7 +134,7 @@ class _Story:
         if plan.has_damage:
             await asyncio.sleep(3 * SCRUB_MS / 1000)
             await self._until_healthy()
-        for client in self._clients:
+        for client in (*self._clients, *self._idempotent):
             client.is_told_to_stop = True
         await asyncio.wait(working)
         if plan.restarts_at_end:
@@ -165,7 +167,13 @@ class _Story:
         for name in names:
             kind = Producer if name.startswith("p") else Consumer
             self._clients.append(self._client(kind, name))
-        return self._clients
+        for number in range(self._plan.idempotent_producers):
+            producer = self._client(IdempotentProducer, f"i{number}")
+            producer.take_id = self._administrator.take_producer_id
+            producer.leadership_of = self._known_leadership
+            producer.expects_damage = self._plan.has_damage
+            self._idempotent.append(producer)
+        return [*self._clients, *self._idempotent]
 
     def _client(self, kind: type[ClientKind], name: str) -> ClientKind:
         client = kind(
@@ -191,6 +199,16 @@ class _Story:
         ):
             return None
         return state.leader_epoch
+
+    def _known_leadership(self, partition: TopicPartition, address: str) -> int | None:
+        """As `_leadership`, where the broker has heard of it."""
+        epoch = self._leadership(partition, address)
+        if epoch is None:
+            return None
+        broker = self._cluster.machines[self._states.states[partition].leader].broker
+        held = broker.partitions.held(partition) if broker is not None else None
+        is_known = held is not None and held.is_leader and held.leader_epoch == epoch
+        return epoch if is_known else None
 
     def _partitions(self) -> list[TopicPartition]:
         return sorted(
@@ -267,6 +285,8 @@ class _Story:
         values = list(seen.values())
         if len(set(values)) < len(values):
             self._cluster.fail(f"INV-6 {partition} holds a record twice")
+        for producer in self._idempotent:
+            check_order(producer, partition, seen, self._cluster.fail)
         for offset, value in promised.items():
             if seen.get(offset) != value:
                 self._cluster.fail(

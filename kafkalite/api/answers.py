@@ -12,6 +12,8 @@ from fastapi import Response
 
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.metadata_messages import MetadataResponse
+from kafkalite.wire.producer_messages import ProducerIdentity
 
 
 class TopicSummary(msgspec.Struct, frozen=True):
@@ -289,6 +291,8 @@ ANSWERS: Final[tuple[type[msgspec.Struct], ...]] = (
     AssignmentProposal,
     PartitionOutcomes,
     LogDirList,
+    ProducerIdentity,
+    MetadataResponse,
     Health,
 )
 """The roots that the OpenAPI document has schemas for."""

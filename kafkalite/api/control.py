@@ -15,8 +15,10 @@ from kafkalite.api.routers import (
     groups,
     health,
     log_dirs,
+    metadata,
     metrics,
     partitions,
+    producer_ids,
     reassignments,
     topics,
 )
@@ -40,10 +42,12 @@ _PARTS: Final = (
     reassignments,
     elections,
     groups,
+    producer_ids,
     configs,
     brokers,
     log_dirs,
     cluster,
+    metadata,
     health,
     metrics,
 )

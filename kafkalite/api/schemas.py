@@ -248,6 +248,14 @@ class ElectLeadersBody(Body):
     )
 
 
+class MetadataBody(Body):
+    """Topics to find the leaders of."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"topics": ["flights"]}, {}]})
+
+    topics: list[str] | None = Field(None, description="By default all there are.")
+
+
 class TimeoutQuery(_Named):
     """How long a change may take."""
 

@@ -9,12 +9,14 @@ from kafkalite.transport.errors import PeerRefusedError, PeerUnreachableError
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
-_TIMEOUT_S: Final = 3.0
+CONNECT_TIMEOUT_S: Final = 3.0
 """For one address; a host that answers at all does so within its network's round trip."""
 
 
-async def connect(host: str, port: int, make_protocol: Callable[[], P]) -> P:
-    """Connect to the first address of `host` that takes it.
+async def connect(
+    host: str, port: int, make_protocol: Callable[[], P], timeout_s: float = CONNECT_TIMEOUT_S
+) -> P:
+    """Connect to the first address of `host` that takes it, waiting for each up to `timeout_s`.
 
     Raises:
         PeerRefusedError: every address of the host refuses.
@@ -23,14 +25,14 @@ async def connect(host: str, port: int, make_protocol: Callable[[], P]) -> P:
     loop = asyncio.get_running_loop()
     failures: list[OSError] = []
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await _look_up(host, port)
     except OSError as error:
         raise PeerUnreachableError(f"{host} cannot be looked up: {error}") from error
-    for family, _, _, _, address in found:
+    for family, address in found:
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 transport, protocol = await loop.create_connection(
-                    make_protocol, str(address[0]), port, family=family
+                    make_protocol, address, port, family=family
                 )
         except OSError as error:  # TimeoutError is one
             failures.append(error)
@@ -45,3 +47,14 @@ async def connect(host: str, port: int, make_protocol: Callable[[], P]) -> P:
         raise PeerRefusedError(f"Nobody listens at {host}:{port}") from failures[0]
     reason = "; ".join(str(error) or "no answer" for error in failures) or "it has no address"
     raise PeerUnreachableError(f"{host}:{port} cannot be reached: {reason}")
+
+
+async def _look_up(host: str, port: int) -> list[tuple[int, str]]:
+    """The families and addresses of `host`."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except RuntimeError:
+        # At the interpreter's exit asyncio's threads take nothing any more, and a producer may have
+        # records to send: nobody else needs the loop then.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, str(address[0])) for family, _, _, _, address in found]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from kafkalite.transport.connecting import connect
+from kafkalite.transport.connecting import CONNECT_TIMEOUT_S, connect
 from kafkalite.transport.connection import PeerConnection
 from kafkalite.transport.errors import PeerBusyError, PeerTimeoutError, PeerUnreachableError
 from kafkalite.transport.peer_reply import PeerReply
@@ -16,16 +16,26 @@ class ConnectionPool:
     Lives on the loop. `close()` ends it: requests in work fail, and so do those that wait.
     """
 
-    def __init__(self, host: str, port: int, *, max_connections: int, max_waiting: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        max_connections: int,
+        max_waiting: int,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
         self._host = host
         self._port = port
+        self._connect_timeout_s = connect_timeout_s
         self._max_waiting = max_waiting
         self._slots = asyncio.Semaphore(max_connections)
         self._waiting = 0
         self._requests = 0
         """Those that wait, and those in work."""
-        self._idle: list[PeerConnection] = []
-        """The one used last comes last, and is used first: the others age, and are let go."""
+        self._idle: list[tuple[PeerConnection, float]] = []
+        """With when they were used, by the loop's clock. The one used last comes last, and is used
+        first: the others age, and are let go."""
         self._in_use: set[PeerConnection] = set()
         self._is_closed = False
 
@@ -60,11 +70,18 @@ class ConnectionPool:
     @property
     def is_unused(self) -> bool:
         """Whether another one in its place would do as well: no connection lives, nobody waits."""
-        return not self._requests and not any(each.is_alive() for each in self._idle)
+        return not self._requests and not any(each.is_alive() for each, _ in self._idle)
+
+    def close_idle(self, since_s: float) -> None:
+        """Close the connections that have not been used since then, by the loop's clock."""
+        for connection, used_s in self._idle:
+            if used_s < since_s:
+                connection.close()
+        self._idle = [(each, used_s) for each, used_s in self._idle if each.is_open]
 
     def close(self) -> None:
         self._is_closed = True
-        for connection in (*self._idle, *self._in_use):
+        for connection in (*(each for each, _ in self._idle), *self._in_use):
             connection.close()
         self._idle.clear()
 
@@ -81,21 +98,21 @@ class ConnectionPool:
 
     async def _open(self) -> PeerConnection:
         while self._idle:
-            connection = self._idle.pop()
+            connection, _ = self._idle.pop()
             if connection.is_alive():
                 self._in_use.add(connection)
                 return connection
             connection.close()
-        connection = await connect(self._host, self._port, PeerConnection)
+        connection = await connect(self._host, self._port, PeerConnection, self._connect_timeout_s)
         self._in_use.add(connection)
         if self._is_closed:
             connection.close()
-            raise PeerBusyError("The broker is stopping")
+            raise PeerBusyError("The connections are closed")
         return connection
 
     def _give_back(self, connection: PeerConnection) -> None:
         self._in_use.discard(connection)
         if connection.is_free and not self._is_closed:
-            self._idle.append(connection)
+            self._idle.append((connection, asyncio.get_running_loop().time()))
         else:
             connection.close()

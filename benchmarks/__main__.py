@@ -16,18 +16,19 @@ from benchmarks.cases import (
     footprint,
     groups,
     json_produce,
+    peers,
     raw_batches,
     replicated,
     stalls,
 )
 from benchmarks.connection import WrongAnswerError
 from benchmarks.cores import choose_cores, on_core
+from benchmarks.drawing import draw_comparison
 from benchmarks.effort import FULL, QUICK
 from benchmarks.machine import describe_machine
 from benchmarks.row import Row
 from benchmarks.table import render_table
 from benchmarks.testbed import Testbed
-from benchmarks.wrk import why_no_wrk
 from tests.support.zookeeper import EmbeddedZooKeeper
 
 _CASES: Final = {
@@ -41,6 +42,7 @@ _CASES: Final = {
         replicated,
         failover,
         groups,
+        peers,
     )
 }
 _ON_DISK: Final = Path("/var/tmp")
@@ -63,7 +65,7 @@ def main() -> int:
             machine = describe_machine(Path(name), cores)
             effort = QUICK if arguments.quick else FULL
             testbed = Testbed(Path(name), zookeeper, cores, effort)
-            rows = _run(arguments.case or list(_CASES), testbed)
+            rows = _run(arguments.case or _cases_by_default(), testbed)
     except (WrongAnswerError, OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -71,15 +73,22 @@ def main() -> int:
     if arguments.json is not None:
         document = {"machine": machine, "rows": [row.document() for row in rows]}
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+    if arguments.svg is not None:
+        compared = [row for row in rows if row.case == peers.CASE.name]
+        arguments.svg.write_text(draw_comparison(compared, machine))
     return 0
+
+
+def _cases_by_default() -> list[str]:
+    return [name for name, case in _CASES.items() if case.is_by_default]
 
 
 def _run(names: Sequence[str], testbed: Testbed) -> list[Row]:
     rows: list[Row] = []
-    missing = why_no_wrk()
     for name in names:
         case = _CASES[name]
-        if case.needs_wrk and missing is not None:
+        missing = case.why_not()
+        if missing is not None:
             print(f"{name} is left out: {missing}", file=sys.stderr)
             continue
         started = time.monotonic()
@@ -91,9 +100,12 @@ def _run(names: Sequence[str], testbed: Testbed) -> list[Row]:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.sh", allow_abbrev=False, description=__doc__)
     known = ", ".join(_CASES)
-    parser.add_argument("case", nargs="*", help=f"of {known}; default: all of them")
+    parser.add_argument("case", nargs="*", help=f"of {known}; default: all but peers")
     parser.add_argument("--quick", action="store_true", help="less of everything, for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values to FILE, too")
+    parser.add_argument(
+        "--svg", type=Path, metavar="FILE", help="draw what was compared with peers into FILE"
+    )
     parser.add_argument(
         "--directory", type=Path, help=f"where logs are put meanwhile; default: {_ON_DISK}"
     )

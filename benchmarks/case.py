@@ -12,4 +12,7 @@ class Case(NamedTuple):
 
     name: str
     run: Callable[[Testbed], Sequence[Row]]
-    needs_wrk: bool = False
+    why_not: Callable[[], str | None] = lambda: None
+    """Why it cannot be run here, in a sentence, or None."""
+    is_by_default: bool = True
+    """Whether it is run where no case is named."""

@@ -2,11 +2,17 @@
 # Runs the benchmarks and prints their table: bench.sh [CASE...] [--quick] [--json FILE]; see --help.
 #
 # The load of two cases is wrk, Debian's package; where it cannot be installed they are left out.
+# The case `peers` runs only when it is named: it fetches Apache Kafka with Maven, and Kafka's Python
+# clients from PyPI.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/lib/debian_package.sh"
 
-install_kafkalite dev
+extras=dev
+for argument in "$@"; do
+    [ "$argument" != peers ] || extras=dev,bench
+done
+install_kafkalite "$extras"
 if ! command -v wrk >/dev/null; then
     echo "Installing Debian's package wrk" >&2
     if ! reason="$(install_debian_package wrk)"; then

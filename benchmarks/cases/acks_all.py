@@ -8,6 +8,7 @@ from benchmarks.rounds import take_turns
 from benchmarks.row import Goal, Row
 from benchmarks.single_records import Against, Served, measure_broker, prepare, row
 from benchmarks.testbed import Testbed
+from benchmarks.wrk import why_no_wrk
 
 _NAME: Final = "acks-all"
 _MANY: Final = 64
@@ -45,4 +46,4 @@ def run(testbed: Testbed) -> list[Row]:
     return rows
 
 
-CASE: Final = Case(_NAME, run, needs_wrk=True)
+CASE: Final = Case(_NAME, run, why_not=why_no_wrk)

@@ -16,6 +16,7 @@ from benchmarks.single_records import (
     row,
 )
 from benchmarks.testbed import Process, Testbed
+from benchmarks.wrk import why_no_wrk
 
 _NAME: Final = "json-produce"
 _CONNECTIONS: Final = 16
@@ -61,4 +62,4 @@ def _noop(testbed: Testbed, process: Process) -> Callable[[], Served]:
     return measure
 
 
-CASE: Final = Case(_NAME, run, needs_wrk=True)
+CASE: Final = Case(_NAME, run, why_not=why_no_wrk)

@@ -1,4 +1,4 @@
-"""`kafkalite dump-log`: kafka-dump-log, prints what segment and index files hold.
+"""`kafkalite dump-log`: kafka-dump-log, prints what segments, indexes and snapshots hold.
 
 It reads the files themselves and needs no broker; one that runs may be writing them meanwhile.
 """
@@ -13,10 +13,13 @@ from typing import Final, NamedTuple
 from kafkalite.cli.command_line import CommandParser
 from kafkalite.cli.failure import EXIT_FAILURE, CommandError
 from kafkalite.cli.index_dump import dump_offset_index, dump_time_index
+from kafkalite.cli.snapshot_dump import dump_snapshot
 from kafkalite.model.compression import Compression
 from kafkalite.model.errors import LogError
 from kafkalite.model.record import Record
 from kafkalite.storage.files import LocalDisk, OpenFile
+from kafkalite.storage.producer_snapshot import SNAPSHOT_SUFFIX
+from kafkalite.storage.producer_state import MAX_SEQUENCE, last_sequence
 from kafkalite.storage.scan import Damage, Scanner
 from kafkalite.wire.batch import (
     CONTROL_BIT,
@@ -40,7 +43,9 @@ class _Depth(NamedTuple):
 
 def add_arguments(parser: CommandParser) -> None:
     """Declare kafka-dump-log's options on `parser`."""
-    parser.add_argument("--files", metavar="FILE[,..]", help=".log, .index and .timeindex files")
+    parser.add_argument(
+        "--files", metavar="FILE[,..]", help=".log, .index, .timeindex and .snapshot files"
+    )
     parser.add_argument(
         "--print-data-log", action="store_true", help="print records with keys and values"
     )
@@ -76,6 +81,9 @@ def run(args: argparse.Namespace) -> int:
                 dump_offset_index(path, args.index_sanity_check, prints_entries)
             elif path.suffix == ".timeindex":
                 dump_time_index(path, args.index_sanity_check, prints_entries)
+            elif path.suffix == SNAPSHOT_SUFFIX:
+                if not dump_snapshot(path):
+                    exit_code = EXIT_FAILURE
             else:
                 print(f"Ignoring unknown file {path}", file=sys.stderr)
         except OSError as error:
@@ -118,13 +126,12 @@ def _print_damage(path: Path, head: bytes, damage: Damage) -> None:
 
 
 def _print_batch(header: BatchHeader, position: int, *, is_valid: bool) -> None:
-    last_sequence = header.base_sequence
-    if last_sequence != NO_SEQUENCE:
-        last_sequence += header.last_offset_delta
+    is_numbered = header.base_sequence != NO_SEQUENCE
+    last = last_sequence(header) if is_numbered else NO_SEQUENCE
     print(
         f"baseOffset: {header.base_offset} lastOffset: {header.next_offset - 1} "
         f"count: {header.record_count} baseSequence: {header.base_sequence} "
-        f"lastSequence: {last_sequence} producerId: {header.producer_id} "
+        f"lastSequence: {last} producerId: {header.producer_id} "
         f"producerEpoch: {header.producer_epoch} partitionLeaderEpoch: {header.leader_epoch} "
         f"isTransactional: {_flag(header, TRANSACTIONAL_BIT)} "
         f"isControl: {_flag(header, CONTROL_BIT)} deleteHorizonMs: OptionalLong.empty "
@@ -143,7 +150,7 @@ def _print_records(batch: bytes, header: BatchHeader, depth: _Depth) -> None:
     for index, record in enumerate(records):
         sequence = header.base_sequence
         if sequence != NO_SEQUENCE:
-            sequence += index
+            sequence = (sequence + index) & MAX_SEQUENCE
         keys = ",".join(name for name, _ in record.headers)
         print(
             f"| offset: {record.offset} {_time_name(header)}: {record.timestamp} "

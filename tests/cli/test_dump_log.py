@@ -7,15 +7,18 @@ import pytest
 
 from kafkalite.model.compression import Compression
 from kafkalite.model.record import Record
+from kafkalite.storage import producer_snapshot
 from kafkalite.storage.files import LocalDisk
 from kafkalite.storage.index_file import write_index
 from kafkalite.storage.offset_index import ENTRY_SIZE as OFFSET_ENTRY_SIZE
 from kafkalite.storage.offset_index import OffsetIndex
+from kafkalite.storage.producer_state import Producer, StoredBatch
 from kafkalite.storage.time_index import ENTRY_SIZE as TIME_ENTRY_SIZE
 from kafkalite.storage.time_index import TimeIndex
 from kafkalite.wire.batch import HEADER_SIZE, read_header, stamp
 from kafkalite.wire.records import encode_batch
 from tests.cli.command import Outcome, run_command, run_script
+from tests.support.idempotent import idempotent
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +186,37 @@ def test_an_index_that_is_not_whole_says_so(segment: Segment) -> None:
     segment.index.write_bytes(segment.index.read_bytes()[:-3])
     outcome = run_command("dump-log", "--files", str(segment.index), "--index-sanity-check")
     assert f"{segment.index} is not whole (21 bytes" in outcome.out
+
+
+def test_batches_of_idempotent_producers_are_printed_with_their_sequences(tmp_path: Path) -> None:
+    log = tmp_path / f"{0:020}.log"
+    batch, _ = idempotent(b"a", b"b", sequence=2**31 - 1, producer_id=5, epoch=3)
+    log.write_bytes(batch)
+    printed = run_command("dump-log", "--files", str(log), "--deep-iteration").out
+    assert (
+        "baseSequence: 2147483647 lastSequence: 0 producerId: 5 producerEpoch: 3 "
+        "partitionLeaderEpoch: -1 isTransactional: false"
+    ) in printed
+    assert [line.split("sequence: ")[1].split()[0] for line in printed.splitlines()[3:]] == [
+        "2147483647",
+        "0",
+    ]
+
+
+def test_a_snapshot_of_producers_is_printed_as_kafka_does(tmp_path: Path) -> None:
+    path = tmp_path / f"{9:020}.snapshot"
+    batches = (StoredBatch(0, 1, 3, 4, 1000), StoredBatch(2, 4, 6, 8, 1010))
+    path.write_bytes(producer_snapshot.encode({12: Producer(1, 5_000, batches)}))
+    assert run_command("dump-log", "--files", str(path)).out == (
+        f"Dumping {path}\n"
+        "producerId: 12 producerEpoch: 1 coordinatorEpoch: -1 "
+        "currentTxnFirstOffset: OptionalLong.empty lastTimestamp: 5000 firstSequence: 2 "
+        "lastSequence: 4 lastOffset: 8 offsetDelta: 2 timestamp: 1010\n"
+    )
+    path.write_bytes(path.read_bytes()[:-1])
+    outcome = run_command("dump-log", "--files", str(path))
+    assert outcome.exit_code == 1
+    assert "is not a sound snapshot" in outcome.err
 
 
 def test_files_are_required_read_and_known(segment: Segment) -> None:

@@ -1,7 +1,7 @@
 """A client's connections to brokers: bodies out in parts, large answers in without copies."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -51,7 +51,7 @@ class Connections:
 
     Owned by a client; lives on the loop. `close()` ends it: what is outstanding fails. Errors are
     LogErrors: NotSentError where nothing was sent, another NetworkError or RequestTimedOutError
-    where nobody knows whether the request was carried out, and what a broker refused a request with.
+    where nobody knows whether the request was carried out, and what a broker refused it with.
     Nothing is sent twice.
     """
 
@@ -109,7 +109,7 @@ class Connections:
         self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
-        for line in (*self._pipelines.values(), *self._pools.values()):
+        for line in self._lines():
             line.close()
         # Sockets are closed by the loop, in its next turn.
         await asyncio.sleep(0)
@@ -141,6 +141,10 @@ class Connections:
             )
         return pool
 
+    def _lines(self) -> Iterator[Pipeline | ConnectionPool]:
+        yield from self._pipelines.values()
+        yield from self._pools.values()
+
     def _check_open(self) -> None:
         if self._is_closed:
             raise ClosedError
@@ -153,7 +157,7 @@ class Connections:
 
     def _close_idle(self) -> None:
         since_s = asyncio.get_running_loop().time() - self._max_idle_s
-        for line in (*self._pipelines.values(), *self._pools.values()):
+        for line in self._lines():
             line.close_idle(since_s)
         self._sweep_later()
 

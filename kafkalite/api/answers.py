@@ -1,7 +1,6 @@
-"""What the control plane answers, as msgspec structs: they are what OpenAPI documents, too.
+"""How the control plane answers: the structs of `wire/` that OpenAPI documents, too, as JSON.
 
-Structs and not pydantic models, because nothing is validated on the way out: declaring and encoding
-them costs next to nothing. The control plane's requests are in `schemas.py`.
+The control plane's requests are in `schemas.py`.
 """
 
 from collections.abc import Mapping
@@ -12,261 +11,26 @@ from fastapi import Response
 
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.admin_messages import (
+    AssignmentProposal,
+    BrokerDescription,
+    BrokerList,
+    ClusterDescription,
+    ClusterHealth,
+    ConfigList,
+    DeletedRecords,
+    FoundOffset,
+    LogDirList,
+    PartitionOffsets,
+    PartitionOutcome,
+    PartitionOutcomes,
+    ReassignmentList,
+    TopicDescription,
+    TopicList,
+)
+from kafkalite.wire.group_descriptions import GroupDescription, GroupList, OffsetResetResult
 from kafkalite.wire.metadata_messages import MetadataResponse
 from kafkalite.wire.producer_messages import ProducerIdentity
-
-
-class TopicSummary(msgspec.Struct, frozen=True):
-    """A topic in a list."""
-
-    name: str
-    topic_id: str
-    partition_count: int
-    replication_factor: int
-    config: Mapping[str, str]
-    """Overrides only."""
-
-
-class TopicList(msgspec.Struct, frozen=True):
-    """All topics, by name."""
-
-    topics: list[TopicSummary]
-
-
-class PartitionDescription(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who holds a partition."""
-
-    partition: int
-    leader: int
-    """-1 while there is none."""
-    leader_epoch: int
-    replicas: list[int]
-    """Assigned brokers; the first is the preferred leader."""
-    isr: list[int]
-    """Those of them that are in sync."""
-    adding_replicas: list[int] = []
-    """While it moves: the replicas that it gains."""
-    removing_replicas: list[int] = []
-    """While it moves: the replicas that it loses."""
-
-
-class TopicDescription(msgspec.Struct, frozen=True):
-    """A topic and its partitions."""
-
-    name: str
-    topic_id: str
-    partition_count: int
-    replication_factor: int
-    config: Mapping[str, str]
-    """Overrides only."""
-    partitions: list[PartitionDescription]
-
-
-class ConfigSynonym(msgspec.Struct, frozen=True):
-    """A place that sets the value, the strongest first."""
-
-    source: str
-    name: str
-    value: str | None
-
-
-class ConfigDescription(msgspec.Struct, frozen=True):
-    """A setting, its value, and where that comes from."""
-
-    name: str
-    value: str | None
-    source: str
-    sensitive: bool
-    synonyms: list[ConfigSynonym]
-    doc: str
-
-
-class ConfigList(msgspec.Struct, frozen=True):
-    """Settings by name."""
-
-    config: list[ConfigDescription]
-
-
-class PartitionOffsets(msgspec.Struct, frozen=True):
-    """Where a partition stands; every end is exclusive."""
-
-    topic: str
-    partition: int
-    log_start_offset: int
-    high_watermark: int
-    """Consumers read below it."""
-    log_end_offset: int
-    leader_epoch: int
-
-
-class FoundOffset(msgspec.Struct, frozen=True):
-    """The answer to `?at=`; offset and timestamp are -1 where nothing fits."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    leader_epoch: int
-
-
-class DeletedRecords(msgspec.Struct, frozen=True):
-    """The first offset that is left."""
-
-    topic: str
-    partition: int
-    low_watermark: int
-
-
-class BrokerDescription(msgspec.Struct, frozen=True):
-    """A live broker."""
-
-    id: int
-    host: str
-    port: int
-    url: str
-    rack: str | None
-    epoch: int
-    """Grows with each registration."""
-    controller: bool
-
-
-class BrokerList(msgspec.Struct, frozen=True):
-    """Live brokers by id."""
-
-    brokers: list[BrokerDescription]
-
-
-class ClusterDescription(msgspec.Struct, frozen=True):
-    """The cluster as this broker sees it."""
-
-    cluster_id: str
-    controller: int
-    """-1 while there is none."""
-    broker_id: int
-    """The one that answers."""
-    brokers: list[BrokerDescription]
-    version: str
-
-
-class BrokerHealth(msgspec.Struct, frozen=True):
-    """A broker's share, also of one that does not live but is missed."""
-
-    id: int
-    url: str | None
-    """None: it does not live."""
-    leaders: int
-    replicas: int
-    in_sync: int
-    """Those of its replicas that are in sync."""
-
-
-class PartitionsInTrouble(msgspec.Struct, frozen=True):
-    """How many partitions something is wrong with, and the first of them."""
-
-    count: int
-    examples: list[str]
-    """As `topic-partition`."""
-
-
-class ClusterHealth(msgspec.Struct, frozen=True):
-    """How the cluster is, in a few numbers."""
-
-    cluster_id: str
-    controller: int
-    """-1 while there is none."""
-    brokers: list[BrokerHealth]
-    topics: int
-    partitions: int
-    offline: PartitionsInTrouble
-    """Without a leader: neither read nor written."""
-    under_replicated: PartitionsInTrouble
-    """With fewer replicas in sync than they shall have."""
-    under_min_isr: PartitionsInTrouble
-    """With fewer in sync than min.insync.replicas: acks=all is refused."""
-    reassignments: int
-    """Partitions that are on the move."""
-
-
-class PartitionAssignment(msgspec.Struct, frozen=True):
-    """The brokers of a partition, the preferred leader first."""
-
-    topic: str
-    partition: int
-    replicas: list[int]
-
-
-class AssignmentProposal(msgspec.Struct, frozen=True):
-    """Where partitions are, and where they could be."""
-
-    current: list[PartitionAssignment]
-    proposed: list[PartitionAssignment]
-
-
-class Reassignment(msgspec.Struct, frozen=True):
-    """A partition on the move."""
-
-    topic: str
-    partition: int
-    replicas: list[int]
-    """Where it goes, then what it leaves."""
-    adding_replicas: list[int]
-    removing_replicas: list[int]
-
-
-class ReassignmentList(msgspec.Struct, frozen=True):
-    """Partitions on the move, by name."""
-
-    reassignments: list[Reassignment]
-
-
-class PartitionOutcome(msgspec.Struct, frozen=True):
-    """What became of a request about one partition."""
-
-    topic: str
-    partition: int
-    error_code: int = 0
-    """0: it is done."""
-    error: str = ""
-    message: str = ""
-
-
-class PartitionOutcomes(msgspec.Struct, frozen=True):
-    """What became of each partition."""
-
-    results: list[PartitionOutcome]
-
-
-class ReplicaDescription(msgspec.Struct, frozen=True):
-    """A replica in a log directory."""
-
-    topic: str
-    partition: int
-    size: int
-    """Bytes, without indexes."""
-    offset_lag: int
-    """By how much its end is behind the high watermark that it knows of."""
-    is_future: bool = False
-    """Whether it is being moved there from another directory; never yet."""
-
-
-class LogDirDescription(msgspec.Struct, frozen=True):
-    """A log directory."""
-
-    path: str
-    error: str | None
-    """Kafka's name of the error when it has failed."""
-    message: str
-    total_bytes: int
-    """Of its file system; -1 where that is not known."""
-    usable_bytes: int
-    partitions: list[ReplicaDescription]
-
-
-class LogDirList(msgspec.Struct, frozen=True):
-    """The log directories of a broker, as log.dirs has them."""
-
-    broker: int
-    log_dirs: list[LogDirDescription]
 
 
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -293,6 +57,9 @@ ANSWERS: Final[tuple[type[msgspec.Struct], ...]] = (
     LogDirList,
     ProducerIdentity,
     MetadataResponse,
+    GroupList,
+    GroupDescription,
+    OffsetResetResult,
     Health,
 )
 """The roots that the OpenAPI document has schemas for."""

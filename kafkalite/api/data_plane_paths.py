@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import msgspec
 
-from kafkalite.api.answers import PartitionOutcomes
 from kafkalite.api.replies import SCHEMA_REFERENCE, replies
 from kafkalite.model.errors import (
     CoordinatorNotAvailableError,
@@ -32,6 +31,7 @@ from kafkalite.model.errors import (
     UnsupportedAssignorError,
     UnsupportedMediaTypeError,
 )
+from kafkalite.wire.admin_messages import PartitionOutcomes
 from kafkalite.wire.group_messages import (
     HeartbeatRequest,
     HeartbeatResponse,

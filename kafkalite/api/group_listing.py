@@ -5,11 +5,11 @@ from typing import Final
 
 import msgspec
 
-from kafkalite.api.group_answers import GroupList, GroupSummary
 from kafkalite.broker.broker import Broker
 from kafkalite.model import cluster
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import NO_LEADER
+from kafkalite.wire.group_descriptions import GroupList, GroupSummary
 
 _PATH: Final = "/v1/groups"
 _TIMEOUT_MS: Final = 10_000

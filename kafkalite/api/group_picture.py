@@ -2,12 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from kafkalite.api.group_answers import (
-    GroupCoordinatorPlace,
-    GroupDescription,
-    GroupMember,
-    GroupOffset,
-)
 from kafkalite.broker.groups.ports import CommittedOffset
 from kafkalite.groups import description
 from kafkalite.groups.state import Member
@@ -15,6 +9,12 @@ from kafkalite.model import cluster
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.offsets import OffsetRange
+from kafkalite.wire.group_descriptions import (
+    GroupCoordinatorPlace,
+    GroupDescription,
+    GroupMember,
+    GroupOffset,
+)
 from kafkalite.wire.group_messages import TopicPartitions
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from kafkalite.api.answers import PartitionOutcomes, outcome
+from kafkalite.api.answers import outcome
 from kafkalite.api.exchange import Exchange, int_parameter
 from kafkalite.api.group_ports import GroupDataPlane, Routing
 from kafkalite.broker.forwarding import FORWARDED_HEADER
@@ -22,6 +22,7 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.group_name import check_group_id
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.admin_messages import PartitionOutcomes
 from kafkalite.wire.group_messages import (
     CommittedPartition,
     HeartbeatRequest,

@@ -8,7 +8,6 @@ from fastapi.openapi.utils import get_openapi
 
 from kafkalite.api.answers import ANSWERS
 from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, SCHEMAS, data_plane_paths
-from kafkalite.api.group_answers import GROUP_ANSWERS
 from kafkalite.api.group_stream_paths import group_stream_paths
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
@@ -64,7 +63,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     _, ours = msgspec.json.schema_components(
-        [*ANSWERS, *GROUP_ANSWERS, *DATA_PLANE_BODIES], ref_template=SCHEMA_REFERENCE
+        [*ANSWERS, *DATA_PLANE_BODIES], ref_template=SCHEMA_REFERENCE
     )
     schemas.update(ours)
     schemas.update(SCHEMAS)

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from kafkalite.api.answers import BrokerDescription, BrokerList, answer
+from kafkalite.api.answers import answer
 from kafkalite.api.replies import replies
 from kafkalite.api.serving import RunningBroker
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.model.errors import PathNotFoundError
 from kafkalite.model.ids import BrokerId
+from kafkalite.wire.admin_messages import BrokerDescription, BrokerList
 
 router = APIRouter(prefix="/v1/brokers", tags=["brokers"])
 

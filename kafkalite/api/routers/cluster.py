@@ -7,19 +7,19 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from kafkalite.api.answers import (
-    BrokerHealth,
-    ClusterDescription,
-    ClusterHealth,
-    PartitionsInTrouble,
-    answer,
-)
+from kafkalite.api.answers import answer
 from kafkalite.api.replies import replies
 from kafkalite.api.routers.brokers import describe_brokers
 from kafkalite.api.serving import RunningBroker
 from kafkalite.broker.cluster_health import assess
 from kafkalite.config.topic_config import topic_settings
 from kafkalite.model.ids import NO_LEADER, TopicPartition
+from kafkalite.wire.admin_messages import (
+    BrokerHealth,
+    ClusterDescription,
+    ClusterHealth,
+    PartitionsInTrouble,
+)
 
 router = APIRouter(prefix="/v1/cluster", tags=["cluster"])
 

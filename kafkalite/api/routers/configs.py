@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Response
 
-from kafkalite.api.answers import ConfigDescription, ConfigList, ConfigSynonym, answer
+from kafkalite.api.answers import answer
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import AlterConfigBody, ConfigQuery
 from kafkalite.api.serving import RunningBroker, TopicName, known_topic
@@ -25,6 +25,7 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import BrokerId
+from kafkalite.wire.admin_messages import ConfigDescription, ConfigList, ConfigSynonym
 
 router = APIRouter(prefix="/v1", tags=["configs"])
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from kafkalite.api.answers import PartitionOutcome, PartitionOutcomes, answer
+from kafkalite.api.answers import answer
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import ElectLeadersBody
 from kafkalite.api.serving import RunningBroker
@@ -16,6 +16,7 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
     error_by_name,
 )
+from kafkalite.wire.admin_messages import PartitionOutcome, PartitionOutcomes
 from kafkalite.wire.controller_messages import ElectLeaders
 
 router = APIRouter(prefix="/v1/leader-elections", tags=["reassignments"])

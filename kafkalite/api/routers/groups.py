@@ -6,12 +6,6 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request, Response
 
 from kafkalite.api.answers import answer
-from kafkalite.api.group_answers import (
-    GroupDescription,
-    GroupList,
-    OffsetResetResult,
-    ResetOffset,
-)
 from kafkalite.api.group_listing import groups_everywhere, groups_here
 from kafkalite.api.group_picture import described
 from kafkalite.api.group_route import NO_COORDINATOR_ANSWERS, GroupRoute
@@ -31,6 +25,12 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.offsets import NO_OFFSET
+from kafkalite.wire.group_descriptions import (
+    GroupDescription,
+    GroupList,
+    OffsetResetResult,
+    ResetOffset,
+)
 from kafkalite.wire.iso_time import datetime_ms, duration_ms
 
 router = APIRouter(prefix="/v1/groups", tags=["groups"], route_class=GroupRoute)

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Response
 
-from kafkalite.api.answers import LogDirDescription, LogDirList, ReplicaDescription, answer
+from kafkalite.api.answers import answer
 from kafkalite.api.replies import replies
 from kafkalite.api.serving import RunningBroker
 from kafkalite.broker.broker import Broker
@@ -17,6 +17,7 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.ids import BrokerId
 from kafkalite.transport.errors import PeerError
+from kafkalite.wire.admin_messages import LogDirDescription, LogDirList, ReplicaDescription
 
 router = APIRouter(prefix="/v1", tags=["brokers"])
 

@@ -4,12 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
-from kafkalite.api.answers import (
-    DeletedRecords,
-    FoundOffset,
-    PartitionOffsets,
-    answer,
-)
+from kafkalite.api.answers import answer
 from kafkalite.api.leader_route import NO_LEADER_ANSWERS, LeaderRoute
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import DeleteRecordsBody, OffsetsQuery
@@ -25,6 +20,7 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.model.record import NO_TIMESTAMP
+from kafkalite.wire.admin_messages import DeletedRecords, FoundOffset, PartitionOffsets
 
 router = APIRouter(
     prefix="/v1/topics/{topic}/partitions/{partition}",

@@ -4,15 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Response
 
-from kafkalite.api.answers import (
-    AssignmentProposal,
-    PartitionAssignment,
-    PartitionOutcomes,
-    Reassignment,
-    ReassignmentList,
-    answer,
-    outcome,
-)
+from kafkalite.api.answers import answer, outcome
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import CancelReassignmentsBody, ProposeAssignmentBody, ReassignBody
 from kafkalite.api.serving import RunningBroker
@@ -27,6 +19,13 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.admin_messages import (
+    AssignmentProposal,
+    PartitionAssignment,
+    PartitionOutcomes,
+    Reassignment,
+    ReassignmentList,
+)
 
 router = APIRouter(prefix="/v1/reassignments", tags=["reassignments"])
 

@@ -5,13 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 
-from kafkalite.api.answers import (
-    PartitionDescription,
-    TopicDescription,
-    TopicList,
-    TopicSummary,
-    answer,
-)
+from kafkalite.api.answers import answer
 from kafkalite.api.replies import replies
 from kafkalite.api.schemas import AlterTopicBody, CreateTopicBody, TimeoutQuery
 from kafkalite.api.serving import RunningBroker, TopicName, known_topic
@@ -29,6 +23,12 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import NO_LEADER, TopicPartition
+from kafkalite.wire.admin_messages import (
+    PartitionDescription,
+    TopicDescription,
+    TopicList,
+    TopicSummary,
+)
 
 router = APIRouter(prefix="/v1/topics", tags=["topics"])
 

@@ -6,7 +6,6 @@ import httpx
 import msgspec
 import pytest
 
-from kafkalite.api.group_answers import GroupList, GroupSummary
 from kafkalite.broker.forwarding import FORWARDED_HEADER
 from kafkalite.broker.groups.offset_reset import OffsetReset
 from kafkalite.broker.groups.ports import CommittedOffset
@@ -16,6 +15,7 @@ from kafkalite.groups.state import Member
 from kafkalite.model.errors import LeaderNotAvailableError
 from kafkalite.model.ids import TopicPartition
 from kafkalite.transport.peer_reply import PeerReply
+from kafkalite.wire.group_descriptions import GroupList, GroupSummary
 from tests.support.api_groups import FakeGroup, FakeGroups, FakeRouting
 from tests.support.fake_broker import FakeBroker
 from tests.unit.api.routers.asking import Scenario, refusal, run

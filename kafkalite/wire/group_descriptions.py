@@ -1,6 +1,4 @@
-"""What the control plane answers about consumer groups; see `answers.py`."""
-
-from typing import Final
+"""What brokers answer about consumer groups, in JSON; see `admin_messages.py`."""
 
 import msgspec
 
@@ -111,11 +109,3 @@ class OffsetResetResult(msgspec.Struct, frozen=True):
     group: str
     dry_run: bool
     offsets: list[ResetOffset]
-
-
-GROUP_ANSWERS: Final[tuple[type[msgspec.Struct], ...]] = (
-    GroupList,
-    GroupDescription,
-    OffsetResetResult,
-)
-"""The roots that the OpenAPI document has schemas for."""

@@ -110,8 +110,8 @@ class Accumulator:
         self.lock = RLock()
         self.topics: dict[str, TopicQueues] = {}
         self.plain: dict[str, ProducerBatch] = {}
-        """By topic: the open batch to which a record of nothing but a value may be added by whoever
-        has the lock, as long as its size stays below its limit."""
+        """By topic: the batch to which whoever has the lock may add a record of nothing but a
+        value, as long as its size stays within its `plain_limit`."""
         self.newly_active: deque[PartitionQueue] = deque()
         """Queues that were idle, for the loop."""
         self.refusal: LogError | None = None
@@ -270,7 +270,7 @@ class Accumulator:
         if not self._memory.reserve(limit - batch.limit):
             return False
         batch.reserved += limit - batch.limit
-        batch.limit = limit
+        batch.set_limit(limit)
         batch.tick(self._clock.wall_ms())
         return True
 
@@ -293,7 +293,8 @@ class Accumulator:
             now_s=now_s,
             deadline_s=now_s + self._options.delivery_timeout_s,
         )
-        batch.limit = batch.reserved = limit
+        batch.reserved = limit
+        batch.set_limit(limit)
         queue.open = batch
         self._activate(queue)
         self._wake()
@@ -316,7 +317,7 @@ class Accumulator:
         A KeyboardInterrupt may come between any two steps: whoever looks next takes the rest.
         """
         self.plain.pop(batch.topic, None)
-        batch.limit = 0
+        batch.set_limit(0)
         if not batch.record_count:
             queue.open = None
             self._memory.give_back(batch.reserved)

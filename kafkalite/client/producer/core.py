@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import math
+import os
 from collections.abc import Callable, Generator, Sequence
 from threading import Event
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+from weakref import WeakSet
 
 import msgspec
 
@@ -34,7 +36,7 @@ from kafkalite.model.errors import (
 )
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.record import Header
-from kafkalite.wire.messages import PartitionBatches, ProduceRequest
+from kafkalite.wire.messages import ACKS_ALL, PartitionBatches, ProduceRequest
 
 _PRODUCER_IDS: Final = "/v1/producer-ids"
 _JSON: Final = {"content-type": "application/json"}
@@ -55,6 +57,10 @@ _decode_id = msgspec.json.Decoder(_IdAnswer).decode
 _encode_request = msgspec.msgpack.Encoder().encode
 
 
+_open_cores: Final[WeakSet["ProducerCore[Any]"]] = WeakSet()
+"""Of this process, or of the one that it was forked from a moment ago."""
+
+
 class CoreOptions(NamedTuple):
     """What the parts of a producer are told."""
 
@@ -68,7 +74,7 @@ class CoreOptions(NamedTuple):
     """Whether partitions for which more waits get fewer records without a key."""
 
 
-class ProducerCore:
+class ProducerCore(Generic[Address]):
     """Takes records in any thread and has them sent from the loop that `open` is called on.
 
     Owned by a face. `close` ends it, once.
@@ -119,7 +125,7 @@ class ProducerCore:
             clock=clock,
             backoff_s=backoff_s,
         )
-        self._is_open = False
+        self.is_open = False
 
     def _make_queue(self, place: TopicPartition) -> PartitionQueue:
         return PartitionQueue(
@@ -127,6 +133,7 @@ class ProducerCore:
             is_idempotent=self.options.is_idempotent,
             max_in_flight=self.options.send.max_in_flight,
             retries=self.options.retries,
+            accepts_loss=self.options.send.acks != ACKS_ALL,
         )
 
     def wake(self) -> None:
@@ -137,7 +144,8 @@ class ProducerCore:
 
     def open(self) -> None:
         """Begin to send; on the running loop."""
-        self._is_open = True
+        self.is_open = True
+        _open_cores.add(self)
         self._sender.start()
 
     async def learn(self, topic: str, timeout_s: float) -> None:
@@ -228,9 +236,10 @@ class ProducerCore:
 
     async def close(self, timeout_s: float | None) -> None:
         """Take nothing more, send the rest within `timeout_s`, fail what is left then."""
-        if not self._is_open:
+        if not self.is_open:
             return
-        self._is_open = False
+        self.is_open = False
+        _open_cores.discard(self)
         self.accumulator.refuse(ClosedError("The producer is closed"))
         try:
             if timeout_s is None or timeout_s > 0:
@@ -286,6 +295,11 @@ class ProducerCore:
                 return result
             if wait.topic is not None:
                 learn(wait.topic, wait.timeout_s)
+            elif self._sender.is_here:
+                raise BufferExhaustedError(
+                    "The buffer is full, and a callback of the producer cannot wait for it to get "
+                    "empty: send from another thread"
+                )
             else:
                 event = Event()
                 self.memory.call_when_returned(event.set)
@@ -322,7 +336,7 @@ class ProducerCore:
 
     def orphan(self) -> None:
         """Belong to no loop any more, in a process that was forked from the one with the loop."""
-        self._is_open = False
+        self.is_open = False
         self._sender.abandon()
         self.accumulator.abandon(
             ClosedError(
@@ -353,7 +367,7 @@ class Wait(NamedTuple):
 class _Patience:
     """How long one call may still wait."""
 
-    def __init__(self, core: ProducerCore) -> None:
+    def __init__(self, core: ProducerCore[Any]) -> None:
         self._core = core
         self._due_s: float | None = None
 
@@ -373,3 +387,13 @@ class _Patience:
                 f"bytes), and none was given back within max.block.ms "
                 f"({core.options.max_block_s * 1000:.0f}): send less fast, or raise one of the two"
             )
+
+
+def _orphan_all() -> None:
+    """After a fork, in the child: the threads that send for these producers are not here."""
+    for core in list(_open_cores):
+        core.orphan()
+    _open_cores.clear()
+
+
+os.register_at_fork(after_in_child=_orphan_all)

@@ -16,24 +16,24 @@ Address_contra = TypeVar("Address_contra", bound=Hashable, contravariant=True)
 class ClusterView(Protocol[Address_co]):
     """Who leads what, as far as is known; on the loop."""
 
-    async def partitions(self, topic: str) -> int:
+    async def partitions(self, topic: str, /) -> int:
         """How many partitions `topic` has, asking brokers where that is not known or old.
 
         Raises:
             LogError: the topic does not exist, or no broker answers.
         """
 
-    def leader(self, place: TopicPartition) -> Address_co | None:
+    def leader(self, place: TopicPartition, /) -> Address_co | None:
         """Who leads, as far as is known."""
 
-    async def refresh(self, topics: Collection[str]) -> None:
+    async def refresh(self, topics: Collection[str], /) -> None:
         """Ask who leads the partitions of `topics` now.
 
         Raises:
             LogError: no broker answers.
         """
 
-    def note_leader(self, place: TopicPartition, broker_id: int, url: str) -> None:
+    def note_leader(self, place: TopicPartition, broker_id: int, url: str, /) -> None:
         """A broker said who leads instead of it."""
 
     def any_broker(self) -> Address_co:
@@ -56,7 +56,7 @@ class ProduceConnections(Protocol[Address_contra]):
     """
 
     async def produce(
-        self, address: Address_contra, parts: Sequence[Buffer], timeout_s: float
+        self, address: Address_contra, parts: Sequence[Buffer], timeout_s: float, /
     ) -> ProduceResponse:
         """Send a ProduceRequest; those for one broker arrive in the order of the calls."""
 
@@ -68,5 +68,6 @@ class ProduceConnections(Protocol[Address_contra]):
         headers: Mapping[str, str],
         body: bytes,
         timeout_s: float,
+        /,
     ) -> Reply:
         """Send any other request."""

@@ -91,10 +91,13 @@ class ProducerBatch:
         "is_done",
         "limit",
         "log_append_time",
+        "ordinal",
         "overtakings",
         "partition",
+        "plain_limit",
         "producer_epoch",
         "producer_id",
+        "refused_since_s",
         "reserved",
         "sent_as_first",
         "size",
@@ -127,7 +130,9 @@ class ProducerBatch:
         self.size = BATCH_OVERHEAD
         """While it is open: bytes that it takes once encoded, not fewer; else exactly."""
         self.limit = 0
-        """The size up to which memory has been reserved for it."""
+        """The size up to which memory has been reserved for it; 0 once nothing is added."""
+        self.plain_limit = 0
+        """The same as long as each record is a value and nothing else; else 0."""
         self.reserved = 0
         """Bytes that it holds of the producer's memory."""
         self.count = 0
@@ -144,6 +149,10 @@ class ProducerBatch:
         """How often it was sent."""
         self.sent_as_first = False
         """Whether all older ones of the partition were settled when it was sent last."""
+        self.ordinal = 0
+        """How many batches of the partition were numbered before."""
+        self.refused_since_s: float | None = None
+        """Since when its number is refused although nothing older is missing."""
         self.overtakings = 0
         """How often it was refused because an older one was not there yet."""
         self.in_doubt = False
@@ -157,6 +166,11 @@ class ProducerBatch:
         self._event: Event | None = None
 
     # -- open -----------------------------------------------------------------------------------
+
+    def set_limit(self, limit: int) -> None:
+        """Let it grow up to `limit` bytes; 0: not any more."""
+        self.limit = limit
+        self.plain_limit = limit if self._items is None else 0
 
     @property
     def is_plain(self) -> bool:
@@ -188,6 +202,7 @@ class ProducerBatch:
             if self._items is None:
                 self._items = plain_to_items(self.values)
                 self.values = []
+                self.plain_limit = 0
             index = len(self._items) // ITEMS_A_RECORD
             self._items += (record_start(0), key, value, headers or None)
             if timestamp is not None:

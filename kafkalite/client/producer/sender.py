@@ -125,6 +125,11 @@ class Sender(Generic[Address]):
             with self._accumulator.lock:
                 self._flushing -= 1
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is called on the loop, which must not be blocked."""
+        return self._loop is not None and _running_loop() is self._loop
+
     def abandon(self) -> None:
         """Forget the loop, which is of another process."""
         self._loop = None
@@ -295,7 +300,7 @@ class Sender(Generic[Address]):
     ) -> None:
         code = result.error_code
         if code in (0, DuplicateSequenceNumberError.code):
-            queue.accepted(batch)
+            queue.accepted(batch, result.base_offset)
             self._finish(
                 batch, base_offset=result.base_offset, log_append_time=result.log_append_time
             )
@@ -307,7 +312,15 @@ class Sender(Generic[Address]):
             is_news = not queue.failures
         else:
             is_news = False
-        self._refused(queue, batch, error, now_s, is_open=is_open, is_news=is_news)
+        self._refused(
+            queue,
+            batch,
+            error,
+            now_s,
+            is_open=is_open,
+            is_news=is_news,
+            log_start_offset=result.log_start_offset,
+        )
 
     def _refused(
         self,
@@ -318,9 +331,13 @@ class Sender(Generic[Address]):
         *,
         is_open: bool,
         is_news: bool = False,
+        log_start_offset: int = NO_OFFSET,
     ) -> None:
-        verdict = queue.refused(batch, error, is_open=is_open, now_s=now_s)
-        if error.refresh_metadata and not is_news:
+        verdict = queue.refused(
+            batch, error, is_open=is_open, now_s=now_s, log_start_offset=log_start_offset
+        )
+        is_sequence = isinstance(error, SEQUENCE_ERRORS)
+        if is_sequence or (error.refresh_metadata and not is_news):
             self._refresh(queue.place.topic)
         if verdict is Verdict.SPLIT:
             return
@@ -330,7 +347,7 @@ class Sender(Generic[Address]):
             self._finish(batch, error)
         elif is_news:
             queue.failures += 1
-        elif batch.sent_as_first or not isinstance(error, SEQUENCE_ERRORS):
+        elif not is_sequence or (batch.sent_as_first and not queue.has_gap):
             self._back_off(queue, now_s)
 
     def _back_off(self, queue: PartitionQueue, now_s: float) -> None:
@@ -429,3 +446,10 @@ def _too_late(batch: ProducerBatch, last: LogError | None) -> DeliveryTimeoutErr
         f"{batch.count} records for {batch.topic}-{batch.partition} were not acknowledged within "
         f"delivery.timeout.ms after {batch.attempts} attempts; {reason}"
     )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

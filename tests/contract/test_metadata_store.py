@@ -460,6 +460,18 @@ def test_a_topic_whose_deletion_nobody_asks_for_is_not_removed(run: Run) -> None
     run(scenario)
 
 
+def test_every_block_of_producer_ids_is_given_once(run: Run) -> None:
+    async def scenario(members: Members) -> None:
+        one, two = await members.join(0), await members.join(1)
+        blocks = await asyncio.gather(
+            *(each.store.claim_producer_ids(each.broker_id) for each in (one, two) * 5)
+        )
+        ids = [producer_id for block in blocks for producer_id in block]
+        assert sorted(ids) == list(range(10_000))
+
+    run(scenario)
+
+
 def test_brokers_come_and_go_in_the_view(run: Run) -> None:
     async def scenario(members: Members) -> None:
         one = await members.join(0)

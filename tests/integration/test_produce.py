@@ -84,7 +84,8 @@ def test_one_refused_batch_does_not_touch_the_others(topic: Topic) -> None:
     [
         (forge(attributes=TRANSACTIONAL_BIT), "INVALID_REQUEST"),
         (forge(attributes=CONTROL_BIT), "INVALID_REQUEST"),
-        (forge(producer_id=5, producer_epoch=0, base_sequence=0), "INVALID_REQUEST"),
+        (forge(producer_id=5, producer_epoch=0), "INVALID_REQUEST"),
+        (forge(producer_id=5, producer_epoch=0, base_sequence=1), "UNKNOWN_PRODUCER_ID"),
         (forge(magic=3), "UNSUPPORTED_VERSION"),
         (forge(attributes=7), "UNSUPPORTED_COMPRESSION_TYPE"),
         (forge(record_count=2), "CORRUPT_MESSAGE"),
@@ -96,8 +97,8 @@ def test_one_refused_batch_does_not_touch_the_others(topic: Topic) -> None:
         (_batch(b"\x00" * 400_000_000, codec=Compression.ZSTD), "MESSAGE_TOO_LARGE"),
     ],
     ids=[
-        "transactional", "control", "idempotent", "magic", "codec", "count", "payload",
-        "truncated", "trailing", "empty", "too-large", "bomb",
+        "transactional", "control", "half-idempotent", "unknown-producer", "magic", "codec",
+        "count", "payload", "truncated", "trailing", "empty", "too-large", "bomb",
     ],
 )  # fmt: skip
 def test_batch_is_refused_and_reaches_no_log(topic: Topic, batch: bytes, error: str) -> None:

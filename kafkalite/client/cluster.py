@@ -236,6 +236,8 @@ class Cluster:
                 reply = await self._connections.request(
                     broker, method, target, headers, body, patience_s
                 )
+            except ClosedError:
+                raise
             except NotSentError as error:
                 failures.append(error.detail)
             except LogError as error:

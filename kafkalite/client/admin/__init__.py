@@ -1,0 +1,1 @@
+"""Administration of a cluster: topics, settings, groups, partitions, brokers."""

@@ -24,7 +24,7 @@ class Delivery(msgspec.Struct, gc=False, eq=False):
     _index: int
 
     @property
-    def issettled(self) -> bool:
+    def is_done(self) -> bool:
         """Whether it is known what became of the record."""
         return self._batch.is_done
 
@@ -104,7 +104,7 @@ class Deliveries:
                 yield Delivery(batch, index)
 
     @property
-    def issettled(self) -> bool:
+    def is_done(self) -> bool:
         """Whether it is known what became of each."""
         return all(batch.is_done for batch, _, _ in self._parts)
 

@@ -17,6 +17,11 @@ _COUNTERS: Final[tuple[tuple[str, str, Callable[[DataProbe], float]], ...]] = (
     ("produce_records", "Records appended by producers.", lambda probe: probe.produce_records),
     ("produce_bytes", "Bytes of batches appended.", lambda probe: probe.produce_bytes),
     ("produce_errors", "Batches that were refused.", lambda probe: probe.produce_errors),
+    (
+        "produce_duplicates",
+        "Retries of idempotent producers that were stored before.",
+        lambda probe: probe.produce_duplicates,
+    ),
     ("fetch_requests", "Fetch requests.", lambda probe: probe.fetch_requests),
     ("fetch_bytes", "Bytes of batches read.", lambda probe: probe.fetch_bytes),
     ("fetch_errors", "Reads that failed.", lambda probe: probe.fetch_errors),

@@ -24,6 +24,7 @@ class _LogSums:
     damaged_ranges: int = 0
     failed: int = 0
     size_bytes: int = 0
+    producer_ids: int = 0
     start: int = 0
     high_watermark: int = 0
     end: int = 0
@@ -36,6 +37,7 @@ class _LogSums:
         self.damaged_ranges += len(log.damaged)
         self.failed += log.failure is not None
         self.size_bytes += log.size_bytes
+        self.producer_ids += len(log.producers)
         self.start += offsets.start
         self.high_watermark += offsets.high_watermark
         self.end += offsets.end
@@ -53,6 +55,11 @@ _OF_ALL: Final[_Gauges] = (
         "logs_size_bytes",
         "Bytes of record batches on disk, of all logs.",
         lambda sums: sums.size_bytes,
+    ),
+    (
+        "producer_ids",
+        "Idempotent producers that the logs remember, one counted for each log.",
+        lambda sums: sums.producer_ids,
     ),
 )
 """Metric, meaning, where the number is kept."""

@@ -6,8 +6,10 @@ from typing import Final
 
 import msgspec
 
+from kafkalite.broker.appended import Appended
+from kafkalite.broker.batch_rules import check_one_producer
 from kafkalite.broker.forwarding import Forwarding
-from kafkalite.broker.partition import Appended, Partition
+from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
 from kafkalite.model.cluster import Broker
@@ -117,7 +119,10 @@ class AppendPath:
                     elsewhere.append(index)
                     away.add(place)
                 continue
-            self._probe.appended(appended.end_offset - appended.base_offset, entry.batches.nbytes)
+            if appended.record_count:
+                self._probe.appended(appended.record_count, entry.batches.nbytes)
+            else:
+                self._probe.produce_duplicates += 1
             results[index] = _accepted(partition, appended)
             if acks_all:
                 # Now, not when the others are appended: this broker may stop leading until then.
@@ -195,6 +200,7 @@ class AppendPath:
             error_code=error.code,
             error=error.name,
             message=error.detail,
+            log_start_offset=_log_start_of(error),
             leader_id=leader_id,
             leader_url=leader_url,
         )
@@ -236,6 +242,8 @@ async def _take_in(batches: memoryview, partition: Partition) -> tuple[Buffer, l
         headers.append(header)
         position = end
         if position >= len(batches):
+            if len(headers) > 1:
+                check_one_producer(headers)
             return batches if settings.compression is None else stored, headers
         await asyncio.sleep(0)
 
@@ -295,6 +303,11 @@ def leader_of(error: LogError) -> tuple[int, str]:
         leader_id if isinstance(leader_id, int) else NO_LEADER,
         leader_url if isinstance(leader_url, str) else "",
     )
+
+
+def _log_start_of(error: LogError) -> int:
+    offset = error.extra.get("log_start_offset")
+    return offset if isinstance(offset, int) else NO_OFFSET
 
 
 def _accepted(partition: Partition, appended: Appended) -> ProduceResult:

@@ -1,9 +1,9 @@
-"""What a topic asks of the batches that it stores: their size, compression and times."""
+"""What is asked of the batches that a topic stores: their size, compression, times, producer."""
 
 from collections.abc import Sequence
 
 from kafkalite.config.topic_config import TopicSettings
-from kafkalite.model.errors import InvalidTimestampError, MessageTooLargeError
+from kafkalite.model.errors import InvalidRequestError, InvalidTimestampError, MessageTooLargeError
 from kafkalite.wire.batch import BatchHeader, Buffer, header_at, read_headers
 from kafkalite.wire.restamp import recompress, with_log_append_time
 
@@ -30,6 +30,16 @@ def _check_size(batch: Buffer, settings: TopicSettings) -> None:
         raise MessageTooLargeError(
             f"A batch of {len(batch)} bytes, as the topic stores it, is more than "
             f"{settings.max_message_bytes} (max.message.bytes)"
+        )
+
+
+def check_one_producer(headers: Sequence[BatchHeader]) -> None:
+    """Raise InvalidRequestError unless batches are all of one producer in one epoch, or of none."""
+    producers = {(header.producer_id, header.producer_epoch) for header in headers}
+    if len(producers) > 1:
+        raise InvalidRequestError(
+            f"The batches for one partition are of {len(producers)} producers; send those of each "
+            "by themselves"
         )
 
 

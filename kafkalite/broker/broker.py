@@ -35,6 +35,7 @@ from kafkalite.broker.partition import Partition, PartitionOptions
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.ports import Peers
 from kafkalite.broker.probes import DataProbe
+from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.remote_records import RemoteRecords
 from kafkalite.broker.replication.leadership_proof import LeadershipProof
@@ -210,7 +211,6 @@ class Broker:
             is_ours=self.group_routing.is_here,
             instance_timeout_ms=lambda: self.settings.consumer_instance_timeout_ms,
         )
-        self.replication = Replication(
         self.streams = GroupStreams(
             StreamWorld(
                 RoutedGroups(self.groups, self.group_routing),
@@ -222,6 +222,7 @@ class Broker:
             ),
             lambda: self.settings.group_max_streams,
         )
+        self.replication = Replication(
             self.partitions,
             view,
             membership.store,
@@ -232,6 +233,7 @@ class Broker:
             on_refused=self.controller_client.suspect,
         )
         self._healing = Healing(self.partitions, view, self.controller_client.ask, own_id)
+        self.producer_ids = ProducerIds(lambda: membership.store.claim_producer_ids(self.id))
         self.reassignments = ReassignmentAdmin(view, membership.store, random.Random())
         self.log_dirs = LogDirs(directories, self.partitions)
         self._housekeeping = Housekeeping(self._logs.chores(self.partitions))
@@ -318,9 +320,9 @@ class Broker:
     def stop_waiting(self) -> None:
         """Say that it is about to go, and answer those who wait for records with what there is."""
         self.state = "stopping"
+        self.streams.stop_waiting()
         self.consumers.stop_waiting()
         self.fetch_path.stop_waiting()
-        self.streams.stop_waiting()
         self.groups.stop_waiting()
         self.replication.stop_waiting()
 
@@ -328,9 +330,9 @@ class Broker:
         """Step down, once nobody asks for anything any more."""
         self.state = "stopping"
         await self._housekeeping.stop()
+        await self.streams.stop()
         await self.consumers.stop()
         await self.groups.stop()
-        await self.streams.stop()
         await self.group_routing.stop()
         await self.replication.stop()
         await self._healing.stop()

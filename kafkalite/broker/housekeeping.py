@@ -77,3 +77,13 @@ async def clean_logs(partitions: Iterable[Partition], clock: Clock) -> None:
         if count % _PARTITIONS_A_TURN == 0:
             await asyncio.sleep(0)
             held = set(partitions)
+
+
+async def expire_producers(
+    partitions: Iterable[Partition], clock: Clock, expiration_ms: int
+) -> None:
+    """Forget the producer ids that sent a partition nothing for `expiration_ms`."""
+    for count, partition in enumerate(list(partitions), 1):
+        partition.log.producers.expire(clock.wall_ms(), expiration_ms)
+        if count % _PARTITIONS_A_TURN == 0:
+            await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from kafkalite.broker.flusher import Flusher
-from kafkalite.broker.housekeeping import Chore, clean_logs
+from kafkalite.broker.housekeeping import Chore, clean_logs, expire_producers
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
@@ -189,10 +189,14 @@ class LogKeeping:
                         error,
                     )
 
+        async def expire() -> None:
+            await expire_producers(partitions, self._clock, settings.producer_id_expiration_ms)
+
         chores = [
             Chore("retention", settings.log_retention_check_interval_ms, clean),
             Chore("deletion", _DELETE_CHECK_MS, delete_files),
             Chore("checkpoint", self._checkpoint_interval_ms, write_checkpoints),
+            Chore("producers", settings.producer_id_expiration_check_interval_ms, expire),
         ]
         if settings.scrub_interval_ms:
             scrub = Scrub(
@@ -221,9 +225,10 @@ class LogKeeping:
 
     async def write_checkpoints(self, partitions: Iterable[Partition]) -> None:
         """Write down how far each log is durable, begins, and is committed."""
-        high_watermarks = {
-            partition.topic_partition: partition.offsets.high_watermark for partition in partitions
-        }
+        high_watermarks = {}
+        for partition in partitions:
+            high_watermarks[partition.topic_partition] = partition.offsets.high_watermark
+            partition.log.mark_producers()
         for directory in list(self._directories):
             try:
                 await asyncio.to_thread(directory.write_checkpoints, high_watermarks)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from kafkalite.broker import batch_rules
+from kafkalite.broker.appended import Appended, joined, stored_before
 from kafkalite.broker.probes import HistogramProbe
 from kafkalite.broker.replication.following import Following
 from kafkalite.broker.replication.leading import ReplicaRead, records_for, take_fetch
@@ -26,6 +27,7 @@ from kafkalite.model.errors import (
     OffsetNotAvailableError,
     OffsetOutOfRangeError,
     UnknownLeaderEpochError,
+    UnknownProducerIdError,
 )
 from kafkalite.model.ids import (
     ANY_EPOCH,
@@ -41,20 +43,11 @@ from kafkalite.replication.leader_replica import LastFetch, LeaderReplica
 from kafkalite.replication.position import Position
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
-from kafkalite.wire.batch import BatchHeader, Buffer
+from kafkalite.wire.batch import NO_PRODUCER_ID, BatchHeader, Buffer
 from kafkalite.wire.messages import FetchResult
 
 TO_HIGH_WATERMARK: Final = -1
 """Where records shall be deleted up to the high watermark, as Kafka's tools say it."""
-
-
-class Appended(NamedTuple):
-    """What an append made: offsets `base_offset <= offset < end_offset`."""
-
-    base_offset: int
-    end_offset: int
-    log_append_time: int
-    """Milliseconds since the epoch, or NO_TIMESTAMP where the records keep their own time."""
 
 
 class PartitionOptions(NamedTuple):
@@ -121,6 +114,7 @@ class Partition:
         # Under `commit` the high watermark counts durable ends, else appended ones.
         self._waits_for_flush = options.flush_policy is FlushPolicy.COMMIT
         self._following = Following(log, waits_for_flush=self._waits_for_flush)
+        log.producers.begin(clock.wall_ms())
         self._high_watermark = min(max(initial_high_watermark, log.start_offset), log.end_offset)
 
     # -- its place in the cluster ---------------------------------------------------------------
@@ -281,15 +275,23 @@ class Partition:
     ) -> Appended:
         """Append batches that were validated and are `as_stored`, all or none of them.
 
+        They are of one producer. Those of an idempotent one that were stored before are not stored
+        again: that gives where they are.
+
         Raises:
-            LogError: the broker does not lead, too few replicas are in sync, a timestamp is out
-                of bounds, or the disk refuses.
+            LogError: the broker does not lead, too few replicas are in sync, a sequence does not
+                follow, a timestamp is out of bounds, or the disk refuses.
         """
         self.check_leads()
         if acks_all:
             self._check_enough_replicas()
             self._acks.check_room()
         settings = self._settings
+        before: Appended | None = None
+        if headers[0].producer_id != NO_PRODUCER_ID:
+            before, batches, headers = self._without_stored(batches, headers)
+            if before is not None and not headers:
+                return before
         if settings.bounds_timestamps:
             batch_rules.check_timestamps(headers, settings, self._clock.wall_ms())
         log_append_time = NO_TIMESTAMP
@@ -302,7 +304,27 @@ class Partition:
             self._advance()
         if self.watchers:
             self._tell_watchers()
-        return Appended(base_offset, self.log.end_offset, log_append_time)
+        end_offset = self.log.end_offset
+        appended = Appended(base_offset, end_offset, log_append_time, end_offset - base_offset)
+        return appended if before is None else joined(before, appended)
+
+    def _without_stored(
+        self, batches: Buffer, headers: Sequence[BatchHeader]
+    ) -> tuple[Appended | None, Buffer, Sequence[BatchHeader]]:
+        """Where the first ones of an idempotent producer's batches are, if stored; and the rest."""
+        producers = self.log.producers
+        producers.now_ms = self._clock.wall_ms()
+        try:
+            stored = producers.stored(headers)
+        except UnknownProducerIdError as error:
+            # With it the producer can tell that its records are not lost but deleted.
+            start = self.log.start_offset
+            raise UnknownProducerIdError(error.detail, log_start_offset=start) from None
+        if not stored:
+            return None, batches, headers
+        before = stored_before(stored, has_append_time=self._settings.stamps_log_append_time)
+        size = sum(header.size for header in headers[: len(stored)])
+        return before, memoryview(batches)[size:], headers[len(stored) :]
 
     def append_built(self, batch: Buffer, header: BatchHeader, *, acks_all: bool) -> Appended:
         """Append a batch that this broker built from a client's records.
@@ -461,6 +483,8 @@ class Partition:
         # Of a log that diverges it is not known where: nothing more of it is the leader's.
         diverges = result.diverging_end_offset != NO_OFFSET
         leaders = NO_OFFSET if diverges else result.high_watermark
+        if headers:
+            log.producers.now_ms = self._clock.wall_ms()
         try:
             self._following.take(result, headers)
             if headers:

@@ -64,6 +64,8 @@ class DataProbe:
     produce_records: int = 0
     produce_bytes: int = 0
     produce_errors: int = 0
+    produce_duplicates: int = 0
+    """Entries of requests whose batches had been stored before."""
     fetch_requests: int = 0
     fetch_bytes: int = 0
     fetch_errors: int = 0

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from kafkalite.broker.append import as_stored, check_acks, failure_of, failures_of
+from kafkalite.broker.appended import Appended
 from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.gathering import Gathering, Then
-from kafkalite.broker.partition import Appended, Partition
+from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.record_chunks import chunks

@@ -77,8 +77,7 @@ group.consumer.max.session.timeout.ms group.consumer.max.size
 group.consumer.migration.policy group.consumer.min.heartbeat.interval.ms
 group.consumer.min.session.timeout.ms offsets.commit.required.acks offsets.commit.timeout.ms
 offsets.storage
-dual.commit.enabled producer.id.expiration.ms
-producer.id.expiration.check.interval.ms transactional.id.expiration.ms
+dual.commit.enabled transactional.id.expiration.ms
 transaction.max.timeout.ms transaction.abort.timed.out.transaction.cleanup.interval.ms
 transaction.partition.verification.enable
 transaction.remove.expired.transaction.cleanup.interval.ms unstable.api.versions.enable

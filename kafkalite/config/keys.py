@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from kafkalite.config.group_keys import GroupKeys
 from kafkalite.config.listener import Listener, parse_listener, reachable_host
-from kafkalite.config.rest_keys import RestKeys
 from kafkalite.config.names import key_of
+from kafkalite.config.producer_keys import ProducerKeys
+from kafkalite.config.rest_keys import RestKeys
 from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, setting
 from kafkalite.config.setting import topic_setting as topic
 from kafkalite.config.throttled_replicas import (
@@ -458,6 +459,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     FlushKeys,
     ReplicationKeys,
     ControllerKeys,
+    ProducerKeys,
     GroupKeys,
     RestKeys,
 )
@@ -474,6 +476,7 @@ class BrokerSettings(
     FlushKeys,
     ReplicationKeys,
     ControllerKeys,
+    ProducerKeys,
     GroupKeys,
     RestKeys,
 ):

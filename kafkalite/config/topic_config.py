@@ -110,6 +110,7 @@ def topic_settings(defaults: BrokerSettings, overrides: Mapping[str, str]) -> To
             file_delete_delay_ms=values["file_delete_delay_ms"],
             flush_messages=values["flush_messages"],
             flush_ms=values["flush_ms"],
+            max_producer_ids=defaults.producer_id_count_max,
         ),
     )
 

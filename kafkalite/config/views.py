@@ -43,6 +43,8 @@ class LogOptions:
     """Flush when so many records have come since the last one (policy `interval`)."""
     flush_ms: int = _MAX_LONG
     """Flush when the oldest unflushed record has waited this long (policy `interval`)."""
+    max_producer_ids: int = 20_000
+    """Idempotent producers that are remembered; of more, those heard of last."""
 
 
 @dataclass(frozen=True, slots=True)

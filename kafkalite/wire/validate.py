@@ -96,7 +96,8 @@ def validate_batches(
         MessageTooLargeError: a bound is passed.
         InvalidRecordError: no batch at all, too many records in one, a timestamp that lies.
         InvalidTimestampError: log append time, which is the broker's to set.
-        InvalidRequestError: control, transactional or idempotent batches, which are not supported.
+        InvalidRequestError: control or transactional batches, which are not supported; a producer
+            id without epoch or sequence.
     """
     if not data:
         raise InvalidRecordError("There is no batch")
@@ -181,10 +182,11 @@ def _check_header(header: BatchHeader) -> None:
         raise InvalidRequestError("Transactional batches are not supported yet")
     if attributes & TIMESTAMP_TYPE_BIT:
         raise InvalidTimestampError("A producer must not set the timestamp type to log append time")
-    if (header.producer_id, header.producer_epoch, header.base_sequence) != _NO_PRODUCER:
+    producer = header.producer_id, header.producer_epoch, header.base_sequence
+    if producer != _NO_PRODUCER and min(producer) < 0:
         raise InvalidRequestError(
-            f"Idempotent batches are not supported yet: producer id {header.producer_id}, "
-            f"epoch {header.producer_epoch} and sequence {header.base_sequence} must be -1"
+            f"Producer id {header.producer_id}, epoch {header.producer_epoch} and sequence "
+            f"{header.base_sequence} must all be -1, or none of them negative"
         )
     if header.record_count != header.last_offset_delta + 1 or header.record_count < 1:
         raise CorruptMessageError(

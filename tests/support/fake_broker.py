@@ -22,6 +22,7 @@ from kafkalite.broker.control.topic_admin import TopicAdmin, TopicDefaults
 from kafkalite.broker.log_dirs import LogDirState
 from kafkalite.broker.ports import Peers
 from kafkalite.broker.probes import DataProbe, ReplicationProbe
+from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.controller.policy import ControllerPolicy
@@ -55,6 +56,8 @@ class FakeLog:
     damaged: tuple[OffsetRange, ...] = ()
     failure: KafkaStorageError | None = None
     size_bytes: int = 0
+    producers: tuple[int, ...] = ()
+    """Ids of idempotent ones."""
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         return next(
@@ -235,6 +238,7 @@ class FakeBroker:
             deletes_topics=lambda: self.settings.delete_topic_enable,
             random=Random(1),
         )
+        self.producer_ids = ProducerIds(lambda: self.member.claim_producer_ids(self.id))
         self.reassignments = ReassignmentAdmin(self.view, self.member, Random(1))
         self.log_dirs = FakeLogDirs()
         self.controller_client = FakeControllerClient()

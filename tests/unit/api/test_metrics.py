@@ -103,6 +103,16 @@ def test_partitions_are_shown_one_by_one_and_summed_by_topic() -> None:
     assert samples["kafkalite_damaged_partitions", ()] == 1
 
 
+def test_idempotent_producers_are_counted_in_each_log() -> None:
+    broker = FakeBroker()
+    broker.probe.produce_duplicates = 6
+    broker.partitions.add("t", 0).log.producers = (7, 8)
+    broker.partitions.add("t", 1).log.producers = (7,)
+    samples = _samples(broker)
+    assert samples["kafkalite_producer_ids", ()] == 3
+    assert samples["kafkalite_produce_duplicates_total", ()] == 6
+
+
 def test_damage_and_failed_disks_are_told() -> None:
     broker = FakeBroker()
     broker.partitions.add("t", 0).log.damaged = (OffsetRange(0, 1), OffsetRange(3, 5))

@@ -293,7 +293,7 @@ def test_batches_get_the_brokers_time_where_the_topic_wants_it(logs: Logs) -> No
     second, second_header = batch_of(b"c", timestamp=6)
     logs.clock.now_ms = NOW_MS + 7
     appended = partition.append(first + second, [first_header, second_header], acks_all=True)
-    assert appended == (0, 3, NOW_MS + 7)
+    assert appended == (0, 3, NOW_MS + 7, 3)
     flush(partition)
     read = partition.read(0, 10_000)
     assert read is not None

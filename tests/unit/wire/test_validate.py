@@ -97,6 +97,11 @@ def test_a_payload_of_the_greatest_size_is_taken_and_one_byte_more_is_not(
         validate_batches(batch, max_batch_bytes=MAX_BYTES, max_decompressed_bytes=size - 1)
 
 
+def test_an_idempotent_batch_is_taken() -> None:
+    batch = forge(producer_id=2**63 - 1, producer_epoch=2**15 - 1, base_sequence=2**31 - 1)
+    assert validate(batch) == read_headers(batch)
+
+
 # -- refused --------------------------------------------------------------------------------------
 
 
@@ -117,7 +122,9 @@ def test_no_batch_at_all_is_refused() -> None:
         ({"attributes": 1 << 5}, InvalidRequestError, "Control batches are not taken"),
         ({"attributes": 1 << 6}, InvalidRequestError, "bits that are not known"),
         ({"attributes": -(1 << 15)}, InvalidRequestError, "bits that are not known"),
-        ({"producer_id": 0}, InvalidRequestError, "Idempotent batches are not supported"),
+        ({"producer_id": 0}, InvalidRequestError, "Producer id 0, epoch -1"),
+        ({"producer_id": 7, "producer_epoch": 0}, InvalidRequestError, "must all be -1"),
+        ({"producer_id": -2}, InvalidRequestError, "none of them negative"),
         ({"producer_epoch": 0}, InvalidRequestError, "epoch 0"),
         ({"base_sequence": 4}, InvalidRequestError, "sequence 4"),
         ({"record_count": 2}, CorruptMessageError, "2 records do not fit"),

@@ -1,11 +1,12 @@
 """Payloads of consumer groups.
 
-    /consumers/G/state         {"version":1,"coordinator":B,"timestamp":"ms","epoch":E,
+    /consumers/G/state         {"version":1,"coordinator":B,"timestamp":"ms","life":HEX,"epoch":E,
                                 "topics":{T:partitions},"members":{M:{"epoch":e,"joined_epoch":e,
                                 "instance_id":I|null,"client_id":C,"host":H,"rack":R|null,
                                 "topics":[T,..],"pattern":P|null,"assignor":A,
                                 "session_timeout_ms":ms,"rebalance_timeout_ms":ms,
                                 "held":{T:[0,..]},"target":{T:[0,..]}}}}
+    .../offsets/T              id of the topic that they are of, as far as it was known
     .../offsets/T/P            the offset in decimal, and nothing else: as Kafka once did
     .../offset_metadata/T/P    {"version":1,"leader_epoch":E,"metadata":TEXT}, only where the epoch
                                is known or there is a text
@@ -24,11 +25,14 @@ from typing import Any, Final
 from kafkalite.broker.groups.ports import CommittedOffset, MirroredMember, StoredGroup
 from kafkalite.coordination import json_payload
 from kafkalite.coordination.errors import MalformedZnodeError
+from kafkalite.coordination.group_life import NO_LIFE, GroupVersion
 from kafkalite.coordination.json_payload import Members
 from kafkalite.groups.state import GroupState, Member
 from kafkalite.model.ids import NO_EPOCH, BrokerId, TopicPartition
 
-_OF_GROUP: Final = frozenset({"version", "coordinator", "timestamp", "epoch", "topics", "members"})
+_OF_GROUP: Final = frozenset(
+    {"version", "coordinator", "timestamp", "life", "epoch", "topics", "members"}
+)
 _OF_MEMBER: Final = frozenset(
     {
         "epoch",
@@ -58,6 +62,7 @@ def encode_group(
     state: GroupState, coordinator: BrokerId, timestamp_ms: int, remainder: Mapping[str, object]
 ) -> bytes:
     """Write a state; `remainder` is what `decode_group` found beside it."""
+    life = GroupVersion.of(state.version).life
     members = {
         member.id: {**_written(member), **_members_of(remainder, _MEMBER_REMAINDER + member.id)}
         for member in state.members.values()
@@ -67,6 +72,7 @@ def encode_group(
             "version": 1,
             "coordinator": coordinator,
             "timestamp": str(timestamp_ms),
+            **({} if life == NO_LIFE else {"life": f"{life:016x}"}),
             "epoch": state.epoch,
             "topics": dict(state.topics),
             "members": members,
@@ -99,7 +105,7 @@ def decode_group(path: str, data: bytes, version: int) -> StoredGroup:
     epoch = json_payload.member(path, payload, "epoch", int)
     coordinator = payload.get("coordinator")
     return StoredGroup(
-        GroupState(epoch, members, topics, version),
+        GroupState(epoch, members, topics, GroupVersion(_life(path, payload), version).joined),
         BrokerId(coordinator) if isinstance(coordinator, int) else None,
         json_payload.decimal(path, payload, "timestamp"),
         remainder,
@@ -141,6 +147,19 @@ def _read_member(path: str, member_id: str, entry: Members) -> Member:
         held=_partitions(path, entry, "held"),
         target=_partitions(path, entry, "target"),
     )
+
+
+def _life(path: str, payload: Members) -> int:
+    if "life" not in payload:
+        return NO_LIFE
+    text = json_payload.member(path, payload, "life", str)
+    try:
+        life = int(text, 16)
+    except ValueError:
+        life = -1
+    if not 0 <= life < 2**63:
+        raise MalformedZnodeError(path, f'its "life" is {text[:40]!r}')
+    return life
 
 
 def _text_or_none(path: str, entry: Members, name: str) -> str | None:

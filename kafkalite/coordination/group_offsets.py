@@ -21,6 +21,7 @@ from kafkalite.coordination.errors import (
     MalformedZnodeError,
     TransactionFailedError,
 )
+from kafkalite.coordination.group_life import GroupVersion
 from kafkalite.coordination.operations import Check, Create, Delete, Operation, SetData, Znode
 from kafkalite.model.ids import TopicPartition
 
@@ -62,8 +63,8 @@ class _Piece:
             self.operations += _operations(group, partition, offset, known[partition])
 
     @property
-    def check(self) -> Check:
-        return Check(paths.group_state(self.commit.group), self.commit.state_version)
+    def checks(self) -> list[Check]:
+        return GroupVersion.of(self.commit.state_version).checks(self.commit.group)
 
     @property
     def size(self) -> int:
@@ -135,23 +136,27 @@ class GroupOffsets:
                 if group_codec.has_metadata(offset)
             }
         )
-        wanted = [paths.group_offsets(group)]
-        wanted += [paths.group_topic_offsets(group, topic) for topic in topics]
+        ids = commit.topic_ids
+        wanted = [Create(paths.group_offsets(group))]
+        wanted += [
+            Create(paths.group_topic_offsets(group, topic), ids.get(topic, "").encode())
+            for topic in topics
+        ]
         if with_metadata:
-            wanted.append(paths.group_metadata(group))
-            wanted += [paths.group_topic_metadata(group, topic) for topic in with_metadata]
-        check = Check(paths.group_state(group), commit.state_version)
+            wanted.append(Create(paths.group_metadata(group)))
+            wanted += [Create(paths.group_topic_metadata(group, topic)) for topic in with_metadata]
+        checks = GroupVersion.of(commit.state_version).checks(group)
         failure: StoreError = GroupConflictError(f"The places of offsets of {group} keep changing")
         for _ in range(_MAX_ATTEMPTS):
             try:
-                there = await self._bridge.get_many(wanted)
-                missing = [p for p, znode in zip(wanted, there, strict=True) if znode is None]
+                there = await self._bridge.get_many([each.path for each in wanted])
+                missing = [each for each, znode in zip(wanted, there, strict=True) if not znode]
                 if not missing:
                     return None
                 some = missing[:OFFSETS_A_TRANSACTION]
-                await self._bridge.commit([check, *(Create(path) for path in some)])
+                await self._bridge.commit([*checks, *some])
             except TransactionFailedError as error:
-                if error.index == 0:
+                if error.index < len(checks):
                     return _conflict(commit)
                 failure = error
             except CoordinationError as error:
@@ -166,8 +171,8 @@ class GroupOffsets:
         for _ in range(_MAX_ATTEMPTS):
             if not pieces:
                 return
-            checks = [piece.check for piece in pieces]
-            operations: list[Operation] = [*checks]
+            checks = [(number, each) for number, p in enumerate(pieces) for each in p.checks]
+            operations: list[Operation] = [check for _, check in checks]
             for piece in pieces:
                 operations += piece.operations
             try:
@@ -177,7 +182,7 @@ class GroupOffsets:
                     _log.debug("Committing offsets: %s", error)
                     failure = error
                     if error.index < len(checks):
-                        refused = pieces.pop(error.index)
+                        refused = pieces.pop(checks[error.index][0])
                         outcome = await self._outcome_of_refused(refused)
                         outcomes[refused.index] = outcomes[refused.index] or outcome
                         continue
@@ -313,7 +318,7 @@ class GroupOffsets:
             GroupConflictError: it is at another one; some may have been removed.
             StoreError: it cannot be done, or was not answered.
         """
-        check = Check(paths.group_state(group), state_version)
+        checks = GroupVersion.of(state_version).checks(group)
         for start in range(0, len(doomed), OFFSETS_A_TRANSACTION):
             some = doomed[start : start + OFFSETS_A_TRANSACTION]
             failure: CoordinationError | None = None
@@ -323,10 +328,10 @@ class GroupOffsets:
                 if not there:
                     break
                 try:
-                    await self._bridge.commit([check, *(Delete(path) for path in there)])
+                    await self._bridge.commit([*checks, *(Delete(path) for path in there)])
                     break
                 except TransactionFailedError as error:
-                    if error.index == 0:
+                    if error.index < len(checks):
                         raise GroupConflictError(f"Group {group} was changed meanwhile") from error
                     failure = error
                 except ConnectionLostError as error:
@@ -415,5 +420,5 @@ def _packed(pieces: Iterable[_Piece]) -> Iterable[list[_Piece]]:
 
 def _conflict(commit: GroupCommit) -> GroupConflictError:
     return GroupConflictError(
-        f"The state of group {commit.group} is not at version {commit.state_version} any more"
+        f"The state of group {commit.group} is not what it was when its offsets were judged"
     )

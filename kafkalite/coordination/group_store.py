@@ -1,12 +1,14 @@
 """Implements GroupStore: groups in ZooKeeper, each below `/consumers/G`.
 
 The state is one znode, changed by compare-and-set on its version; offsets are znodes of their own,
-written only in transactions that check that version (`group_offsets.py`). Where a connection
+written only in transactions that check that version (`group_offsets.py`), and that the group is
+still the one that it was (`group_life.py`). Where a connection
 breaks, whether a write happened is looked up, never guessed, before anything is written again.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from kafkalite.broker.groups.ports import (
@@ -29,12 +31,13 @@ from kafkalite.coordination.errors import (
     NoNodeError,
     TransactionFailedError,
 )
+from kafkalite.coordination.group_life import GroupVersion
 from kafkalite.coordination.group_mirror import GroupMirror
 from kafkalite.coordination.group_offsets import GroupOffsets
-from kafkalite.coordination.operations import Create, Delete, Operation, SetData
+from kafkalite.coordination.operations import Create, Delete, Operation, SetData, Znode
 from kafkalite.groups.state import NEW_GROUP_VERSION, GroupState
 from kafkalite.model.clock import Clock
-from kafkalite.model.ids import BrokerId, TopicPartition
+from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 
 _log = logging.getLogger(__name__)
 
@@ -95,8 +98,10 @@ class ZooKeeperGroupStore:
     async def is_at(self, group: str, version: int) -> bool:
         """See GroupStore."""
         await self._bridge.sync()
-        znode = await self._bridge.get(paths.group_state(group))
-        return znode is not None and znode.version == version
+        wanted = GroupVersion.of(version)
+        where = [check.path for check in wanted.checks(group)]
+        *life, state = await self._bridge.get_many(where)
+        return all(life) and state is not None and state.version == wanted.znode
 
     async def save_state(
         self,
@@ -107,19 +112,26 @@ class ZooKeeperGroupStore:
         remainder: Mapping[str, object],
     ) -> int:
         """See GroupStore."""
-        data = group_codec.encode_group(state, coordinator, self._clock.wall_ms(), remainder)
+        is_new = state.version == NEW_GROUP_VERSION
+        before = GroupVersion.of(state.version)
+        after = GroupVersion.new() if is_new else before._replace(znode=before.znode + 1)
+        data = group_codec.encode_group(
+            replace(state, version=after.joined), coordinator, self._clock.wall_ms(), remainder
+        )
         if len(data) > MAX_STATE_BYTES:
             raise GroupTooLargeError(
                 f"The state of group {group} has {len(data)} bytes, {MAX_STATE_BYTES} are possible"
             )
         path = paths.group_state(group)
-        is_new = state.version == NEW_GROUP_VERSION
-        write = Create(path, data) if is_new else SetData(path, data, state.version)
-        above: list[Operation] = [Create(paths.group(group))] if is_new else []
+        writes: list[Operation] = [*before.life_checks(group), SetData(path, data, before.znode)]
+        above: list[Operation] = []
+        if is_new:
+            above = [Create(paths.group(group))]
+            writes = [Create(path, data), *(Create(each.path) for each in after.life_checks(group))]
         failure: StoreError = StoreConflictError(f"Group {group} cannot be written")
         for _ in range(_MAX_ATTEMPTS):
             try:
-                await self._bridge.commit([*above, write])
+                await self._bridge.commit([*above, *writes])
             except TransactionFailedError as error:
                 if not isinstance(error.cause, NodeExistsError | NoNodeError | BadVersionError):
                     raise
@@ -129,14 +141,14 @@ class ZooKeeperGroupStore:
                 # Another server, or another session, may be behind what was written.
                 await self._bridge.sync()
             else:
-                return state.version + 1
-            if await self._is_written(group, state.version, data):
-                return state.version + 1  # the answer was lost, not the request
+                return after.joined
+            if await self._is_written(group, before, data):
+                return after.joined  # the answer was lost, not the request
             if above and await self._bridge.get(paths.group(group)) is not None:
                 above = []
         raise failure
 
-    async def _is_written(self, group: str, before: int, data: bytes) -> bool:
+    async def _is_written(self, group: str, before: GroupVersion, data: bytes) -> bool:
         """Whether what was at version `before` is `data` by now; False: it is as it was.
 
         Raises:
@@ -144,11 +156,12 @@ class ZooKeeperGroupStore:
         """
         stored = await self._bridge.get(paths.group_state(group))
         version = NEW_GROUP_VERSION if stored is None else stored.version
-        if stored is not None and version == before + 1 and stored.data == data:
+        if stored is not None and version == before.znode + 1 and stored.data == data:
             return True
-        if version != before:
+        is_alive = all(await self._bridge.get_many([c.path for c in before.life_checks(group)]))
+        if version != before.znode or not is_alive:
             raise GroupConflictError(
-                f"The state of group {group} is not at version {before} any more"
+                f"The state of group {group} is not at version {before.znode} any more"
             )
         return False
 
@@ -165,15 +178,18 @@ class ZooKeeperGroupStore:
     async def delete_group(self, group: str, state_version: int) -> None:
         """See GroupStore."""
         path = paths.group_state(group)
+        version = GroupVersion.of(state_version)
+        last = [Delete(check.path, check.version) for check in reversed(version.checks(group))]
+        kept = {delete.path for delete in last}
         for _ in range(_MAX_ATTEMPTS):
             below = await self._below(paths.group(group))
             await self._offsets.remove_checked(
-                group, state_version, [other for other in below if other != path]
+                group, state_version, [other for other in below if other not in kept]
             )
             try:
-                await self._bridge.commit([Delete(path, state_version), Delete(paths.group(group))])
+                await self._bridge.commit([*last, Delete(paths.group(group))])
             except TransactionFailedError as error:
-                if error.index == 0:
+                if error.index < len(last):
                     raise GroupConflictError(f"Group {group} was changed meanwhile") from error
                 _log.debug("Deleting group %s: %s", group, error)  # something new is below it
             except ConnectionLostError as error:
@@ -211,10 +227,22 @@ class ZooKeeperGroupStore:
         """See GroupStore."""
         return await self._offsets.fetch(group, partitions)
 
-    async def topics_with_offsets(self, groups: Sequence[str]) -> list[list[str]]:
+    async def topics_with_offsets(
+        self, groups: Sequence[str]
+    ) -> list[Mapping[str, TopicId | None]]:
         """See GroupStore."""
         below = await self._bridge.children_many([paths.group_offsets(group) for group in groups])
-        return [sorted(paths.unescape(name) for name in names or ()) for names in below]
+        topics = [sorted(paths.unescape(name) for name in names or ()) for names in below]
+        znodes = iter(
+            await self._bridge.get_many(
+                [
+                    paths.group_topic_offsets(group, topic)
+                    for group, some in zip(groups, topics, strict=True)
+                    for topic in some
+                ]
+            )
+        )
+        return [{topic: _topic_id(next(znodes)) for topic in some} for some in topics]
 
     async def last_commit_ms(self, group: str) -> int:
         """See GroupStore."""
@@ -274,3 +302,9 @@ class ZooKeeperGroupStore:
             else:
                 return
         raise StoreConflictError(f"Instance {name} of group {group} cannot be removed: try again")
+
+
+def _topic_id(znode: Znode | None) -> TopicId | None:
+    """Of the topic whose offsets are below; None where it was not known, or they are gone."""
+    text = b"" if znode is None else znode.data
+    return TopicId(text.decode("utf-8", "replace")) if text else None

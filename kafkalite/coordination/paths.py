@@ -112,6 +112,10 @@ def group_state(group_id: str) -> str:
     return f"{group(group_id)}/state"
 
 
+def group_life(group_id: str, life: str) -> str:
+    return f"{group(group_id)}/life-{life}"
+
+
 def group_offsets(group_id: str) -> str:
     return f"{group(group_id)}/offsets"
 

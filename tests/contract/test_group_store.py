@@ -34,7 +34,7 @@ from kafkalite.coordination.errors import ConnectionLostError
 from kafkalite.coordination.group_store import ZooKeeperGroupStore
 from kafkalite.coordination.operations import Operation
 from kafkalite.groups.state import GroupState, Member
-from kafkalite.model.ids import BrokerId, TopicPartition
+from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.fake_groups import FakeGroups
 from tests.support.waiting import wait_until
@@ -181,16 +181,15 @@ def test_a_state_is_loaded_as_it_was_saved(run: Run) -> None:
         assert await one.load("g") is None
         members = {"m": _member("m", _T1), "n": Member("n", 1)}
         state = await _save(one, GroupState(7, members, {"t": 2}), by=4)
-        assert state.version == 0
         stored = await two.load("g")
         assert stored is not None
         assert (stored.state, stored.coordinator) == (state, 4)
         assert await two.load_many(["g", "nope"]) == [stored, None]
         again = await _save(two, replace(state, epoch=8))
-        assert again.version == 1
-        assert await one.is_at("g", 1)
-        assert not await one.is_at("g", 0)
-        assert not await one.is_at("nope", 0)
+        assert again.version == state.version + 1
+        assert await one.is_at("g", again.version)
+        assert not await one.is_at("g", state.version)
+        assert not await one.is_at("nope", again.version)
 
     run(scenario)
 
@@ -243,9 +242,9 @@ def test_a_refused_commit_keeps_none_of_the_others_from_being_written(run: Run) 
     async def scenario(join: Callable[[], Awaitable[GroupStore]]) -> None:
         store = await join()
         names = [f"g{number}" for number in range(60)]
-        for name in names:
-            await _save(store, GroupState(), group=name)
-        versions = [7 if number in {0, 31, 59} else 0 for number in range(60)]
+        saved = [(await _save(store, GroupState(), group=name)).version for name in names]
+        old = {0, 31, 59}
+        versions = [at + 7 * (number in old) for number, at in enumerate(saved)]
         outcomes = await _fails(
             store,
             *(
@@ -254,9 +253,9 @@ def test_a_refused_commit_keeps_none_of_the_others_from_being_written(run: Run) 
             ),
             _commit(0, 3, _T0, group="nowhere"),
         )
-        assert outcomes == [version == 7 for version in versions] + [True]
-        for name, version in zip(names, versions, strict=True):
-            assert len(await store.fetch_offsets(name)) == (0 if version == 7 else 2)
+        assert outcomes == [number in old for number in range(60)] + [True]
+        for number, name in enumerate(names):
+            assert len(await store.fetch_offsets(name)) == (0 if number in old else 2)
 
     run(scenario)
 
@@ -296,10 +295,8 @@ def test_a_large_commit_is_written_whole_or_refused(run: Run) -> None:
         assert await store.fetch_offsets("g") == {}
         assert await _fails(store, GroupCommit("g", version, offsets)) == [False]
         assert await store.fetch_offsets("g") == offsets
-        assert await store.topics_with_offsets(["g", "nope"]) == [
-            sorted({partition.topic for partition in offsets}),
-            [],
-        ]
+        names = sorted({partition.topic for partition in offsets})
+        assert await store.topics_with_offsets(["g", "nope"]) == [dict.fromkeys(names), {}]
 
     run(scenario)
 
@@ -314,7 +311,7 @@ def test_offsets_are_removed_one_by_one_and_with_their_group(run: Run) -> None:
         await store.delete_offsets("g", version, [*many, TopicPartition("nope", 0)])
         assert (await store.fetch_offsets("g")).keys() == {_T0, _T1}
         await store.delete_offsets("g", version, many)
-        assert await store.topics_with_offsets(["g"]) == [["t"]]
+        assert await store.topics_with_offsets(["g"]) == [{"t": None}]
         await store.save_instance("g", "i", b"{}")
         assert await store.list_groups() == ["g"]
         await store.delete_group("g", version)
@@ -324,7 +321,50 @@ def test_offsets_are_removed_one_by_one_and_with_their_group(run: Run) -> None:
         assert await store.load_instances("g") == {}
         with pytest.raises(GroupConflictError):
             await store.delete_group("g", version)
-        assert (await _save(store, GroupState())).version == 0
+
+    run(scenario)
+
+
+def test_who_knew_a_group_that_was_deleted_cannot_touch_its_namesake(run: Run) -> None:
+    async def scenario(join: Callable[[], Awaitable[GroupStore]]) -> None:
+        old, new = await join(), await join()
+        former = await _save(old, GroupState(1, {"m": _member("m", _T0)}))
+        former = await _save(old, former)
+        await new.delete_group("g", former.version)
+        present = await _save(new, GroupState(1, {"n": _member("n", _T0)}))
+        present = await _save(new, present)  # as often as the former one was
+        assert not await old.is_at("g", former.version)
+        assert await new.is_at("g", present.version)
+        with pytest.raises(GroupConflictError):
+            await _save(old, replace(former, epoch=9))
+        assert await _fails(old, _commit(former.version, 7, _T0)) == [True]
+        assert await _fails(new, _commit(present.version, 3, _T0)) == [False]
+        assert await _fails(old, _commit(former.version, 7, _T0)) == [True]
+        with pytest.raises(GroupConflictError):
+            await old.delete_offsets("g", former.version, [_T0])
+        with pytest.raises(GroupConflictError):
+            await old.delete_group("g", former.version)
+        stored = await old.load("g")
+        assert stored is not None
+        assert stored.state == present
+        assert await old.fetch_offsets("g") == {_T0: CommittedOffset(3)}
+
+    run(scenario)
+
+
+def test_the_topic_that_offsets_are_of_is_kept_beside_them(run: Run) -> None:
+    async def scenario(join: Callable[[], Awaitable[GroupStore]]) -> None:
+        store = await join()
+        version = (await _save(store, GroupState())).version
+        before, after = {"t": TopicId("one")}, {"t": TopicId("two")}
+        for partition, ids in ((_T0, before), (_T1, after)):
+            commit = GroupCommit("g", version, {partition: CommittedOffset(1)}, topic_ids=ids)
+            assert await _fails(store, commit) == [False]
+        assert await store.topics_with_offsets(["g"]) == [before]
+        await store.delete_offsets("g", version, [_T0, _T1])
+        commit = GroupCommit("g", version, {_T0: CommittedOffset(2)}, topic_ids=after)
+        assert await _fails(store, commit) == [False]
+        assert await store.topics_with_offsets(["g"]) == [after]
 
     run(scenario)
 
@@ -385,14 +425,15 @@ def test_commits_of_many_groups_are_few_transactions(connect: str) -> None:
         async with _ZooKeepers(connect) as zookeepers:
             store, bridge = await zookeepers.join()
             names = [f"g{number}" for number in range(100)]
-            for name in names:
-                await _save(store, GroupState(), group=name)
-            assert (
-                await _fails(store, *(_commit(0, 1, _T0, group=n) for n in names)) == [False] * 100
-            )
+            groups = {n: (await _save(store, GroupState(), group=n)).version for n in names}
+            first = [_commit(version, 1, _T0, group=n) for n, version in groups.items()]
+            assert await _fails(store, *first) == [False] * 100
             before = bridge.transactions
             known = {_T0: CommittedOffset(1)}
-            commits = [GroupCommit(name, 0, {_T0: CommittedOffset(2)}, known) for name in names]
+            commits = [
+                GroupCommit(name, version, {_T0: CommittedOffset(2)}, known)
+                for name, version in groups.items()
+            ]
             assert await store.commit(commits) == [None] * 100
             assert bridge.transactions - before == 2
 
@@ -408,15 +449,16 @@ def test_an_answer_that_is_lost_is_looked_up(zookeeper: ZooKeeperProcess) -> Non
             state = GroupState(1, {"m": _member("m", _T0)})
             for number, cut in enumerate((proxy.cut_after, proxy.cut_before)):
                 cut(b"/consumers/g/state")
+                before = state.version
                 state = await _save(store, replace(state, epoch=state.epoch + 1))
-                assert state.version == number
+                assert number == 0 or state.version == before + 1
                 cut(b"/consumers/g/offsets/t/0")
-                assert await store.commit([_commit(number, number, _T0)]) == [None]
+                assert await store.commit([_commit(state.version, number, _T0)]) == [None]
                 cut(b"/consumers/g/state")
-                assert await store.commit([_commit(9, 77, _T1)]) != [None]
+                assert await store.commit([_commit(state.version + 8, 77, _T1)]) != [None]
             assert await store.fetch_offsets("g") == {_T0: CommittedOffset(1)}
             proxy.cut_after(b"/consumers/g/state")
-            await store.delete_group("g", 1)
+            await store.delete_group("g", state.version)
             assert await store.list_groups() == []
 
     with CuttingProxy(zookeeper.port) as proxy:

@@ -19,7 +19,7 @@ from kafkalite.broker.groups.ports import (
 )
 from kafkalite.broker.ports import StoreError, StoreUnavailableError
 from kafkalite.groups.state import NEW_GROUP_VERSION, GroupState
-from kafkalite.model.ids import BrokerId, TopicPartition
+from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 
 
 @dataclass
@@ -29,6 +29,7 @@ class FakeGroup:
     stored: StoredGroup | None = None
     offsets: dict[TopicPartition, CommittedOffset] = field(default_factory=dict)
     committed_ms: dict[TopicPartition, int] = field(default_factory=dict)
+    topic_ids: dict[str, TopicId] = field(default_factory=dict)
     instances: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -42,6 +43,8 @@ class FakeGroups:
     def __init__(self) -> None:
         self.groups: dict[str, FakeGroup] = {}
         self.wall_ms = 0
+        self.lives = 0
+        """Groups that were created: no two of them share a version."""
         self.history: list[tuple[str, GroupState]] = []
         """Every state that was written, in order."""
         self.commits: list[GroupCommit] = []
@@ -128,7 +131,11 @@ class FakeGroupStore:
         if state.version == NEW_GROUP_VERSION:
             self.groups.group(group)
         found = self._check(group, state.version)
-        stored = replace(state, version=state.version + 1)
+        version = state.version + 1
+        if state.version == NEW_GROUP_VERSION:
+            version = self.groups.lives << 32
+            self.groups.lives += 1
+        stored = replace(state, version=version)
         found.stored = StoredGroup(stored, coordinator, self.groups.wall_ms, remainder)
         self.groups.history.append((group, stored))
         self._lose_answer()
@@ -156,6 +163,12 @@ class FakeGroupStore:
         for commit in commits:
             try:
                 found = self._check(commit.group, commit.state_version)
+                for topic in {partition.topic for partition in commit.offsets}:
+                    if all(partition.topic != topic for partition in found.offsets):
+                        found.topic_ids.pop(topic, None)
+                        found.topic_ids |= {
+                            name: each for name, each in commit.topic_ids.items() if name == topic
+                        }
                 for partition, offset in commit.offsets.items():
                     found.offsets[partition] = offset
                     found.committed_ms[partition] = self.groups.wall_ms
@@ -175,10 +188,16 @@ class FakeGroupStore:
         wanted = found if partitions is None else list(partitions)
         return {name: found[name] for name in wanted if name in found}
 
-    async def topics_with_offsets(self, groups: Sequence[str]) -> list[list[str]]:
+    async def topics_with_offsets(
+        self, groups: Sequence[str]
+    ) -> list[Mapping[str, TopicId | None]]:
+        await asyncio.sleep(0)
         self._check_available()
         found = [self.groups.groups.get(group, FakeGroup()) for group in groups]
-        return [sorted({partition.topic for partition in each.offsets}) for each in found]
+        return [
+            {name: each.topic_ids.get(name) for name in sorted({p.topic for p in each.offsets})}
+            for each in found
+        ]
 
     async def last_commit_ms(self, group: str) -> int:
         self._check_available()

@@ -399,7 +399,12 @@ class CoordinatedGroup:
         """
         known = {name: self._known.pop(name) for name in offsets if name in self._known}
         version = self.machine.stored_state.version
-        error = await self._around.commits.write(GroupCommit(self.name, version, offsets, known))
+        topic_id = self._around.topics.topic_id
+        names = {partition.topic for partition in offsets}
+        ids = {name: found for name in names if (found := topic_id(name)) is not None}
+        error = await self._around.commits.write(
+            GroupCommit(self.name, version, offsets, known, ids)
+        )
         if error is not None:
             raise error
         self._known |= offsets

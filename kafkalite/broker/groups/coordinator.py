@@ -98,6 +98,7 @@ class GroupCoordinator:
         self._options = options
         self._is_here = is_here
         self._look = look
+        self._catch_up = catch_up
         self._topics = GroupTopics(view)
         self._deletions: frozenset[str] = frozenset()
         self._timers = GroupTimers(clock, self._tick)
@@ -216,9 +217,17 @@ class GroupCoordinator:
         check_group_id(group)
         self._table.check_open()
         try:
-            return await self._store.fetch_offsets(group)
+            found = await self._store.fetch_offsets(group)
+            if not found:
+                return found
+            (topics,) = await self._store.topics_with_offsets([group])
+            if self._topics.made_anew(topics):
+                await self._catch_up()
         except StoreError as error:
             raise in_words(group, error) from error
+        # They go when the group is loaded; until then they are nobody's.
+        gone = self._topics.made_anew(topics)
+        return {name: offset for name, offset in found.items() if name.topic not in gone}
 
     async def delete_offsets(
         self, group: str, partitions: Sequence[TopicPartition]

@@ -4,7 +4,8 @@
 every write raises. Whoever begins to coordinate a group writes the state once as it is, which
 makes every version that others know an old one (GRP-11), and every commit is one transaction with a
 check of that version (GRP-12). So of two brokers that both believe to coordinate a group, the one
-that loaded it first cannot write any more, whatever it believes.
+that loaded it first cannot write any more, whatever it believes. A group that is made anew has
+versions that its namesake never had.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Final, Protocol
 
 from kafkalite.broker.ports import StoreError
 from kafkalite.groups.state import GroupState
-from kafkalite.model.ids import BrokerId, TopicPartition
+from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 
 MAX_STATE_BYTES: Final = 900 * 1024
 """Of a group's stored state: ZooKeeper refuses packets of 1 MiB, and drops the connection."""
@@ -62,6 +63,8 @@ class GroupCommit:
     offsets: Mapping[TopicPartition, CommittedOffset]
     known: Mapping[TopicPartition, CommittedOffset | None] = field(default_factory=dict)
     """What is stored now, as far as the coordinator knows; None: nothing. Saves looking it up."""
+    topic_ids: Mapping[str, TopicId] = field(default_factory=dict)
+    """Of the topics: kept beside the first offset of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,13 @@ class GroupStore(Protocol):
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """Read committed offsets, of `partitions` or of all; what has none is left out."""
 
-    async def topics_with_offsets(self, groups: Sequence[str]) -> list[list[str]]:
-        """Topics of which each of `groups` has committed offsets."""
+    async def topics_with_offsets(
+        self, groups: Sequence[str]
+    ) -> list[Mapping[str, TopicId | None]]:
+        """Topics of which each of `groups` has committed offsets, by name.
+
+        With the id that each had when the first of them was committed, where that was known.
+        """
 
     async def last_commit_ms(self, group: str) -> int:
         """When the newest of a group's offsets was committed, wall clock; 0 where it has none."""

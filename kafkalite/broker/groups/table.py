@@ -131,10 +131,25 @@ class GroupTable:
             raise refusal from error
         if claimed is None:
             return None
+        group = CoordinatedGroup(name, claimed, self._around)
+        await self._forget_topics_made_anew(group)
         self.check_open()
-        group = self._held[name] = CoordinatedGroup(name, claimed, self._around)
+        self._held[name] = group
         group.begin()
         return group
+
+    async def _forget_topics_made_anew(self, group: CoordinatedGroup) -> None:
+        """Rid a group, before anybody asks for it, of offsets that are of other topics (GRP-16).
+
+        Nobody may have coordinated it when a topic went and another one got its name.
+        """
+        try:
+            (topics,) = await self._around.store.topics_with_offsets([group.name])
+        except StoreError as error:
+            raise in_words(group.name, error) from error
+        gone = self._around.topics.made_anew(topics)
+        if gone:
+            await group.forget_topics(gone)
 
     async def _claim(self, name: str, create: bool) -> StoredGroup | None:
         """Read a group and write it as it is, at once."""

@@ -1,9 +1,9 @@
 """The cluster's topics as groups look at them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kafkalite.broker.metadata_view import MetadataView
-from kafkalite.model.ids import TopicPartition
+from kafkalite.model.ids import TopicId, TopicPartition
 
 
 class GroupTopics:
@@ -34,6 +34,19 @@ class GroupTopics:
             rack
             for replica in known.assignment.get(partition.partition, ())
             if replica in brokers and (rack := brokers[replica].rack) is not None
+        )
+
+    def topic_id(self, topic: str) -> TopicId | None:
+        """The id of the topic of that name; None where there is none."""
+        known = self._view.topics.get(topic)
+        return None if known is None else known.topic_id
+
+    def made_anew(self, topics: Mapping[str, TopicId | None]) -> frozenset[str]:
+        """Those names that other topics have by now than the given ones."""
+        return frozenset(
+            name
+            for name, topic_id in topics.items()
+            if topic_id is not None and self.topic_id(name) not in {None, topic_id}
         )
 
     def has(self, partition: TopicPartition) -> bool:

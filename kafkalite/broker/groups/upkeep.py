@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from kafkalite.broker.groups.coordinated_group import CoordinatedGroup
@@ -157,12 +157,14 @@ class GroupUpkeep:
                 raise
         if self._gone:
             gone = frozenset(self._gone)
-            await self._forget_topics(groups, lambda topic: topic in gone)
+            await self._forget_topics(groups, lambda topics: gone & topics.keys())
             self._gone -= gone
         if is_checking:
             await self._catch_up()
             known = set(self._topics.names())
-            await self._forget_topics(groups, lambda topic: topic not in known)
+            await self._forget_topics(
+                groups, lambda topics: topics.keys() - known | self._topics.made_anew(topics)
+            )
             await self._expire(groups)
             self._unload()
             self._check_due_ms = self._clock.monotonic_ms() + self._options.check_interval_ms
@@ -187,10 +189,14 @@ class GroupUpkeep:
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, CoordinatedGroup)]
 
-    async def _forget_topics(self, groups: Sequence[str], is_gone: Callable[[str], bool]) -> None:
+    async def _forget_topics(
+        self,
+        groups: Sequence[str],
+        gone_of: Callable[[Mapping[str, TopicId | None]], Set[str]],
+    ) -> None:
         below = await self._store.topics_with_offsets(groups)
         for name, topics in zip(groups, below, strict=True):
-            gone = frozenset(topic for topic in topics if is_gone(topic))
+            gone = frozenset(gone_of(topics))
             group = await self._table.get(name) if gone else None
             if group is not None:
                 await group.forget_topics(gone)

@@ -116,6 +116,25 @@ def test_offsets_of_a_topic_do_not_pass_to_one_of_the_same_name() -> None:
     _run(scenario, Coordinators())
 
 
+@pytest.mark.parametrize("is_asked_first", [True, False], ids=["read", "committed to"])
+def test_offsets_of_a_topic_that_was_made_anew_while_nobody_looked_are_nobodys(
+    is_asked_first: bool,
+) -> None:
+    async def scenario(cluster: Coordinators) -> None:
+        first = await _begin(cluster, "g")
+        await first.commit("g", commit_request(9, 0, 1))
+        await first.stop()
+        cluster.make_topic("t", 3)
+        second = cluster.start(2)
+        if is_asked_first:
+            assert await second.committed("g") == {}
+        assert await second.commit("g", commit_request(2, 1)) == [None]
+        assert await second.committed("g") == {TopicPartition("t", 1): CommittedOffset(2)}
+        assert cluster.groups.groups["g"].offsets.keys() == {TopicPartition("t", 1)}
+
+    _run(scenario, Coordinators())
+
+
 def test_a_topic_that_grows_keeps_its_offsets() -> None:
     async def scenario(cluster: Coordinators) -> None:
         coordinator = await _begin(cluster, "g")

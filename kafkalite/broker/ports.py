@@ -150,6 +150,9 @@ class ControllerStore(Protocol):
             StoreConflictError: others kept changing the topic or the states.
         """
 
+    async def identify_topic(self, claim: ControllerClaim, name: str) -> None:
+        """Give an id to a topic that was made without one, if it is still as new as that."""
+
     async def begin_reassignments(
         self,
         claim: ControllerClaim,

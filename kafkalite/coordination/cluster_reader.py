@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from typing import Final
@@ -21,10 +22,11 @@ from kafkalite.coordination.errors import (
     ConnectionLostError,
     CoordinationError,
     MalformedZnodeError,
+    UnidentifiedTopicError,
 )
 from kafkalite.coordination.notices import NoticeReader
 from kafkalite.coordination.operations import Znode
-from kafkalite.model.admin_requests import AdminRequests
+from kafkalite.model.admin_requests import NO_REQUESTS, AdminRequests
 from kafkalite.model.cluster import Broker, Topic
 from kafkalite.model.ids import BrokerId, TopicPartition
 
@@ -82,6 +84,8 @@ class ClusterReader:
             bridge, paths.CONFIG_CHANGES, self._watches[Source.CONFIG_CHANGES]
         )
         self._unknown_members: dict[TopicPartition, codec.Members] = {}
+        self._admin_requests = NO_REQUESTS
+        self._unidentified: set[str] = set()
         self._generation = -1
 
     @property
@@ -251,8 +255,9 @@ class ClusterReader:
         controller = await self._read_controller()
         brokers = await self._read_brokers()
         deletions = await self._read_deletions()
-        admin_requests = await self._read_admin_requests()
+        await self._read_admin_requests()
         names = await self._children(Source.TOPICS, paths.TOPICS)
+        self._unidentified.clear()
         topics = await self._read_topics(names, strict=not self._view.is_loaded)
         states = await self._read_states(topics)
         picture = ClusterPicture(
@@ -263,14 +268,14 @@ class ClusterReader:
             states,
             await self._read_broker_configs(),
             deletions,
-            admin_requests,
+            self._all_requests(),
         )
         self._check_session()
         everything_changed, self._everything_changed = self._everything_changed, False
         self._view.replace(picture, everything_changed=everything_changed)
 
     async def _read_some(self, stale: set[Source]) -> None:
-        controller = brokers = deletions = admin_requests = None
+        controller = brokers = deletions = None
         if Source.CONTROLLER in stale:
             controller = (await self._read_controller(),)
         if Source.BROKERS in stale:
@@ -278,10 +283,8 @@ class ClusterReader:
         if Source.DELETIONS in stale:
             deletions = await self._read_deletions()
         if Source.ADMIN_REQUESTS in stale:
-            admin_requests = await self._read_admin_requests()
-        self._apply(
-            ClusterUpdate(controller, brokers, deletions=deletions, admin_requests=admin_requests)
-        )
+            await self._read_admin_requests()
+        self._apply(ClusterUpdate(controller, brokers, deletions=deletions))
         if Source.TOPICS in stale:
             await self._follow_topic_names()
         if Source.STATE_CHANGES in stale:
@@ -291,6 +294,7 @@ class ClusterReader:
 
     async def _follow_topic_names(self) -> None:
         names = set(await self._children(Source.TOPICS, paths.TOPICS))
+        self._unidentified &= names
         known = self._view.topics.keys()
         topics = await self._read_topics(names - known)
         self._apply(ClusterUpdate(topics={**topics, **dict.fromkeys(known - names)}))
@@ -344,7 +348,7 @@ class ClusterReader:
 
     def _apply(self, update: ClusterUpdate) -> None:
         self._check_session()
-        self._view.apply(update)
+        self._view.apply(replace(update, admin_requests=self._all_requests()))
 
     async def _children(self, source: Source, path: str) -> list[str]:
         return await self._bridge.children(path, self._watches[source]) or []
@@ -371,14 +375,17 @@ class ClusterReader:
     async def _read_deletions(self) -> frozenset[str]:
         return frozenset(await self._children(Source.DELETIONS, paths.DELETE_TOPICS))
 
-    async def _read_admin_requests(self) -> AdminRequests:
+    async def _read_admin_requests(self) -> None:
         watch = self._watches[Source.ADMIN_REQUESTS]
         moves = await self._bridge.get(paths.REASSIGN_PARTITIONS, watch)
         election = await self._bridge.get(paths.PREFERRED_REPLICA_ELECTION, watch)
-        return AdminRequests(
+        self._admin_requests = AdminRequests(
             None if moves is None else read_reassignment(moves),
             None if election is None else read_election(election),
         )
+
+    def _all_requests(self) -> AdminRequests:
+        return replace(self._admin_requests, unidentified=frozenset(self._unidentified))
 
     async def _read_topics(
         self, names: Collection[str], *, strict: bool = False
@@ -392,8 +399,9 @@ class ClusterReader:
         znodes = await self._bridge.get_many([paths.topic(name) for name in ordered])
         configs = await self._bridge.get_many([paths.topic_config(name) for name in ordered])
         topics: dict[str, TopicAt | None] = {}
+        self._unidentified.difference_update(ordered)
         for name, znode, config in zip(ordered, znodes, configs, strict=True):
-            if znode is None:
+            if znode is None or await self._is_unidentified(name, znode):
                 topics[name] = None
                 continue
             try:
@@ -406,6 +414,18 @@ class ClusterReader:
                 if known is not None:
                     topics[name] = TopicAt(known, znode.created)
         return topics
+
+    async def _is_unidentified(self, name: str, znode: Znode) -> bool:
+        """Whether a topic waits for its id; one that had partitions has lost it: another matter."""
+        try:
+            codec.decode_topic(paths.topic(name), znode.data, name, {})
+        except UnidentifiedTopicError:
+            if await self._bridge.get(paths.partitions(name)) is None:
+                self._unidentified.add(name)
+                return True
+        except MalformedZnodeError:
+            pass
+        return False
 
     async def _read_states(
         self, topics: Mapping[str, TopicAt | None]

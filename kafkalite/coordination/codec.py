@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from kafkalite.config.listener import SCHEME, Listener, parse_listener
 from kafkalite.coordination import json_payload
-from kafkalite.coordination.errors import MalformedZnodeError
+from kafkalite.coordination.errors import MalformedZnodeError, UnidentifiedTopicError
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 
@@ -123,11 +123,16 @@ def encode_topic(topic: Topic, before: Members = NO_MEMBERS) -> bytes:
 def decode_topic(
     path: str, data: bytes, name: str, config: Mapping[str, str]
 ) -> tuple[Topic, Members]:
-    """Read an assignment; gives the topic, with its `config`, and the payload's members."""
+    """Read an assignment; gives the topic, with its `config`, and the payload's members.
+
+    Raises:
+        UnidentifiedTopicError: nothing is wrong but that it has no id.
+        MalformedZnodeError: something else is.
+    """
     members = json_payload.decode(path, data)
     topic = Topic(
         name,
-        TopicId(json_payload.member(path, members, "topic_id", str)),
+        TopicId(json_payload.member(path, {"topic_id": "", **members}, "topic_id", str)),
         _read_replicas(path, members, "partitions"),
         config,
         _read_moves(path, members, "adding_replicas"),
@@ -135,7 +140,15 @@ def decode_topic(
     )
     if not topic.moving <= topic.assignment.keys():
         raise MalformedZnodeError(path, "it moves partitions that it does not have")
+    if "topic_id" not in members:
+        raise UnidentifiedTopicError(path)
     return topic, members
+
+
+def identify_topic(path: str, data: bytes, topic_id: TopicId) -> bytes:
+    """Write an id into a topic's payload that has none."""
+    members = json_payload.decode(path, data)
+    return json_payload.encode({**members, "topic_id": topic_id, "version": 3})
 
 
 def _encode_moves(replicas: Mapping[int, tuple[BrokerId, ...]]) -> dict[str, list[BrokerId]]:

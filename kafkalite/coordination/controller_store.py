@@ -4,7 +4,9 @@ Every transaction begins with a check of the version of `/controller_epoch`, whi
 raises: a controller that was replaced without noticing cannot write.
 """
 
+import base64
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -24,6 +26,7 @@ from kafkalite.coordination.errors import (
     MalformedZnodeError,
     NodeExistsError,
     TransactionFailedError,
+    UnidentifiedTopicError,
 )
 from kafkalite.coordination.notices import oldest_notices, topic_notice
 from kafkalite.coordination.operations import (
@@ -38,7 +41,7 @@ from kafkalite.coordination.state_writes import States, StateWrites
 from kafkalite.model.admin_requests import ElectionRequest, ReassignmentRequest
 from kafkalite.model.clock import Clock
 from kafkalite.model.cluster import PartitionState
-from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicId, TopicPartition
 from kafkalite.model.reassignment import complete, is_complete
 
 _log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ KEPT_NOTICES: Final = 2_000
 """The newest so many notices are never removed."""
 PRUNE_ABOVE: Final = 3_000
 """How many notices there are before the old ones are removed."""
+_TOPIC_IDS: Final = uuid.UUID("a3a4ef8b-6ed5-4b4d-8c0b-6a0a3d1f4f0e")
+"""Names the space of ids that are made of a topic's name and of when it was created."""
 _COMPLETED_A_TRANSACTION: Final = 500
 _DELETES_A_TRANSACTION: Final = 100
 _MAX_ATTEMPTS: Final = 5
@@ -198,6 +203,28 @@ class ZooKeeperControllerStore:
         return states
 
     # -- requests of older tools ----------------------------------------------------------------
+
+    async def identify_topic(self, claim: ControllerClaim, name: str) -> None:
+        """See ControllerStore."""
+        path = paths.topic(name)
+        znode = await self._bridge.get(path)
+        if znode is None:
+            return
+        try:
+            codec.decode_topic(path, znode.data, name, {})
+        except UnidentifiedTopicError:
+            made = uuid.uuid5(_TOPIC_IDS, f"{name} {znode.created}")
+            topic_id = TopicId(base64.urlsafe_b64encode(made.bytes).decode().rstrip("="))
+            payload = codec.identify_topic(path, znode.data, topic_id)
+            operations: list[Operation] = [
+                SetData(path, payload, znode.version),
+                Create(paths.partitions(name)),
+                topic_notice(name),
+            ]
+            try:
+                await self._commit(claim, operations)
+            except TransactionFailedError as error:
+                _log.info("Giving topic %s an id: %s", name, error)
 
     async def begin_reassignments(
         self,

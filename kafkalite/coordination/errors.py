@@ -52,5 +52,12 @@ class MalformedZnodeError(CoordinationError):
         self.path = path
 
 
+class UnidentifiedTopicError(MalformedZnodeError):
+    """A topic has no id, as tools older than Kafka 2.8 write it; all else of it can be read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, 'it has no "topic_id"')
+
+
 class BrokerIdInUseError(CoordinationError):
     """Another broker with this id is alive."""

@@ -46,6 +46,9 @@ class AdminRequests:
 
     reassignment: ReassignmentRequest | None = None
     election: ElectionRequest | None = None
+    unidentified: frozenset[str] = frozenset()
+    """Names of topics that a tool has just made which gives them no id: nobody sees them before
+    they have one."""
 
 
 NO_REQUESTS = AdminRequests()

@@ -252,6 +252,85 @@ def test_a_list_that_is_written_anew_meanwhile_is_left_alone(
     run(scenario)
 
 
+def _written_by_kafka_2(ruled: Ruled, name: str, data: bytes) -> str:
+    path = f"/brokers/topics/{name}"
+    ruled.client.create(path, data)
+    return path
+
+
+def test_a_topic_without_an_id_is_seen_when_it_has_one(run: Run) -> None:
+    async def scenario(ruled: Ruled) -> None:
+        view, client = ruled.member.view, ruled.client
+        client.create("/config/topics/old", b'{"version":1,"config":{"retention.ms":"1"}}')
+        path = _written_by_kafka_2(
+            ruled, "old", b'{"version":1,"partitions":{"0":[0]},"by":"hand"}'
+        )
+        await ruled.member.until(lambda: view.admin_requests.unidentified == {"old"})
+        assert "old" not in view.topics
+        for _ in range(2):
+            await ruled.store.identify_topic(ruled.claim, "old")
+        await ruled.store.identify_topic(ruled.claim, "nowhere")
+        await ruled.member.until(lambda: "old" in view.topics)
+        assert view.admin_requests == NO_REQUESTS
+        topic = view.topics["old"]
+        assert (topic.assignment, topic.config) == ({0: (0,)}, {"retention.ms": "1"})
+        data, stat = client.get(path)
+        expected = {
+            "version": 3,
+            "partitions": {"0": [0]},
+            "by": "hand",
+            "topic_id": topic.topic_id,
+        }
+        assert (json.loads(data), stat.version) == (expected, 1)
+        assert len(topic.topic_id) == 22
+
+    run(scenario)
+
+
+def test_a_topic_of_a_name_that_was_used_before_gets_another_id(run: Run) -> None:
+    async def scenario(ruled: Ruled) -> None:
+        ids = set()
+        for _ in range(2):
+            path = _written_by_kafka_2(ruled, "old", b'{"version":1,"partitions":{"0":[0]}}')
+            await ruled.store.identify_topic(ruled.claim, "old")
+            await ruled.member.until(lambda: "old" in ruled.member.view.topics)
+            ids.add(ruled.member.view.topics["old"].topic_id)
+            ruled.client.delete(path, recursive=True)
+            await ruled.member.until(lambda: "old" not in ruled.member.view.topics)
+        assert len(ids) == 2
+
+    run(scenario)
+
+
+def test_a_topic_that_goes_before_it_has_an_id_is_forgotten(run: Run) -> None:
+    async def scenario(ruled: Ruled) -> None:
+        view = ruled.member.view
+        path = _written_by_kafka_2(ruled, "old", b'{"version":1,"partitions":{"0":[0]}}')
+        await ruled.member.until(lambda: view.admin_requests.unidentified == {"old"})
+        ruled.client.delete(path)
+        await ruled.member.until(lambda: view.admin_requests == NO_REQUESTS)
+
+    run(scenario)
+
+
+def test_a_topic_that_has_lost_its_id_is_never_taken_for_a_new_one(run: Run) -> None:
+    """Its logs are of the old id: with another one they would be deleted."""
+
+    async def scenario(ruled: Ruled) -> None:
+        before = ruled.member.view.topics["t"]
+        grown = b'{"version":1,"partitions":{"0":[0],"1":[0],"2":[0]}}'
+        ruled.client.set("/brokers/topics/t", grown)
+        told = b'{"version":1,"topics":["t"],"states":[]}'
+        ruled.client.create("/brokers/state_changes/change_", told, sequence=True)
+        await ruled.catch_up()
+        assert ruled.member.view.topics["t"] == before
+        assert ruled.member.view.admin_requests == NO_REQUESTS
+        await ruled.store.identify_topic(ruled.claim, "t")
+        assert ruled.client.get("/brokers/topics/t")[0] == grown
+
+    run(scenario)
+
+
 def test_an_election_is_dropped_where_it_is_still_the_same(run: Run) -> None:
     async def scenario(ruled: Ruled) -> None:
         await ruled.ask(paths.PREFERRED_REPLICA_ELECTION, {"version": 1, "partitions": []})

@@ -25,13 +25,12 @@ from kafkalite.broker.ports import (
 from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.model.admin_requests import (
     NO_REQUESTS,
-    AdminRequests,
     ElectionRequest,
     ReassignmentRequest,
 )
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
-from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicPartition
+from kafkalite.model.ids import BrokerId, ControllerEpoch, TopicId, TopicPartition
 from kafkalite.model.reassignment import complete, is_complete
 
 
@@ -91,7 +90,7 @@ class FakeMetadata:
             reassignment = ReassignmentRequest(version, revision, problem, moves)
         if elections is not None:
             election = ElectionRequest(version, revision, problem, frozenset(elections))
-        self.admin_requests = AdminRequests(reassignment, election)
+        self.admin_requests = replace(now, reassignment=reassignment, election=election)
         self.publish()
 
     def publish(self) -> None:
@@ -220,6 +219,15 @@ class FakeMetadataStore:
         self.metadata.topics[name] = TopicAt(complete(topic, done), entry.created_revision)
         self.metadata.publish()
 
+    async def identify_topic(self, claim: ControllerClaim, name: str) -> None:
+        self._check_claim(claim)
+        metadata = self.metadata
+        topic = Topic(name, TopicId(f"id of {name}"), {0: (BrokerId(0),)})
+        metadata.topics[name] = TopicAt(topic, metadata.next_revision())
+        unidentified = metadata.admin_requests.unidentified - {name}
+        metadata.admin_requests = replace(metadata.admin_requests, unidentified=unidentified)
+        metadata.publish()
+
     async def begin_reassignments(
         self,
         claim: ControllerClaim,
@@ -246,7 +254,7 @@ class FakeMetadataStore:
         if targets:
             metadata.ask(request.version + 1, moves=targets)
         else:
-            metadata.admin_requests = AdminRequests(None, metadata.admin_requests.election)
+            metadata.admin_requests = replace(metadata.admin_requests, reassignment=None)
             metadata.publish()
         return True
 
@@ -255,7 +263,7 @@ class FakeMetadataStore:
         metadata = self.metadata
         if metadata.admin_requests.election != request:
             return False
-        metadata.admin_requests = AdminRequests(metadata.admin_requests.reassignment)
+        metadata.admin_requests = replace(metadata.admin_requests, election=None)
         metadata.publish()
         return True
 

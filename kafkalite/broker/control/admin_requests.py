@@ -62,6 +62,7 @@ class AdminRequests:
         """
         while True:
             try:
+                await self._identify_topics()
                 await self._catch_up()
                 await self._elect_leaders(self._view.admin_requests.election)
                 await self._reassign(self._view.admin_requests.reassignment)
@@ -79,6 +80,11 @@ class AdminRequests:
         if self._view.admin_requests != self._caught_up_with:
             self._caught_up_with = self._view.admin_requests
             await self._store.catch_up()
+
+    async def _identify_topics(self) -> None:
+        for name in sorted(self._view.admin_requests.unidentified):
+            await self._store.identify_topic(self._claim, name)
+            _log.info("Topic %s was made without an id, and gets one", name)
 
     # -- moves ----------------------------------------------------------------------------------
 

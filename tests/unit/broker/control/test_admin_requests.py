@@ -205,6 +205,17 @@ def test_preferred_leaders_are_elected_where_they_can_be_and_the_request_goes(
     assert "No preferred leader is elected for 'nowhere-7': Partition nowhere-7" in caplog.text
 
 
+def test_a_topic_that_a_tool_made_without_an_id_gets_one_and_leaders() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        metadata = cluster.metadata
+        metadata.admin_requests = replace(NO_REQUESTS, unidentified=frozenset({"old"}))
+        metadata.publish()
+        await cluster.until(lambda: TopicPartition("old", 0) in cluster.store.view.states)
+        assert cluster.store.view.admin_requests == NO_REQUESTS
+
+    _run(scenario)
+
+
 class ReluctantStore(FakeMetadataStore):
     """Refuses each kind of write once, as when others keep changing things."""
 

@@ -96,13 +96,13 @@ def test_a_record_larger_than_a_batch_has_one_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "named"),
-    [({"max_request_bytes": 500}, "max.request.size"), ({"buffer_bytes": 800}, "buffer.memory")],
+    ("rig", "named"),
+    [
+        (_Rig(batch_bytes=400, max_request_bytes=500), "max.request.size"),
+        (_Rig(batch_bytes=400, buffer_bytes=800), "buffer.memory"),
+    ],
 )
-def test_a_record_that_can_never_be_sent_fails_and_names_the_setting(
-    limits: dict[str, int], named: str
-) -> None:
-    rig = _Rig(batch_bytes=400, **limits)
+def test_a_record_that_can_never_be_sent_fails_and_names_the_setting(rig: _Rig, named: str) -> None:
     delivery = rig.send(b"x" * 790)
     assert delivery.is_done
     with pytest.raises(MessageTooLargeError, match=named):

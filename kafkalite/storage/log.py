@@ -463,6 +463,7 @@ class Log:
             return
         self.start_offset = min(offset, self.end_offset)
         try:
+            self._producers.rely_on(self.start_offset)
             self._home.start_offset_moved()
         except OSError as error:
             self.start_offset = before
@@ -496,7 +497,6 @@ class Log:
         first = self._segments[count].base_offset
         due = now_ms + self._options.file_delete_delay_ms
         try:
-            self._producers.rely_on(first)
             self.advance_start_offset(first)
             self._reader.forget()
             for segment in self._segments.drop_first(count):

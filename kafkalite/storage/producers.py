@@ -181,15 +181,19 @@ class Producers:
         paths, self._unsynced = self._unsynced, []
         return paths
 
-    def rely_on(self, base_offset: int) -> None:
-        """Make durable what is known at `base_offset`: the segments below are about to go.
+    def rely_on(self, start_offset: int) -> None:
+        """Make durable the snapshot that is needed when the segments below `start_offset` go.
 
         Raises:
             OSError: the disk failed.
         """
-        path = self._path(base_offset)
+        if not self._unsynced:
+            return
+        found = bisect_right(self._offsets, start_offset)
+        path = self._path(self._offsets[found - 1]) if found else None
         if path in self._unsynced:
             self._make_durable(path)
+            self._unsynced.remove(path)
 
     def _make_durable(self, path: Path) -> None:
         file = OpenFile(self._disk, path, os.O_RDWR)

@@ -25,6 +25,9 @@ _QUICKLY_CAUGHT: Final = (
     "believe_own_shrink_at_once",
     "keep_diverging_tail",
     "lead_for_former_life",
+    "followers_forget_producers",
+    "cut_logs_keep_their_producers",
+    "retries_are_acknowledged_at_once",
 )
 """Those that a few seeds find; how many the others take is in docs/design/simulation.md."""
 

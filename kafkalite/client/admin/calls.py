@@ -14,8 +14,7 @@ import msgspec
 
 from kafkalite.client.backoff import Backoff
 from kafkalite.client.broker_address import BrokerAddress
-from kafkalite.client.cluster import Cluster
-from kafkalite.client.connections import Connections
+from kafkalite.client.cluster import Asking, Cluster
 from kafkalite.client.errors import NotSentError
 from kafkalite.client.problem import refusal
 from kafkalite.client.settings import AdminSettings
@@ -68,7 +67,7 @@ class Calls:
         self,
         settings: AdminSettings,
         cluster: Cluster,
-        connections: Connections,
+        connections: Asking,
         clock: Clock,
         backoff: Callable[[], Backoff],
     ) -> None:

@@ -5,21 +5,15 @@ long as there is such a chain from a member to one that has two partitions less,
 it makes the shares more even; when there is none, no assignment is more even.
 """
 
-from collections.abc import Callable, Set
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
 from kafkalite.groups.assignors.assignor import AssignmentTask, Targets
+from kafkalite.groups.assignors.loads import Loads, members_of
 from kafkalite.model.ids import TopicPartition
 
 _RELIEF: Final = 2
 """A member gives to one that has so many less: less would only change places."""
-
-
-class _Hop(NamedTuple):
-    """One link of a chain: a partition of `topic` goes from `giver` on."""
-
-    giver: str
-    topic: str
 
 
 class Balancing:
@@ -29,18 +23,10 @@ class Balancing:
         """Begin with what members keep; `kept` is changed and becomes the result."""
         self._task = task
         self._targets = kept
-        self._home = {partition: member for member, has in kept.items() for partition in has}
+        self._loads = Loads(task, kept)
+        self._home = dict(self._loads.owner)
         """Whose a partition was: nothing has to move that goes back there."""
-        self._kept = {member: frozenset(has) for member, has in kept.items()}
-        """The same, by member."""
-        self._subscribers = {subscriber.id: subscriber for subscriber in task.subscribers}
-        self._takers = {
-            topic: [s.id for s in task.subscribers if topic in s.topics]
-            for topic in task.partition_counts
-        }
-        self._by_topic: dict[str, dict[str, set[TopicPartition]]] = {member: {} for member in kept}
-        for partition, member in self._home.items():
-            self._by_topic[member].setdefault(partition.topic, set()).add(partition)
+        self._has_racks = any(rack is not None for rack in self._loads.racks)
 
     def balance(self) -> Targets:
         """Share everything."""
@@ -49,94 +35,110 @@ class Balancing:
         self._bring_home()
         return self._targets
 
-    def _load(self, member: str) -> int:
-        return len(self._targets[member])
-
-    def _put(self, partition: TopicPartition, member: str) -> None:
-        self._targets[member].add(partition)
-        self._by_topic[member].setdefault(partition.topic, set()).add(partition)
-
-    def _move(self, partition: TopicPartition, giver: str, taker: str) -> None:
-        self._targets[giver].remove(partition)
-        of_topic = self._by_topic[giver][partition.topic]
-        of_topic.remove(partition)
-        if not of_topic:
-            del self._by_topic[giver][partition.topic]
-        self._put(partition, taker)
-
     # -- what nobody has ------------------------------------------------------------------------
 
     def _fill(self) -> None:
+        loads = self._loads
         free = [p for p in self._task.partitions() if p not in self._home]
+        everything = len(free) + len(self._home)
         # What few can take comes first: the others have more choice.
-        for partition in sorted(free, key=lambda p: (len(self._takers[p.topic]), p)):
-            racks = self._task.racks(partition)
-            taker = min(
-                self._takers[partition.topic],
-                key=lambda m: (self._load(m), self._subscribers[m].rack not in racks),
-            )
-            self._put(partition, taker)
+        for partition in sorted(free, key=lambda p: (loads.takers[p.topic].bit_count(), p)):
+            takers = loads.takers[partition.topic]
+            taker = loads.least_loaded(takers, everything)
+            assert taker is not None, "every topic has a subscriber"
+            if self._has_racks:
+                taker = self._near(partition, takers & loads.with_same_load(taker), taker)
+            loads.put(partition, taker)
+
+    def _near(self, partition: TopicPartition, takers: int, default: int) -> int:
+        """The first of some members in the rack of a replica."""
+        racks, here = self._loads.racks, self._task.racks(partition)
+        return next((member for member in members_of(takers) if racks[member] in here), default)
 
     # -- even shares ----------------------------------------------------------------------------
 
     def _level(self) -> None:
-        while any(self._relieve(member) for member in sorted(self._targets, key=self._by_load)):
-            pass
+        stuck: list[int] = []
+        """Members of whom none finds relief, as long as nothing moves among them."""
+        while (moved := self._relieve_one(stuck)) is not None:
+            stuck = [some for some in stuck if not some & moved]
 
-    def _by_load(self, member: str) -> tuple[int, str]:
-        return (-self._load(member), member)
+    def _relieve_one(self, stuck: list[int]) -> int | None:
+        """Have somebody who has most pass one partition along; gives who took part, if anybody."""
+        loads = self._loads
+        for member in loads.by_load():
+            enough = loads.loads[member] - _RELIEF
+            if enough < loads.least:
+                return None
+            if any(some >> member & 1 for some in stuck):
+                continue
+            levels, end = self._search(member, loads.givers, enough)
+            if end is not None:
+                return self._move_along(levels, end, loads.givers)
+            # Whom it reaches has as little hope, and is looked at later, having no more than it.
+            stuck.append(sum(levels))
+        return None
 
-    def _relieve(self, member: str) -> bool:
-        """Move one partition along a chain to somebody who has less; gives whether there is one."""
-        enough = self._load(member) - _RELIEF
-        return self._pass_along(member, lambda end: self._load(end) <= enough)
-
-    def _pass_along(
-        self, start: str, is_end: Callable[[str], bool], *, spares_kept: bool = False
-    ) -> bool:
-        """Move one partition along the shortest chain from a member to an end; if there is one.
+    def _search(
+        self, start: int, givers: Mapping[str, int], most: int, *, or_to: int | None = None
+    ) -> tuple[list[int], int | None]:
+        """Look for the shortest chain from a member to one that may have one more.
 
         Args:
             start: has one less afterwards; it is an end itself where nothing has to be moved.
-            is_end: who may have one more.
-            spares_kept: move nothing away from where it was.
+            givers: of each topic, who may give something of it.
+            most: who has no more than that is an end.
+            or_to: is one, too.
+
+        Gives whom it reaches by each number of hops, and who of the last ones is the end, if any.
         """
-        reached: dict[str, _Hop | None] = {start: None}
-        seen_topics: set[str] = set()
-        level = [start]
+        takers, least_loaded = self._loads.takers, self._loads.least_loaded
+        reached = level = 1 << start
+        levels = []
+        unseen = list(takers)
         while level:
-            end = min(filter(is_end, level), key=lambda m: (self._load(m), m), default=None)
+            levels.append(level)
+            end = least_loaded(level, most)
+            if end is None and or_to is not None and level >> or_to & 1:
+                end = or_to
             if end is not None:
-                self._move_along(reached, end)
-                return True
-            following: list[str] = []
-            for giver in level:
-                for topic in sorted(self._givable(giver, spares_kept=spares_kept) - seen_topics):
-                    seen_topics.add(topic)
-                    for taker in self._takers[topic]:
-                        if taker not in reached:
-                            reached[taker] = _Hop(giver, topic)
-                            following.append(taker)
-            level = following
-        return False
+                return levels, end
+            following, still_unseen = 0, []
+            for topic in unseen:
+                if givers[topic] & level:
+                    following |= takers[topic]
+                else:
+                    still_unseen.append(topic)
+            unseen = still_unseen
+            level = following & ~reached
+            reached |= level
+        return levels, None
 
-    def _givable(self, giver: str, *, spares_kept: bool) -> Set[str]:
-        by_topic = self._by_topic[giver]
-        if not spares_kept:
-            return by_topic.keys()
-        return {topic for topic, has in by_topic.items() if not has <= self._kept[giver]}
-
-    def _move_along(self, reached: dict[str, _Hop | None], end: str) -> None:
+    def _move_along(self, levels: list[int], end: int, givers: Mapping[str, int]) -> int:
+        """Move one partition along a chain; gives who took part."""
+        hops: list[tuple[int, str, int]] = []
         taker = end
-        while (hop := reached[taker]) is not None:
-            self._move(self._choose(hop, taker), hop.giver, taker)
-            taker = hop.giver
+        for level in levels[-2::-1]:
+            topic, able = next(
+                (topic, able)
+                for topic in self._loads.topics[taker]
+                if (able := givers[topic] & level)
+            )
+            giver = (able & -able).bit_length() - 1
+            hops.append((giver, topic, taker))
+            taker = giver
+        chain = 1 << end
+        for giver, topic, receiver in hops:
+            self._loads.move(self._choose(giver, topic, receiver), receiver)
+            chain |= 1 << giver
+        return chain
 
-    def _choose(self, hop: _Hop, taker: str) -> TopicPartition:
+    def _choose(self, giver: int, topic: str, taker: int) -> TopicPartition:
         """What costs least: a partition that goes home, then one that has moved already."""
-        has = self._by_topic[hop.giver][hop.topic]
-        choice = has & self._kept[taker] or has - self._kept[hop.giver] or has
-        rack = self._subscribers[taker].rack
+        loads = self._loads
+        has = loads.of_topic(giver, topic)
+        choice = has & loads.kept[taker] or has - loads.kept[giver] or has
+        rack = loads.racks[taker]
         if rack is not None:
             choice = {p for p in choice if rack in self._task.racks(p)} or choice
         return min(choice)
@@ -145,19 +147,29 @@ class Balancing:
 
     def _bring_home(self) -> None:
         """Undo moves that the even shares do not need."""
-        while any(self._brought_home(partition) for partition in sorted(self._home)):
-            pass
+        places = sorted(self._home)
+        hopeless: set[tuple[int, int]] = set()
+        """Homes and owners between which nothing can be undone, as long as nothing moves."""
+        is_done = False
+        while not is_done:
+            is_done = True
+            for partition in places:
+                way = self._home[partition], self._loads.owner[partition]
+                if way[0] == way[1] or way in hopeless:
+                    continue
+                if self._brought_home(partition, *way):
+                    hopeless.clear()
+                    is_done = False
+                else:
+                    hopeless.add(way)
 
-    def _brought_home(self, partition: TopicPartition) -> bool:
-        home = self._home[partition]
-        if partition in self._targets[home]:
-            return False
-        owner = next(m for m in self._takers[partition.topic] if partition in self._targets[m])
-        less = self._load(owner)
+    def _brought_home(self, partition: TopicPartition, home: int, owner: int) -> bool:
+        loads = self._loads
         # Home has one too many then, which the owner, or somebody who has less than it, can take.
-        has_room = self._pass_along(
-            home, lambda end: end == owner or self._load(end) < less, spares_kept=True
-        )
-        if has_room:
-            self._move(partition, owner, home)
-        return has_room
+        less = loads.loads[owner] - 1
+        levels, end = self._search(home, loads.spares, less, or_to=owner)
+        if end is None:
+            return False
+        self._move_along(levels, end, loads.spares)
+        loads.move(partition, home)
+        return True

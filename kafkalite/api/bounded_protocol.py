@@ -47,6 +47,8 @@ class BoundedProtocol(HttpToolsProtocol):
         corked = CorkedTransport(cast("asyncio.Transport", transport), self.shared.outbox)
         super().connection_made(corked)
         self._head_bytes = 0
+        self._ended_here = False
+        """Whether a request ended within what is received now; the next one begins behind it."""
         """Received of a head that is not whole."""
         self._in_chunk = False
         self._unstarted: tuple[RequestResponseCycle, ASGI3Application] | None = None
@@ -67,6 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.shared.tell_count(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
+        self._ended_here = False
         super().data_received(data)
         if self._unstarted is not None:
             self._start(*self._unstarted)
@@ -84,6 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._ended_here = True
         if self._unstarted is not None:
             cycle, app = self._unstarted
             self._unstarted = None
@@ -127,7 +131,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle is None or cycle.scope is not self.scope:
             if not self._head_bytes:
                 self._expect_within(self.shared.max_idle_s)
-            self._head_bytes += size
+            # How much of it is head is not known after a request; one piece more is no danger.
+            self._head_bytes += 1 if self._ended_here else size
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
             return

@@ -196,6 +196,23 @@ def test_large_body_does_not_count_as_head() -> None:
     uvloop.run(scenario())
 
 
+def test_body_before_the_beginning_of_a_head_does_not_count_as_head() -> None:
+    async def scenario() -> None:
+        async with _server() as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            body = bytes(bounded_protocol.MAX_HEAD_BYTES + 1)
+            following = _get("/b", "connection: close")
+            # In one piece: nothing runs on the loop, so nothing is read, before all of it is sent.
+            writer.write(_post("/a", body) + following[:10])
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(2) == b"/a"
+            writer.write(following[10:])
+            assert (await reader.read()).endswith(b"\r\n\r\n/b")
+            writer.close()
+
+    uvloop.run(scenario())
+
+
 @pytest.mark.parametrize(
     "sent",
     [

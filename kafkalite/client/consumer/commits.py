@@ -42,6 +42,10 @@ class CommitLedger:
             and (partitions is None or each.topic_partition in partitions)
         }
 
+    def knows(self, topic_partition: TopicPartition) -> bool:
+        """Whether anything is known to be committed of a partition."""
+        return topic_partition in self._committed
+
     def note(self, committed: Offsets) -> None:
         """These were committed, or found to be."""
         for each, found in committed.items():

@@ -125,6 +125,8 @@ class ConsumerCore:
         self._topic_ids: dict[str, str] = {}
         self._failure: BaseException | None = None
         self._has_news = False
+        self._has_given = False
+        """Whether something was handed out since the last commit by itself began."""
         self._is_woken = False
         self._trouble_told = False
 
@@ -133,9 +135,14 @@ class ConsumerCore:
     @property
     def due_s(self) -> float:
         """When a turn is needed though nothing happens."""
-        source = self._rebalancing
-        session_due_s = _NEVER if source is None else source.source.session_due_s
-        return min(self._commit_due_s, session_due_s)
+        rebalancing = self._rebalancing
+        session_due_s = _NEVER if rebalancing is None else rebalancing.source.session_due_s
+        return min(self._commit_due_s, session_due_s) if self._has_given else session_due_s
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has happened that a turn is needed for."""
+        return self._has_news
 
     @property
     def needs_turn(self) -> bool:
@@ -155,12 +162,14 @@ class ConsumerCore:
     def take(self, max_records: int) -> list[FetchedBatch]:
         """Up to `max_records` records, handed out by that."""
         taken = self._hand_out.take(max_records)
+        self._has_given |= bool(taken)
         self._note_taken()
         return taken
 
     def take_one(self) -> Handed | None:
         """A whole batch, handed out by that."""
         taken = self._hand_out.take_one()
+        self._has_given |= taken is not None
         self._note_taken()
         return taken
 
@@ -220,7 +229,7 @@ class ConsumerCore:
                 self._has_news = True
                 return call
         self._raise_errors()
-        if time.monotonic() >= self._commit_due_s:
+        if self._has_given and time.monotonic() >= self._commit_due_s:
             self._commit_soon()
         return None
 
@@ -291,7 +300,13 @@ class ConsumerCore:
         if self._group is None:
             if pattern is not None:
                 raise InvalidGroupIdError("A pattern is the group's to look at: set group.id")
-            return TopicsAlone(topics, self._cluster, self._backoff(), self._note_news)
+            return TopicsAlone(
+                topics,
+                self._cluster,
+                self._backoff(),
+                self._note_news,
+                max_age_s=settings.metadata_max_age_ms / 1000,
+            )
         options = MemberOptions(
             settings.group_id or "",
             topics,
@@ -436,8 +451,10 @@ class ConsumerCore:
     def _commit_soon(self) -> None:
         """Commit by itself what earlier polls gave."""
         self._begin_committing()
-        offsets = self._ledger.due()
-        if offsets and not self._commit_tasks:
+        if self._commit_tasks:
+            return  # the one before takes its time
+        self._has_given = False
+        if offsets := self._ledger.due():
             self._in_background(self._commit_quietly(offsets))
 
     async def _commit_last(self, partitions: Partitions) -> None:
@@ -451,6 +468,7 @@ class ConsumerCore:
         try:
             await self._committing.commit(offsets, _LAST_COMMIT_S)
         except LogError as error:
+            self._has_given = True  # so that they are tried again
             self._on_notice(f"Offsets could not be committed: {error}")
 
     # -- the keeper: what goes on by itself ------------------------------------------------------
@@ -504,9 +522,9 @@ class ConsumerCore:
         offsets = {
             each.topic_partition: OffsetAndMetadata(each.position)
             for each in begun
-            if each.is_known
+            if each.is_known and not self._ledger.knows(each.topic_partition)
         }
-        if self._commits_by_itself and offsets:
+        if self._commits_by_itself and self.is_subscribed and offsets:
             self._in_background(self._commit_quietly(offsets))
 
     async def _refresh_unlocated(self) -> None:

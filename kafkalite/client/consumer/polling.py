@@ -55,11 +55,13 @@ def polling(core: ConsumerCore, take: Callable[[], T], timeout_s: float | None) 
 def _news(core: ConsumerCore) -> Steps[None]:
     """Take over what has happened; the listener's first error comes out when all of it is."""
     failure: Exception | None = None
-    while core.needs_turn:
+    is_due = core.needs_turn
+    while is_due:
         call = yield TURN
         if isinstance(call, CallDue):
             error = yield call
             if failure is None and isinstance(error, Exception):
                 failure = error
+        is_due = core.has_news
     if failure is not None:
         raise failure

@@ -10,8 +10,8 @@ from kafkalite.client.consumer.ports import ClusterView, Pauses
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
 
-_LOOK_S: Final = 5.0
-"""How often to look for new partitions."""
+_LONGEST_LOOK_S: Final = 5.0
+"""How often to look for new partitions at least: the cluster's view is no older than its age."""
 
 
 class TopicsAlone:
@@ -25,12 +25,23 @@ class TopicsAlone:
         cluster: ClusterView,
         pauses: Pauses,
         on_news: Callable[[], None],
+        *,
+        max_age_s: float,
     ) -> None:
-        """Assign only; `on_news` is called when there is something to `look` at."""
+        """Assign only.
+
+        Args:
+            topics: what to consume all of.
+            cluster: says what there is.
+            pauses: between attempts to ask it.
+            on_news: called when there is something to `look` at.
+            max_age_s: after how long new partitions shall be known.
+        """
         self._topics = topics
         self._cluster = cluster
         self._pauses = pauses
         self._on_news = on_news
+        self._look_s = min(_LONGEST_LOOK_S, max_age_s)
         self._assignment: Partitions = frozenset()
         self._task: asyncio.Task[None] | None = None
 
@@ -81,4 +92,4 @@ class TopicsAlone:
                 self._on_news()
             if is_complete:
                 self._pauses.reset()
-            await asyncio.sleep(_LOOK_S if is_complete else self._pauses.next_pause())
+            await asyncio.sleep(self._look_s if is_complete else self._pauses.next_pause())

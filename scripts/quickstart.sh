@@ -118,13 +118,32 @@ import errno
 import socket
 import sys
 
+
+def taken_by(address):
+    """Who listens there, as far as one question tells."""
+    try:
+        with socket.create_connection(address, 1) as connection:
+            connection.settimeout(1)
+            # ZooKeeper answers the first four bytes, a broker the whole.
+            connection.sendall(b"srvr /v1/cluster HTTP/1.0\r\n\r\n")
+            answer = connection.recv(200)
+    except OSError:
+        answer = b""
+    if b"ookeeper version" in answer:
+        return "a ZooKeeper (scripts/zkstart.sh stop ends the one that it started)"
+    if answer.startswith(b"HTTP/"):
+        return "a server of HTTP (scripts/kafka-server-stop.sh ends brokers)"
+    return "another program"
+
+
+address = ("127.0.0.1", int(sys.argv[1]))
 with socket.socket() as probe:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        probe.bind(("127.0.0.1", int(sys.argv[1])))
+        probe.bind(address)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
-        print("is taken by another program" if taken else f"cannot be used: {error.strerror}")
+        print(f"is taken by {taken_by(address)}" if taken else f"cannot be used: {error.strerror}")
 PYTHON
 )"
     [ -z "$reason" ] || fail "Port $1 $reason; choose another with $2 N."

@@ -100,6 +100,7 @@ class MetadataView:
         self._cluster_id = ""
         self._controller: BrokerId | None = None
         self._brokers: dict[BrokerId, Broker] = {}
+        self._last_seen: dict[BrokerId, Broker] = {}
         self._topics: dict[str, Topic] = {}
         self._created: dict[str, int] = {}
         self._states: dict[TopicPartition, PartitionState] = {}
@@ -131,6 +132,10 @@ class MetadataView:
     def brokers(self) -> Mapping[BrokerId, Broker]:
         """The registered, that is live, brokers."""
         return MappingProxyType(self._brokers)
+
+    def last_seen(self, broker: BrokerId) -> Broker | None:
+        """A broker as it is or was; None: it has not lived since this view was made."""
+        return self._last_seen.get(broker)
 
     @property
     def topics(self) -> Mapping[str, Topic]:
@@ -236,6 +241,7 @@ class MetadataView:
             self._controller = update.controller[0]
         if update.brokers is not None and update.brokers != self._brokers:
             self._brokers = dict(update.brokers)
+            self._last_seen |= self._brokers
             brokers = True
         topics, partitions = self._take_topics(update.topics)
         partitions |= self._take_states(update.states)

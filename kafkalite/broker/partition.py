@@ -6,6 +6,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 
 from kafkalite.broker import batch_rules
 from kafkalite.broker.appended import Appended, joined, stored_before
+from kafkalite.broker.leaderless import leaderless
 from kafkalite.broker.probes import HistogramProbe
 from kafkalite.broker.replication.following import Following
 from kafkalite.broker.replication.leading import ReplicaRead, records_for, take_fetch
@@ -19,7 +20,6 @@ from kafkalite.model.errors import (
     CorruptMessageError,
     FencedLeaderEpochError,
     KafkaStorageError,
-    LeaderNotAvailableError,
     LogError,
     NotEnoughReplicasAfterAppendError,
     NotEnoughReplicasError,
@@ -250,7 +250,7 @@ class Partition:
 
     def _not_leader(self, state: PartitionState | None) -> LogError:
         if state is None or state.leader == NO_LEADER:
-            return LeaderNotAvailableError(f"{self.topic_partition} has no leader at the moment")
+            return leaderless(self.topic_partition, state)
         return NotLeaderOrFollowerError(
             f"{self.topic_partition} is led by broker {state.leader}", leader_id=state.leader
         )

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from kafkalite.broker.leaderless import leaderless
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_opening import PartitionOpening
@@ -11,7 +12,6 @@ from kafkalite.config.topic_config import TopicSettings
 from kafkalite.model.cluster import PartitionState, Topic
 from kafkalite.model.errors import (
     KafkaStorageError,
-    LeaderNotAvailableError,
     LogError,
     NotLeaderOrFollowerError,
     UnknownTopicOrPartitionError,
@@ -190,7 +190,7 @@ class PartitionTable:
             return failure
         state = self._view.states.get(topic_partition)
         if state is None or state.leader in {NO_LEADER, self.own_id}:
-            return LeaderNotAvailableError(f"{topic_partition} has no leader at the moment")
+            return leaderless(topic_partition, state)
         return self.not_leader(topic_partition, state.leader)
 
     def not_leader(

@@ -106,6 +106,8 @@ class BrokerHealth(msgspec.Struct, frozen=True):
     leaders: int
     replicas: int
     in_sync: int
+    last_url: str | None = None
+    """Where it was last."""
 
 
 class PartitionsInTrouble(msgspec.Struct, frozen=True):

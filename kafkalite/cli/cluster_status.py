@@ -17,6 +17,7 @@ from kafkalite.cli.failure import EXIT_FAILURE
 from kafkalite.model.errors import LogError
 
 _HEADINGS: Final = ("BROKER", "ADDRESS", "STATE", "LEADERS", "REPLICAS", "IN SYNC", "DISK")
+_ACTION: Final = "status"
 _NEAREST: Final = "localhost:9092"
 """Asked where nothing is said: a status is mostly wanted of the machine at hand."""
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -38,13 +39,19 @@ class Disk:
 
 def add_arguments(parser: CommandParser) -> None:
     """Declare the options on `parser`."""
-    parser.add_argument("action", choices=("status",), help="print how the cluster is")
+    parser.add_argument(
+        "action", nargs="?", metavar=_ACTION, default="", help="print how the cluster is"
+    )
     add_connection_arguments(parser)
     parser.set_defaults(parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the status; gives 0 when all is well, else 1."""
+    if args.action != _ACTION:
+        what = f"'{args.action}' is no action" if args.action else "Name an action"
+        program = args.parser.prog
+        args.parser.error(f"{what} of {program}; there is one: {program} {_ACTION}")
     if args.bootstrap_server is None and args.zookeeper is None:
         args.bootstrap_server = _NEAREST
     check_connection_arguments(args.parser, args)
@@ -113,9 +120,9 @@ def render(health: ClusterHealth, disks: dict[int, Disk | None]) -> str:
 
 
 def _row(broker: BrokerHealth, disk: Disk | None) -> tuple[str, ...]:
-    address, state = ("-", "DEAD") if broker.url is None else (shown(broker.url), "alive")
-    if state == "alive" and disk is None:
-        state = "NO ANSWER"
+    url = broker.url or broker.last_url
+    address = "-" if url is None else shown(url)
+    state = "DEAD" if broker.url is None else "alive" if disk is not None else "NO ANSWER"
     counts = (str(broker.leaders), str(broker.replicas), str(broker.in_sync))
     return (str(broker.id), address, state, *counts, _shown_disk(disk))
 
@@ -162,16 +169,16 @@ def advise(health: ClusterHealth, disks: dict[int, Disk | None]) -> list[str]:
     return advice
 
 
-def _missed(health: ClusterHealth, disks: dict[int, Disk | None]) -> list[int]:
+def _missed(health: ClusterHealth, disks: dict[int, Disk | None]) -> list[BrokerHealth]:
     """Brokers that do not live, or do not answer."""
-    return [broker.id for broker in health.brokers if disks.get(broker.id) is None]
+    return [broker for broker in health.brokers if disks.get(broker.id) is None]
 
 
-def _advise_on_partitions(health: ClusterHealth, missed: Sequence[int]) -> list[str]:
+def _advise_on_partitions(health: ClusterHealth, missed: Sequence[BrokerHealth]) -> list[str]:
     advice = []
     if health.offline.count:
         cause = (
-            f"Start {_brokers(missed)} again."
+            f"{_start(missed)}."
             if missed
             else "Look at the logs of the brokers that hold them (kafka-topics.sh --describe "
             "--unavailable-partitions)."
@@ -183,10 +190,8 @@ def _advise_on_partitions(health: ClusterHealth, missed: Sequence[int]) -> list[
         more = "More of their replicas have to be in sync."
         advice.append(f"{_sentence(health.under_min_isr, state)} {more}")
     if missed:
-        cure = (
-            f"Start {_brokers(missed)} again, or move what it holds to others "
-            "(kafka-reassign-partitions.sh)."
-        )
+        held = "it holds" if len(missed) == 1 else "they hold"
+        cure = f"{_start(missed)}; or move what {held} to others (kafka-reassign-partitions.sh)."
     else:
         cure = "Replicas are catching up; if that lasts, look at the logs of the brokers."
     if health.under_replicated.count:
@@ -196,8 +201,21 @@ def _advise_on_partitions(health: ClusterHealth, missed: Sequence[int]) -> list[
     return advice
 
 
-def _brokers(numbers: Sequence[int]) -> str:
-    return f"broker{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+def _brokers(brokers: Sequence[BrokerHealth]) -> str:
+    numbers = ", ".join(str(broker.id) for broker in brokers)
+    return f"broker{'' if len(brokers) == 1 else 's'} {numbers}"
+
+
+def _start(brokers: Sequence[BrokerHealth]) -> str:
+    """How to have them back."""
+    if len(brokers) > 1:
+        where, file = "their machines", "each one's server.properties"
+    else:
+        where, file = "its machine", "its server.properties"
+        last_url = brokers[0].last_url
+        if last_url is not None:
+            where = shown(last_url).rpartition(":")[0]
+    return f"Start {_brokers(brokers)} again: on {where}, kafka-server-start.sh with {file}"
 
 
 def _sentence(found: PartitionsInTrouble, state: str) -> str:

@@ -23,6 +23,9 @@ from kafkalite.model.cluster import Broker
 _log = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT_S: Final = 0.5
+_PROBE_TIMEOUT_S: Final = 1.0
+_PROBE: Final = b"srvr / HTTP/1.0\r\n\r\n"
+"""Its first four bytes are a word that any ZooKeeper answers; a server of HTTP reads on."""
 
 
 def find_brokers(connect: str, timeout_s: float) -> list[Broker]:
@@ -60,22 +63,34 @@ def find_brokers(connect: str, timeout_s: float) -> list[Broker]:
 
 
 def _check_someone_listens(where: ConnectString, timeout_s: float) -> None:
-    """Raise CoordinationError at once where every server refuses: kazoo would try on and on."""
+    """Raise CoordinationError at once where no server is one: kazoo would try on and on."""
     refusals = []
     for server in where.hosts.split(","):
         host, _, port = server.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+            with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as connection:
+                speaks_http = _speaks_http(connection, min(timeout_s, _PROBE_TIMEOUT_S))
         except (ConnectionRefusedError, socket.gaierror) as error:
             refusals.append(error.strerror or "refused")
         except OSError:
             return  # it may answer yet
         else:
-            return
+            if not speaks_http:
+                return
+            raise CoordinationError(
+                f"Cannot reach ZooKeeper at {where}: {server} answers in HTTP. If that is a "
+                f"broker, name it with --bootstrap-server {server} instead."
+            )
     raise CoordinationError(
         f"Cannot reach ZooKeeper at {where}: {', '.join(dict.fromkeys(refusals))}. Is it running, "
         "and is the address right?"
     )
+
+
+def _speaks_http(connection: socket.socket, timeout_s: float) -> bool:
+    connection.settimeout(timeout_s)
+    connection.sendall(_PROBE)
+    return connection.recv(5) == b"HTTP/"
 
 
 def _read_brokers(client: Any, where: ConnectString, deadline: float) -> list[Broker]:  # noqa: ANN401 - kazoo has no types

@@ -151,6 +151,8 @@ class BrokerHealth(msgspec.Struct, frozen=True):
     replicas: int
     in_sync: int
     """Those of its replicas that are in sync."""
+    last_url: str | None
+    """Where it is, or was when the broker that answers last saw it; None: that never saw it."""
 
 
 class PartitionsInTrouble(msgspec.Struct, frozen=True):

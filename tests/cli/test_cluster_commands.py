@@ -282,8 +282,8 @@ def test_the_status_says_that_all_is_well_and_what_is_not(cluster: Cluster) -> N
         ill = run_command(*status)
         assert ill.exit_code == 1
         assert "2 of 3 alive" in ill.out
-        assert re.search(r"\n1 +- +DEAD ", ill.out)
-        assert "Start broker 1 again, or move what it holds" in ill.out.splitlines()[-1]
+        assert re.search(rf"\n1 +{re.escape(cluster[1].address)} +DEAD ", ill.out)
+        assert "Start broker 1 again: on 127.0.0.1, kafka-" in ill.out.splitlines()[-1]
         describe = ("topics", "--bootstrap-server", cluster.bootstrap, "--describe")
         missing = run_command(
             *describe, "--topic", "watched", "--under-replicated-partitions"

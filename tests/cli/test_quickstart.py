@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.zookeeper import free_port
+from tests.support.broker import BrokerProcess
+from tests.support.zookeeper import EmbeddedZooKeeper, free_port
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "scripts" / "quickstart.sh"
@@ -153,6 +154,29 @@ def test_taken_port_is_named_and_nothing_is_left_running(data: Path, option: str
         f"Port {taken} is taken by another program; choose another with {option} N.\n"
     )
     assert "Nothing to stop" in quickstart("stop", "--data", data).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "who"),
+    [
+        ("--zookeeper-port", "a ZooKeeper (scripts/zkstart.sh stop ends the one that it started)"),
+        ("--port", "a server of HTTP (scripts/kafka-server-stop.sh ends brokers)"),
+    ],
+)
+def test_port_that_one_of_ours_has_is_told_from_another_programs(
+    data: Path,
+    embedded_zookeeper: EmbeddedZooKeeper,
+    broker: BrokerProcess,
+    option: str,
+    who: str,
+) -> None:
+    taken = embedded_zookeeper.port if option == "--zookeeper-port" else broker.port
+    free = {"--port", "--zookeeper-port"} - {option}
+    one = ("--data", data, "--brokers", 1)
+    run = quickstart(*one, option, taken, free.pop(), free_port())
+    assert run.returncode == 1
+    assert run.stderr == f"Port {taken} is taken by {who}; choose another with {option} N.\n"
 
 
 @pytest.mark.slow

@@ -218,6 +218,15 @@ def test_one_live_broker_of_the_list_is_enough(broker: BrokerProcess) -> None:
     assert outcome.exit_code == 0
 
 
+def test_a_broker_is_told_from_a_zookeeper(broker: BrokerProcess) -> None:
+    outcome = run_script("kafka-topics", "--list", "--zookeeper", broker.address)
+    assert outcome.exit_code == 1
+    assert outcome.out.endswith(
+        f": {broker.address} answers in HTTP. If that is a broker, name it with --bootstrap-server "
+        f"{broker.address} instead.\n"
+    )
+
+
 def test_a_server_of_another_kind_is_told_from_a_broker(cli_zookeeper: str) -> None:
     address = cli_zookeeper.partition("/")[0]
     outcome = run_command("topics", "--list", "--bootstrap-server", address)

@@ -12,10 +12,12 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +334,20 @@ def test_finding_brokers_in_vain_says_why() -> None:
         find_brokers(where, DEADLINE_S)  # at once, however long it might wait
     with pytest.raises(CoordinationError, match=r"zookeeper\.connect="):
         find_brokers("::::", 0.1)
+
+
+def test_a_server_that_speaks_http_is_told_from_zookeeper_at_once() -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as broker:
+        serving = threading.Thread(target=broker.handle_request)
+        serving.start()
+        where = f"127.0.0.1:{broker.server_port}"
+        with pytest.raises(CoordinationError) as refused:
+            find_brokers(f"{where}/chroot", DEADLINE_S)
+        serving.join()
+    assert str(refused.value) == (
+        f"Cannot reach ZooKeeper at {where}/chroot: {where} answers in HTTP. If that is a broker, "
+        f"name it with --bootstrap-server {where} instead."
+    )
 
 
 @pytest.mark.slow

@@ -58,6 +58,7 @@ async def describe_health(broker: RunningBroker) -> Response:
                     leaders=load.leaders,
                     replicas=load.replicas,
                     in_sync=load.in_sync,
+                    last_url=seen.url if (seen := view.last_seen(number)) else None,
                 )
                 for number, load in health.brokers.items()
             ],

@@ -1,6 +1,7 @@
 """The broker's picture of the cluster."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -138,6 +139,18 @@ def test_a_replaced_picture_is_told_as_its_difference() -> None:
     view.replace(picture)
     assert changes == [MetadataChange(partitions=frozenset({_T0}), configs=True)]
     assert view.broker_configs == {"1": {}}
+
+
+def test_a_broker_that_is_gone_is_remembered_as_it_was_last() -> None:
+    view, _ = _view()
+    assert view.last_seen(_BROKER.id) == _BROKER
+    view.apply(ClusterUpdate(brokers={}))
+    assert view.last_seen(_BROKER.id) == _BROKER
+    moved = replace(_BROKER, port=1)
+    view.apply(ClusterUpdate(brokers={moved.id: moved}))
+    view.replace(ClusterPicture("cluster"))
+    assert view.last_seen(_BROKER.id) == moved
+    assert view.last_seen(BrokerId(7)) is None
 
 
 def test_requests_of_tools_are_shown_and_told_once() -> None:

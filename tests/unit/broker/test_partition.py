@@ -69,6 +69,8 @@ def test_partition_takes_and_gives_nothing_when_it_leads_no_more(
         _append(partition, b"a")
     if leader == OTHER_ID:
         assert refused.value.extra["leader_id"] == OTHER_ID
+    else:
+        assert "it waits for broker" in refused.value.detail
     with pytest.raises(error):
         partition.read(0, 100)
 

@@ -10,7 +10,8 @@ from kafkalite.cli.answers import (
     PartitionsInTrouble,
     ReplicaDescription,
 )
-from kafkalite.cli.cluster_status import Disk, advise, measure, render
+from kafkalite.cli.cluster_status import Disk, add_arguments, advise, measure, render, run
+from kafkalite.cli.command_line import CommandParser
 
 _FINE = PartitionsInTrouble(0, [])
 _DISK = Disk(5 << 20, 3 << 30, False, ())
@@ -20,12 +21,15 @@ def _health(
     *,
     controller: int = 0,
     dead: tuple[int, ...] = (),
+    seen: bool = True,
     offline: PartitionsInTrouble = _FINE,
     under_replicated: PartitionsInTrouble = _FINE,
     under_min_isr: PartitionsInTrouble = _FINE,
 ) -> ClusterHealth:
+    urls = [f"http://127.0.0.1:909{number}" for number in (0, 1)]
     brokers = [
-        BrokerHealth(n, None if n in dead else f"http://127.0.0.1:909{n}", 1, 2, 2) for n in (0, 1)
+        BrokerHealth(n, None if n in dead else url, 1, 2, 2, last_url=url if seen else None)
+        for n, url in enumerate(urls)
     ]
     return ClusterHealth(
         "the-id", controller, brokers, 1, 2, offline, under_replicated, under_min_isr, 1
@@ -64,15 +68,39 @@ def test_a_dead_broker_and_what_it_means() -> None:
     assert (
         render(health, _disks(health))
         .splitlines()[-1]
-        .startswith("1       -               DEAD   1        2         2        -")
+        .startswith("1       127.0.0.1:9091  DEAD   1        2         2        -")
     )
     assert advise(health, _disks(health)) == [
-        "1 partition is offline: neither read nor written (t-0). Start broker 1 again.",
+        "1 partition is offline: neither read nor written (t-0). Start broker 1 again: on "
+        "127.0.0.1, kafka-server-start.sh with its server.properties.",
         "2 partitions are below min.insync.replicas: acks=all is refused there (t-0, t-1). More of "
         "their replicas have to be in sync.",
-        "12 partitions are under-replicated (t-0, t-1, ..). Start broker 1 again, or move what it "
-        "holds to others (kafka-reassign-partitions.sh).",
+        "12 partitions are under-replicated (t-0, t-1, ..). Start broker 1 again: on 127.0.0.1, "
+        "kafka-server-start.sh with its server.properties; or move what it holds to others "
+        "(kafka-reassign-partitions.sh).",
     ]
+
+
+def test_a_dead_broker_that_nobody_has_seen_has_no_address() -> None:
+    health = _health(dead=(1,), seen=False)
+    last = render(health, _disks(health)).splitlines()[-1]
+    assert last.split() == ["1", "-", "DEAD", "1", "2", "2", "-"]
+
+
+@pytest.mark.parametrize("words", [[], ["stats"]])
+def test_another_action_is_refused_in_words(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = CommandParser(prog="kafkalite cluster")
+    add_arguments(parser)
+    with pytest.raises(SystemExit) as ended:
+        run(parser.parse(words))
+    said = "'stats' is no action" if words else "Name an action"
+    assert capsys.readouterr().err == (
+        f"{said} of kafkalite cluster; there is one: kafkalite cluster status\n"
+        "'kafkalite cluster --help' describes the options.\n"
+    )
+    assert ended.value.code == 1
 
 
 @pytest.mark.parametrize(
@@ -82,7 +110,16 @@ def test_a_dead_broker_and_what_it_means() -> None:
         (_health(dead=(1,)), _DISK, "No answer from broker 1. Start broker 1 again"),
         (_health(under_replicated=PartitionsInTrouble(1, ["t-0"])), _DISK, "are catching up"),
         (_health(offline=PartitionsInTrouble(1, ["t-0"])), _DISK, "Look at the logs"),
-        (_health(), None, "No answer from brokers 0, 1. Start brokers 0, 1 again"),
+        (
+            _health(),
+            None,
+            "No answer from brokers 0, 1. Start brokers 0, 1 again: on their machines, ",
+        ),
+        (
+            _health(dead=(1,), seen=False),
+            _DISK,
+            "Start broker 1 again: on its machine, kafka-server",
+        ),
         (_health(), Disk(0, 0, False, ("/data/a",)), "Broker 0 cannot use /data/a."),
         (_health(), Disk(0, 999, True, ()), "Broker 0 has 999 B of disk left."),
     ],

@@ -162,14 +162,26 @@ def seal(header: BatchHeader, payload: Buffer) -> tuple[bytes, BatchHeader]:
     return _PREFIX.pack(*prefix) + body, BatchHeader._make(prefix + fields)
 
 
-def complete(batch: bytearray, header: BatchHeader) -> None:
-    """`seal` in place: `batch` holds the payload already, after HEADER_SIZE bytes to be written."""
-    body = _BODY.pack(*header[_FIRST_BODY_FIELD:])
+def complete(
+    batch: bytearray,
+    attributes: int,
+    record_count: int,
+    times: tuple[int, int],
+    producer: tuple[int, int, int],
+) -> None:
+    """Write the header of a batch whose payload is in place: what `seal` does, without a copy.
+
+    Args:
+        batch: HEADER_SIZE bytes that are overwritten, then the payload.
+        attributes: as in the header.
+        record_count: how many records the payload holds.
+        times: base and max timestamp.
+        producer: producer id, epoch and base sequence.
+    """
+    body = _BODY.pack(attributes, record_count - 1, *times, *producer, record_count)
     with memoryview(batch) as view:
         crc = crc32c.crc32c(view[HEADER_SIZE:], crc32c.crc32c(body))
-    batch_length = len(batch) - LENGTH_END
-    prefix = (header.base_offset, batch_length, header.leader_epoch, header.magic, crc)
-    batch[:HEADER_SIZE] = _PREFIX.pack(*prefix) + body
+    batch[:HEADER_SIZE] = _PREFIX.pack(0, len(batch) - LENGTH_END, NO_EPOCH, MAGIC, crc) + body
 
 
 def seal_one(timestamp: int, payload: Buffer) -> tuple[bytes, BatchHeader]:

@@ -159,6 +159,11 @@ class PartitionQueue:
         return self.open is None and not self.ready and not self.numbered
 
     @property
+    def has_more(self) -> bool:
+        """Whether there is anything beside the newest numbered batch that might be sent."""
+        return bool(self.ready) or self.open is not None or len(self.numbered) > 1
+
+    @property
     def load(self) -> int:
         """Batches that wait or are under way."""
         return len(self.ready) + len(self.numbered)

@@ -26,7 +26,6 @@ from kafkalite.wire.batch import (
     NO_PRODUCER_ID,
     NO_SEQUENCE,
     complete,
-    unsealed,
 )
 from kafkalite.wire.records import decode_batch
 
@@ -250,12 +249,12 @@ class ProducerBatch:
         self.producer_id = producer_id
         self.producer_epoch = epoch
         self.base_sequence = sequence
-        times = self._times(self.count)
-        header = unsealed(self.count, min(times), max(times), self.compression)
-        complete(
-            self.body,
-            header._replace(producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence),
-        )
+        if len(self._spans) == 1 and self._given_ms is None:
+            bounds = (self._spans[0][1],) * 2
+        else:
+            times = self._times(self.count)
+            bounds = (min(times), max(times))
+        complete(self.body, self.compression, self.count, bounds, (producer_id, epoch, sequence))
 
     def halve(self) -> "tuple[ProducerBatch, ProducerBatch]":
         """Two batches in place of this one, of two records or more; it is done when both are."""

@@ -180,7 +180,12 @@ class Sender(Generic[Address]):
     # -- sending --------------------------------------------------------------------------------
 
     def _send_once(self, now_s: float) -> bool:
-        """Send at most one request to each broker, one batch a partition; gives whether any."""
+        """Send at most one request to each broker, one batch a partition.
+
+        Returns:
+            Whether there may be more to send.
+        """
+        has_more = False
         requests: dict[Address, tuple[Sent, int]] = {}
         for queue in list(self._active):
             self._expire(queue, now_s)
@@ -195,12 +200,14 @@ class Sender(Generic[Address]):
             if batch is None:
                 continue
             if sent and size + batch.size > self._options.max_request_bytes:
-                continue  # in the next one
+                has_more = True
+                continue
+            has_more = has_more or queue.has_more
             sent.append((queue, batch))
             requests[address] = (sent, size + batch.size)
         for address, (sent, _) in requests.items():
             self._send(address, sent)
-        return bool(requests)
+        return has_more
 
     def _where(self, queue: PartitionQueue, now_s: float) -> Address | None:
         """The broker to send to now; None if there is nothing to do, or nowhere to go."""

@@ -12,6 +12,7 @@ from kafkalite.wire.batch import (
     Buffer,
     check_intact,
     checksum,
+    complete,
     header_at,
     read_header,
     read_headers,
@@ -90,3 +91,10 @@ def test_a_wrong_checksum_is_corrupt_and_both_are_named() -> None:
     damaged = batch[:-1] + bytes([batch[-1] ^ 1])
     with pytest.raises(CorruptMessageError, match=f"says {header.crc:#010x}"):
         check_intact(memoryview(damaged), header)
+
+
+def test_a_batch_that_is_completed_in_place_is_as_if_it_had_been_sealed() -> None:
+    header = unsealed(3, 5, 9, 2)._replace(producer_id=7, producer_epoch=1, base_sequence=40)
+    batch = bytearray(HEADER_SIZE) + b"payload"
+    complete(batch, 2, 3, (5, 9), (7, 1, 40))
+    assert bytes(batch) == seal(header, b"payload")[0]

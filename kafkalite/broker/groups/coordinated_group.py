@@ -41,6 +41,8 @@ _SESSION_PARTS: Final = 2
 """A long poll takes no more than this part of its member's session."""
 _LOOKS_A_SESSION: Final = 4
 """How often a group that only keeps its members is looked up, in the shortest session of them."""
+_BEGUN_MS: Final = 1
+"""The clock's millisecond has begun when a member is heard: its session counts from the end."""
 _PUTTING_OUT: Final = (UnknownMemberIdError, FencedMemberEpochError, FencedInstanceIdError)
 """Refusals upon which a member lets go of everything."""
 _OFFSETS_AT_ONCE: Final = 1_000
@@ -98,8 +100,15 @@ class CoordinatedGroup:
     def __init__(self, name: str, stored: StoredGroup, around: Surroundings) -> None:
         """Begin with a group as stored, at the version under which this broker wrote it."""
         self.name = name
+        members = stored.state.members.values()
+        shortest_ms = min((member.session_timeout_ms for member in members), default=0)
+        self._alone_ms = around.clock.monotonic_ms() + shortest_ms // _LOOKS_A_SESSION + _BEGUN_MS
+        """From when on the coordinator before this one answers nobody any more (GRP-14).
+
+        Whoever is heard of before may have been told by that one, later, that it is a member.
+        """
         self.machine = GroupMachine(
-            stored.state, around.topics, around.options.limits, around.clock.monotonic_ms()
+            stored.state, around.topics, around.options.limits, self._alone_ms
         )
         self.closed_by: LogError | None = None
         self.last_used_ms = around.clock.monotonic_ms()
@@ -152,7 +161,8 @@ class CoordinatedGroup:
         now_ms = self._around.clock.monotonic_ms()
         self.last_used_ms = now_ms
         try:
-            has_to_wait = self.machine.heartbeat(request, now_ms)
+            heard_ms = max(now_ms + _BEGUN_MS, self._alone_ms)
+            has_to_wait = self.machine.heartbeat(request, heard_ms)
             self._around.on_timer(self)
             if has_to_wait:
                 await self._until_stored()

@@ -360,6 +360,26 @@ def test_members_have_a_whole_session_when_their_coordinator_changes() -> None:
     _run(scenario)
 
 
+def test_a_member_that_the_former_coordinator_heard_last_has_its_whole_session() -> None:
+    """GRP-14: for a part of a session both may answer; the present one does not hear them all."""
+
+    async def scenario(cluster: Coordinators) -> None:
+        old, new = cluster.start(1), cluster.start(2)
+        short = Consumer("short", session_timeout_ms=40)
+        long = Consumer("long", session_timeout_ms=400)
+        await settle(old, short, long)
+        await long.beat(new)  # it coordinates from now on, and the old one has not noticed
+        cluster.fake_clock.now_ms += 8
+        await long.beat(old)
+        cluster.fake_clock.now_ms += 399
+        async with asyncio.timeout(5):
+            while len(members := (await new.describe("g")).members) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert [member.id for member in members] == ["long"]
+
+    _run(scenario)
+
+
 # -- commits ---------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,16 @@ def cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / _TICKS_PER_SECOND
 
 
+def core_seconds(core: int) -> float:
+    """Time for which a core worked, for whomever, waiting for the disk not counted."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _waiting, *interrupts_and_stolen = map(int, fields[:8])
+            return (user + nice + system + sum(interrupts_and_stolen)) / _TICKS_PER_SECOND
+    raise ValueError(f"there is no core {core}")
+
+
 def resident_mb(pid: int) -> float:
     """Memory of a process that is in RAM, in MiB, shared pages included."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -31,6 +31,8 @@ _TWICE: Final = Goal(2.0, at_least=True)
 _MUCH: Final = Goal(2.5, at_least=True)
 _HALF: Final = Goal(0.5, at_least=False)
 _REPLICAS: Final = 3
+_QUIET: Final = 0.1
+"""The most of both cores that others may take: idle brokers of the other side, this process."""
 
 Measures = Callable[[], Measured]
 
@@ -121,9 +123,9 @@ def _both(
         running_kafka(jars, testbed.directory / f"kafka-{size}", testbed.cores, size) as servers,
         testbed.running_cluster(size) as cluster,
     ):
-        kafka = Side(servers, KafkaTopics(confluent, servers.bootstrap), size)
+        kafka = Side(servers, KafkaTopics(confluent, servers.bootstrap), size, testbed.cores)
         our_servers = Servers(cluster.bootstrap, tuple(broker.pid for broker in cluster))
-        ours = Side(our_servers, OurTopics(cluster[0].port), size)
+        ours = Side(our_servers, OurTopics(cluster[0].port), size, testbed.cores)
         acks = "1" if size == 1 else "all"
         kafka.warm(confluent, effort.warm_seconds, acks)
         ours.warm(our_client, effort.warm_seconds / 4, acks)
@@ -237,14 +239,21 @@ def _replicate(bench: _Bench) -> list[Row]:
 
 
 def _note(ours: Sequence[Measured], theirs: Sequence[Measured], peers: str) -> str:
-    """How busy everybody was: what is limited by the client, and what by the servers."""
-    shares = (
-        f"client {median(one.client_share for one in each):.0%}, "
-        f"server {median(one.server_share for one in each):.0%}"
-        for each in (ours, theirs)
+    """How busy everybody was: what is limited by the client, what by the servers, and what was
+    disturbed by others and so means nothing."""
+    return f"{_shares(ours)}; peer: {peers}, {_shares(theirs)}"
+
+
+def _shares(measured: Sequence[Measured]) -> str:
+    client, server, others = (
+        median(shares)
+        for shares in zip(
+            *((one.client_share, one.server_share, one.others_share) for one in measured),
+            strict=True,
+        )
     )
-    mine, other = shares
-    return f"{mine}; peer: {peers}, {other}"
+    disturbed = f", **others {others:.0%}**" if others > _QUIET else ""
+    return f"client {client:.0%}, server {server:.0%}{disturbed}"
 
 
 CASE: Final = Case(_NAME, run, why_not=why_no_peers, is_by_default=False)

@@ -144,7 +144,8 @@ def consume(task: Task) -> Outcome:
     last = -1
     watch = Stopwatch()
     while records < task.count:
-        messages = consumer.consume(_POLLED_RECORDS, _WAIT_S)
+        # It waits until it has as many as it is asked for: not more than there are.
+        messages = consumer.consume(min(_POLLED_RECORDS, task.count - records), _WAIT_S)
         if not messages:
             raise TimeoutError(f"no record after {records}")
         for message in messages:

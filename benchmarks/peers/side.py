@@ -8,11 +8,12 @@ from statistics import median, quantiles
 from typing import NamedTuple, Protocol
 
 from benchmarks.connection import WrongAnswerError
+from benchmarks.cores import Cores
 from benchmarks.peers.kafka_server import Servers
 from benchmarks.peers.task import Outcome, Task
 from benchmarks.peers.worker import Worker
 from benchmarks.topics import create_topic, delete_topic, expect_records
-from benchmarks.usage import cpu_seconds
+from benchmarks.usage import core_seconds, cpu_seconds
 
 _numbers = itertools.count(1)
 
@@ -70,6 +71,8 @@ class Measured(NamedTuple):
 
     outcome: Outcome
     server_cpu_seconds: float
+    others_share: float
+    """What anybody but the client and these servers took of both cores: how far not to trust it."""
 
     @property
     def rate(self) -> float:
@@ -106,6 +109,7 @@ class Side(NamedTuple):
     servers: Servers
     topics: Topics
     replicas: int
+    cores: Cores
 
     def measure(self, worker: Worker, action: str, count: int, values: str = "100",
                 acks: str = "1", compression: str = "none") -> Measured:  # fmt: skip
@@ -130,9 +134,23 @@ class Side(NamedTuple):
 
     def carry_out(self, worker: Worker, task: Task) -> Measured:
         """Have any task done; raises WrongAnswerError."""
-        used = sum(map(cpu_seconds, self.servers.pids))
+        before = self._usage(worker)
         outcome = worker.ask(task)
-        return Measured(outcome, sum(map(cpu_seconds, self.servers.pids)) - used)
+        after = self._usage(worker)
+        server, client, cores, elapsed = (
+            end - start for start, end in zip(before, after, strict=True)
+        )
+        others = max(cores - server - client, 0.0) / (elapsed * len(set(self.cores)))
+        return Measured(outcome, server, others)
+
+    def _usage(self, worker: Worker) -> tuple[float, float, float, float]:
+        """Processor time of servers, client and both cores up to now, and the time."""
+        return (
+            sum(map(cpu_seconds, self.servers.pids)),
+            cpu_seconds(worker.pid),
+            sum(map(core_seconds, set(self.cores))),
+            time.perf_counter(),
+        )
 
     def warm(self, worker: Worker, seconds: float, acks: str) -> None:
         """Send records of both sizes for a while: a JVM compiles what it finds itself doing."""

@@ -41,6 +41,10 @@ class Worker:
             self._process.kill()
         self._process.communicate(timeout=_STOP_TIMEOUT_S)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ask(self, task: Task) -> Outcome:
         """Have a task done.
 

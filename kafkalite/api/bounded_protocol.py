@@ -47,9 +47,9 @@ class BoundedProtocol(HttpToolsProtocol):
         corked = CorkedTransport(cast("asyncio.Transport", transport), self.shared.outbox)
         super().connection_made(corked)
         self._head_bytes = 0
+        """Received of a head that is not whole."""
         self._ended_here = False
         """Whether a request ended within what is received now; the next one begins behind it."""
-        """Received of a head that is not whole."""
         self._in_chunk = False
         self._unstarted: tuple[RequestResponseCycle, ASGI3Application] | None = None
         """A request of which more may have arrived already."""

@@ -1,16 +1,21 @@
 """`kafkalite console-consumer`: kafka-console-consumer, records as lines of standard output."""
 
 import argparse
+import contextlib
+import logging
 import os
 import random
+import select
 import stat
 import sys
 import time
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from kafkalite.cli.backoff import Backoff
-from kafkalite.cli.client_properties import ClientProperties, is_true, load_properties
-from kafkalite.cli.cluster import EARLIEST, LATEST, Cluster
+from kafkalite.cli.broker_address import shown
+from kafkalite.cli.client_properties import ClientProperties, load_properties
+from kafkalite.cli.client_settings import settings_of
+from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -19,38 +24,28 @@ from kafkalite.cli.command_line import (
     natural_number,
     whole_number,
 )
-from kafkalite.cli.failure import CommandError, NoBrokerError
-from kafkalite.cli.group_member import GroupMember, MemberOptions
-from kafkalite.cli.group_subscription import GroupOptions, GroupSubscription
+from kafkalite.cli.failure import EXIT_FAILURE, CommandError
+from kafkalite.cli.group_requests import GroupRequests
 from kafkalite.cli.interruption import Interruption
-from kafkalite.cli.one_partition import OnePartition
-from kafkalite.cli.partition_fetcher import Fetched, FetchOptions, PartitionFetcher
-from kafkalite.cli.partition_source import PartitionSource
 from kafkalite.cli.record_format import RecordFormat, record_format
 from kafkalite.cli.topic_filter import TopicFilter
-from kafkalite.model.errors import LogError, OffsetOutOfRangeError
+from kafkalite.client.consumer.consumer import Consumer
+from kafkalite.client.consumer.failures import UnreadableError
+from kafkalite.client.consumer.fetched_batch import FetchedBatch
+from kafkalite.client.consumer.settings import ConsumerSettings
+from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
 from kafkalite.model.group_name import check_group_id
 from kafkalite.model.ids import TopicPartition
-from kafkalite.model.record import Record
 from kafkalite.model.topic_name import check_topic_name
-from kafkalite.wire.batch import TIMESTAMP_TYPE_BIT, BatchHeader
-from kafkalite.wire.records import decode_batch
 
-_REFRESH_S: Final = 5.0
-"""How often to look for new topics and partitions."""
-_LONGEST_POLL_S: Final = 1.0
-_MAX_BATCH_BYTES: Final = 256 << 20
-"""A batch that is larger once decompressed is not read."""
+_LONGEST_POLL_S: Final = 0.1
+"""After which somebody looks whether the command shall end."""
+_RECORDS_A_POLL: Final = 10_000
 _ISOLATION_LEVELS: Final = ("read_uncommitted", "read_committed")
-_RESETS: Final = {"earliest": EARLIEST, "latest": LATEST}
+_RESETS: Final = ("earliest", "latest")
+_NOT_OURS: Final = frozenset({"key.deserializer", "value.deserializer", "on.poison"})
+"""Settings of consumers that mean nothing to one that prints bytes."""
 _CLIENT_ID: Final = "console-consumer"
-_ASSIGNORS: Final = {
-    "RangeAssignor": "range",
-    "RoundRobinAssignor": "roundrobin",
-    "StickyAssignor": "sticky",
-    "CooperativeStickyAssignor": "sticky",
-}
-"""Kafka's classes, by the end of their names."""
 
 
 class _Limits(NamedTuple):
@@ -146,8 +141,10 @@ def run(args: argparse.Namespace) -> int:
     given = ClientProperties(getattr(args, "consumer.config"), args.consumer_property or [])
     reset = _reset(args, given)
     group = _group_of(args, given)
-    member_options, group_options = _group_options(args, given, group, reset)
-    fetch_options = _fetch_options(given)
+    pattern = None if args.include is None else TopicFilter(args.include).text
+    made_up = f"{_CLIENT_ID}-{random.randrange(100_000):05}" if args.partition is None else None
+    settings = _settings(given, group if group is not None else made_up, reset)
+    settings.setdefault("enable.auto.commit", group is not None)
     given.check_rest([])
     properties = {**load_properties(args.formatter_config), **dict(args.property or [])}
     for option in ("key_deserializer", "value_deserializer"):
@@ -159,47 +156,44 @@ def run(args: argparse.Namespace) -> int:
         None if args.timeout_ms < 0 else args.timeout_ms / 1000,
         args.skip_message_on_error,
     )
-    with Interruption() as interruption, Cluster.from_arguments(args, retry_for_s=0) as cluster:
-        source: PartitionSource
-        if args.partition is not None:
-            found = TopicPartition(args.topic, args.partition)
-            source = OnePartition(cluster, found, reset, on_notice=_say)
-        else:
-            member = GroupMember(member_options, cluster.known_urls)
-            source = GroupSubscription(
-                cluster, member, group_options, topic=args.topic, on_notice=_say
-            )
-        consumer = _ConsoleConsumer(source, fetch_options, printed, limits)
+    with (
+        Interruption() as interruption,
+        Cluster.from_arguments(args, retry_for_s=0) as cluster,
+        _notices(),
+    ):
+        with interruption.may_raise():
+            urls = cluster.broker_urls().values()
+            _check_there_is(cluster, args)
+        settings["bootstrap.servers"] = ",".join(map(shown, urls))
+        consumer = Consumer(**settings)
+        console = _ConsoleConsumer(consumer, printed, limits)
         try:
-            consumer.run(interruption)
+            _begin(consumer, args, pattern)
+            console.run(interruption)
+        except (CommandError, LogError) as error:
+            _say(error.detail if isinstance(error, LogError) else str(error))
+            return EXIT_FAILURE
         except KeyboardInterrupt:
             return interruption.exit_code
         finally:
             consumer.close()
-            print(f"Processed a total of {consumer.processed} messages", file=sys.stderr)
+            if group is None and made_up is not None:
+                # Nobody will want to join it again.
+                with contextlib.suppress(LogError, CommandError):
+                    GroupRequests(cluster).delete(made_up)
+            _say(f"Processed a total of {console.processed} messages")
     return 0
 
 
 class _ConsoleConsumer:
-    """Moves records from partitions to standard output."""
+    """Moves records from a consumer to standard output."""
 
-    def __init__(
-        self,
-        source: PartitionSource,
-        fetch_options: FetchOptions,
-        printed: RecordFormat,
-        limits: _Limits,
-    ) -> None:
+    def __init__(self, consumer: Consumer, printed: RecordFormat, limits: _Limits) -> None:
+        self._consumer = consumer
         self._format = printed
         self._limits = limits
-        self._source = source
-        self._fetcher = PartitionFetcher(
-            fetch_options, source.positions, output=_watched_output(), news=source.news
-        )
-        self._backoff = Backoff()
-        self._refresh_at_s = 0.0
-        self._has_told_trouble = False
         self._output = sys.stdout.buffer
+        self._reader = _watched_output()
         self.processed = 0
         """Records printed so far."""
 
@@ -207,167 +201,123 @@ class _ConsoleConsumer:
         """Print until a limit is reached.
 
         Raises:
-            CommandError: no broker could be reached at the start, or a record cannot be read.
+            CommandError: a record cannot be read.
+            LogError: the consumer cannot go on.
             BrokenPipeError: nobody reads the output any more.
-            KeyboardInterrupt: it shall end; never between printing records and noting that.
+            KeyboardInterrupt: it shall end; only where nothing is in hand.
         """
-        with interruption.may_raise():
-            self._begin()
         last_s = time.monotonic()
-        while self._limits.max_messages is None or self.processed < self._limits.max_messages:
-            answers = self._fetcher.answers
-            with interruption.may_raise():
-                self._follow()
-                received = self._fetcher.poll(self._wait_s(last_s))
-                if received:
-                    self._follow()  # what was read may be somebody else's by now
-            for fetched in received:
-                if self._is_ours(fetched):
-                    self._take(fetched)
-                    last_s = time.monotonic()
-            trouble = self._fetcher.take_trouble()
-            if trouble is not None:
-                self._note_trouble(trouble)
-            elif self._fetcher.answers > answers and self._fetcher.is_whole:
-                self._has_told_trouble = False
-            now = time.monotonic()
-            if self._limits.timeout_s is not None and now - last_s >= self._limits.timeout_s:
+        while (left := self._left()) > 0:
+            if interruption.requested:
+                raise KeyboardInterrupt
+            if self._reader is not None and self._reader.poll(0):
+                raise BrokenPipeError
+            try:
+                records = self._consumer.poll(self._wait_s(last_s), left)
+            except UnreadableError as error:
+                self._pass(error)
+                continue
+            if records:
+                self._print(list(records.batches))
+                last_s = time.monotonic()
+            elif (
+                self._limits.timeout_s is not None
+                and time.monotonic() - last_s >= self._limits.timeout_s
+            ):
                 return
-            if now >= self._refresh_at_s:
-                with interruption.may_raise():
-                    self._try_refresh()
 
-    def _follow(self) -> bool:
-        """Read from now on what is ours now; True: it is not what it was."""
-        if not self._source.follow():
-            return False
-        self._fetcher.assign(self._source.leaders)
-        self._refresh_at_s = 0.0
-        return True
-
-    def _is_ours(self, fetched: Fetched) -> bool:
-        """Whether its partition is still read, and goes on where this ends."""
-        position = self._source.positions.get(fetched.topic_partition)
-        if not fetched.headers:
-            return position == fetched.position
-        return position == fetched.headers[-1].next_offset
-
-    def close(self) -> None:
-        self._fetcher.close()
-        self._source.close()
+    def _left(self) -> int:
+        if self._limits.max_messages is None:
+            return _RECORDS_A_POLL
+        return min(self._limits.max_messages - self.processed, _RECORDS_A_POLL)
 
     def _wait_s(self, last_s: float) -> float:
-        now = time.monotonic()
-        wait_s = min(_LONGEST_POLL_S, self._refresh_at_s - now)
-        if self._limits.timeout_s is not None:
-            wait_s = min(wait_s, last_s + self._limits.timeout_s - now)
-        return max(wait_s, 0)
+        if self._limits.timeout_s is None:
+            return _LONGEST_POLL_S
+        left_s = last_s + self._limits.timeout_s - time.monotonic()
+        return min(_LONGEST_POLL_S, max(left_s, 0))
 
-    def _refresh(self) -> None:
-        self._source.refresh()
-        self._fetcher.assign(self._source.leaders)
-        if self._source.is_complete:
-            self._backoff.reset()
-            pause_s = _REFRESH_S
-        else:
-            pause_s = self._backoff.next_pause()
-        self._refresh_at_s = time.monotonic() + pause_s
-
-    def _begin(self) -> None:
-        """Look at the cluster for the first time: somebody has to be there."""
-        self._source.start()
-        self._source.follow()
+    def _print(self, batches: list[FetchedBatch]) -> None:
         try:
-            self._refresh()
-        except LogError as error:
-            if not error.retriable:
-                raise
-            self._note_trouble(error)
+            while batches:
+                batch = batches[0]
+                records = batch.records()
+                time_name = records[0].timestamp_type
+                self._output.write(self._format.lines(batch.partition, time_name, records))
+                self.processed += len(records)
+                del batches[0]
+            self._output.flush()
+        finally:
+            # What was not printed was not dealt with, and is not to be committed.
+            for batch in reversed(batches):
+                self._consumer.seek(batch.topic_partition, batch.first_offset)
 
-    def _try_refresh(self) -> None:
-        """Look at the cluster again; while it cannot be reached, go on trying."""
-        try:
-            self._refresh()
-        except NoBrokerError as error:
-            self._note_trouble(error)
-        except LogError as error:
-            if not error.retriable:
-                raise
-            self._note_trouble(error)
-
-    def _note_trouble(self, trouble: LogError | NoBrokerError) -> None:
-        """Say what is wrong, once until it is cured, and look at the cluster again soon."""
-        if not self._has_told_trouble:
-            self._has_told_trouble = True
-            sentence = str(trouble).rstrip(".")
-            _say(f"{sentence}. Trying again until it works.")
-        self._refresh_at_s = time.monotonic() + self._backoff.next_pause()
-
-    def _take(self, fetched: Fetched) -> None:
-        if fetched.error is not None:
-            self._take_error(fetched, fetched.error)
-            return
-        begin = 0
-        for header in fetched.headers:
-            end = begin + header.size
-            try:
-                records = decode_batch(
-                    fetched.batches[begin:end], header, max_bytes=_MAX_BATCH_BYTES
-                )
-            except LogError as error:
-                if not self._limits.skips_errors:
-                    raise _unreadable(fetched.topic_partition, header.base_offset, error) from None
-                records = []
-            begin = end
-            if header.base_offset < fetched.position:
-                records = [record for record in records if record.offset >= fetched.position]
-            self._print(fetched.topic_partition, header, records)
-        self._output.flush()
-
-    def _print(self, found: TopicPartition, header: BatchHeader, records: list[Record]) -> None:
-        """Print records of one batch, as many as are wanted."""
-        next_offset = header.next_offset
-        if self._limits.max_messages is not None:
-            left = self._limits.max_messages - self.processed
-            if left < len(records):
-                next_offset = records[left].offset
-                records = records[:left]
-        is_append_time = header.attributes & TIMESTAMP_TYPE_BIT
-        time_name = "LogAppendTime" if is_append_time else "CreateTime"
-        self._output.write(self._format.lines(found.partition, time_name, records))
-        self.processed += len(records)
-        self._source.note_done(found, next_offset)
-
-    def _take_error(self, fetched: Fetched, error: LogError) -> None:
-        """A partition gives nothing where it was asked."""
-        found = fetched.topic_partition
-        if isinstance(error, OffsetOutOfRangeError):
-            self._source.note_out_of_range(found)
-            self._refresh_at_s = 0.0
-        elif self._limits.skips_errors:
-            self._source.positions[found] = fetched.position + 1
-            self._source.note_done(found, fetched.position + 1)
-            self._fetcher.assign(self._source.leaders)
-        else:
-            raise _unreadable(found, fetched.position, error)
+    def _pass(self, error: UnreadableError) -> None:
+        """Go on after what cannot be read, where that is wanted."""
+        if not self._limits.skips_errors:
+            cause = error.cause
+            reason = f"{cause.name}: {cause.detail}" if isinstance(cause, LogError) else str(cause)
+            raise CommandError(
+                f"{error.topic_partition} cannot be read at offset {error.offset}: {reason} "
+                "(--skip-message-on-error goes on after it)"
+            )
+        self._consumer.seek(error.topic_partition, error.next_offset)
 
 
-def _unreadable(found: TopicPartition, offset: int, error: LogError) -> CommandError:
-    return CommandError(
-        f"{found} cannot be read at offset {offset}: {error.name}: {error.detail} "
-        "(--skip-message-on-error goes on after it)"
-    )
+def _begin(consumer: Consumer, args: argparse.Namespace, pattern: str | None) -> None:
+    if args.partition is None:
+        topics = () if args.topic is None else (args.topic,)
+        consumer.subscribe(*topics, pattern=pattern)
+        return
+    place = TopicPartition(args.topic, args.partition)
+    consumer.assign([place])
+    if args.offset is not None and args.offset.lower() not in _RESETS:
+        consumer.seek(place, int(args.offset))
+
+
+def _check_there_is(cluster: Cluster, args: argparse.Namespace) -> None:
+    """Tell of a topic that does not exist; raises CommandError for a partition that does not."""
+    if args.topic is None:
+        return
+    try:
+        count = cluster.topic(args.topic).partition_count
+    except UnknownTopicOrPartitionError:
+        _say(f"Topic '{args.topic}' does not exist; waiting until it does.")
+        return
+    if args.partition is not None and args.partition >= count:
+        raise CommandError(f"Partition {args.partition} of topic '{args.topic}' does not exist.")
 
 
 def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def _watched_output() -> int | None:
-    """Standard output, where its reader can go away."""
+class _Notice(logging.Handler):
+    """What the client has to tell, a sentence a line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.getMessage())
+
+
+@contextlib.contextmanager
+def _notices() -> Iterator[None]:
+    logger, notice = logging.getLogger("kafkalite.client"), _Notice(logging.WARNING)
+    logger.addHandler(notice)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notice)
+
+
+def _watched_output() -> "select.poll | None":
+    """Tells when the reader of standard output has gone; None where that cannot be."""
     descriptor = sys.stdout.fileno()
     mode = os.fstat(descriptor).st_mode
-    return descriptor if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return None
+    reader = select.poll()
+    reader.register(descriptor, 0)  # errors are always told
+    return reader
 
 
 def _check(parser: CommandParser, args: argparse.Namespace) -> None:
@@ -405,9 +355,9 @@ def _reset(args: argparse.Namespace, given: ClientProperties) -> str:
         )
     if reset is not None and reset not in _RESETS:
         raise CommandError(f"auto.offset.reset is earliest or latest, not {reset}")
-    if args.offset is not None:
-        return _RESETS.get(args.offset.lower(), str(args.offset))
-    return EARLIEST if args.from_beginning else _RESETS[reset or "latest"]
+    if args.offset is not None and args.offset.lower() in _RESETS:
+        return str(args.offset.lower())
+    return "earliest" if args.from_beginning else reset or "latest"
 
 
 def _group_of(args: argparse.Namespace, given: ClientProperties) -> str | None:
@@ -423,55 +373,14 @@ def _group_of(args: argparse.Namespace, given: ClientProperties) -> str | None:
     return group if group is not None else by_property
 
 
-def _group_options(
-    args: argparse.Namespace, given: ClientProperties, group: str | None, reset: str
-) -> tuple[MemberOptions, GroupOptions]:
-    """How to be a member; a group that nobody named is made up, and remembers nothing."""
-    defaults = MemberOptions("")
-    name = group if group is not None else f"{_CLIENT_ID}-{random.randrange(100_000):05}"
-    check_group_id(name)
-    topics = TopicFilter(args.include)
-    commits = given.text("enable.auto.commit")
-    interval_ms = _number(given, "auto.commit.interval.ms", 5_000)
-    if not (group is not None if commits is None else is_true(commits)):
-        commit_interval_ms = None
-    else:
-        commit_interval_ms = interval_ms
-    assignor = given.text("partition.assignment.strategy")
-    member = MemberOptions(
-        name,
-        topics=() if args.topic is None else (args.topic,),
-        pattern=None if args.include is None else topics.text,
-        client_id=given.text("client.id") or _CLIENT_ID,
-        instance_id=given.text("group.instance.id"),
-        rack=given.text("client.rack"),
-        assignor=_ASSIGNORS.get((assignor or "").rpartition(".")[2], assignor),
-        session_timeout_ms=_number(given, "session.timeout.ms", defaults.session_timeout_ms),
-        max_poll_interval_ms=_number(given, "max.poll.interval.ms", defaults.max_poll_interval_ms),
-    )
-    return member, GroupOptions(
-        name, reset, commit_interval_ms, leaves_group_behind=group is not None
-    )
-
-
-def _number(given: ClientProperties, key: str, default: int) -> int:
-    value = given.number(key)
-    if value is None:
-        return default
-    if value < 0:
-        raise CommandError(f"Invalid value {value} for configuration {key}: at least 0")
-    return value
-
-
-def _fetch_options(given: ClientProperties) -> FetchOptions:
-    given.text("isolation.level")
-    given.text("heartbeat.interval.ms")  # the coordinator's to say
-    defaults = FetchOptions()
-    return FetchOptions(
-        max_bytes=_number(given, "fetch.max.bytes", defaults.max_bytes),
-        partition_max_bytes=_number(
-            given, "max.partition.fetch.bytes", defaults.partition_max_bytes
-        ),
-        min_bytes=_number(given, "fetch.min.bytes", defaults.min_bytes),
-        max_wait_ms=_number(given, "fetch.max.wait.ms", defaults.max_wait_ms),
-    )
+def _settings(given: ClientProperties, group: str | None, reset: str) -> dict[str, object]:
+    """The consumer's, with the group to join, if any."""
+    if group is not None:
+        check_group_id(group)
+    return {
+        "client.id": _CLIENT_ID,
+        **settings_of(ConsumerSettings, given, but=_NOT_OURS),
+        "group.id": group,
+        "auto.offset.reset": reset,
+        "offset.out.of.range": "nearest",
+    }

@@ -1,10 +1,7 @@
 """Requests about consumer groups, each to any broker that is alive."""
 
 from collections.abc import Mapping
-from typing import Final
 from urllib.parse import quote, urlencode
-
-import msgspec
 
 from kafkalite.cli.answers import PartitionOutcomes
 from kafkalite.cli.cluster import Cluster
@@ -15,19 +12,8 @@ from kafkalite.cli.group_answers import (
     OffsetResetResult,
     ResetOffset,
 )
-from kafkalite.model.errors import LogError, error_by_code, error_by_name
+from kafkalite.model.errors import LogError, error_by_name
 from kafkalite.model.ids import TopicPartition
-from kafkalite.wire.group_messages import (
-    NO_MEMBER,
-    NO_MEMBER_EPOCH,
-    OffsetCommitRequest,
-    OffsetCommitResponse,
-    OffsetFetchResponse,
-    OffsetToCommit,
-)
-
-_COMMIT_TIMEOUT_S: Final = 5.0
-"""Nothing is consumed meanwhile, and it can be done again."""
 
 
 class GroupRequests:
@@ -67,46 +53,6 @@ class GroupRequests:
                 error_by_name(found.error)(found.message or None) if found.error else None
             )
             for found in results
-        }
-
-    def committed(self, group: str, url: str | None = None) -> dict[TopicPartition, int]:
-        """The committed offsets of a group; `url` is its coordinator, where it is known."""
-        found = self._cluster.ask("GET", f"{_path(group)}/offsets", OffsetFetchResponse, url=url)
-        return {TopicPartition(each.topic, each.partition): each.offset for each in found.offsets}
-
-    def commit(
-        self,
-        group: str,
-        offsets: Mapping[TopicPartition, int],
-        *,
-        member_id: str = NO_MEMBER,
-        member_epoch: int = NO_MEMBER_EPOCH,
-        url: str | None = None,
-    ) -> dict[TopicPartition, LogError | None]:
-        """Commit offsets; gives why each was refused.
-
-        Raises:
-            LogError: all were, or it is not known what became of them.
-        """
-        body = OffsetCommitRequest(
-            [OffsetToCommit(*each, offset) for each, offset in offsets.items()],
-            member_id,
-            member_epoch,
-        )
-        path = f"{_path(group)}/offsets"
-        response = self._cluster.ask(
-            "POST",
-            path,
-            OffsetCommitResponse,
-            msgspec.to_builtins(body),
-            url=url,
-            timeout_s=_COMMIT_TIMEOUT_S,
-        )
-        return {
-            TopicPartition(each.topic, each.partition): (
-                error_by_code(each.error_code)(each.message or None) if each.error_code else None
-            )
-            for each in response.results
         }
 
 

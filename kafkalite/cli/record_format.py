@@ -2,13 +2,29 @@
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from kafkalite.cli.client_properties import is_true
 from kafkalite.cli.failure import CommandError
-from kafkalite.model.record import Header, Record
+from kafkalite.model.record import Header
 
 Deserializer = Callable[[bytes], bytes]
+
+
+class Printable(Protocol):
+    """A record: one as it is stored, or one that the client has read."""
+
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def headers(self) -> tuple[Header, ...]: ...
+    @property
+    def offset(self) -> int: ...
+
 
 _SWITCHES: Final = {
     "print.timestamp": False,
@@ -71,7 +87,7 @@ class RecordFormat:
         self._has_only_value = self._value and not any(switches.values()) and self._value_of is None
         self._is_empty = not self._value and not any(switches.values())
 
-    def lines(self, partition: int, time_name: str, records: Sequence[Record]) -> bytes:
+    def lines(self, partition: int, time_name: str, records: Sequence[Printable]) -> bytes:
         """The lines of records of one batch.
 
         Args:
@@ -91,7 +107,7 @@ class RecordFormat:
             return self._end.join(values)
         return b"".join(self._line(partition, time_name, record) for record in records)
 
-    def _line(self, partition: int, time_name: str, record: Record) -> bytes:
+    def _line(self, partition: int, time_name: str, record: Printable) -> bytes:
         parts: list[bytes] = []
         if self._timestamp:
             parts.append(b"%s:%d" % (time_name.encode(), record.timestamp))

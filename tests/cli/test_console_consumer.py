@@ -126,7 +126,7 @@ def test_a_damaged_record_costs_no_other_record(
         stopped = console.consume("t", 5)
         skipping = console.consume("t", 4, "--skip-message-on-error", "--timeout-ms", "5000")
     assert (stopped.exit_code, stopped.out) == (1, "line 0\nline 1\n")
-    told, sentence = stopped.err.splitlines()
+    sentence, told = stopped.err.splitlines()
     assert told == "Processed a total of 2 messages"
     assert sentence.startswith("t-0 cannot be read at offset 2: CORRUPT_MESSAGE: ")
     assert skipping[:2] == (0, "line 0\nline 1\nline 3\nline 4\n")

@@ -6,8 +6,10 @@ from kafkalite.client.settings import ClientSettings, declared
 def settings_table(kind: type[ClientSettings]) -> str:
     """Markdown: a row for each setting of `kind`."""
     rows = ["| setting | default | what it does |", "|---|---|---|"]
-    for setting in declared(kind):
-        rows.append(f"| `{setting.key}` | {_shown(setting.default)} | {setting.doc} |")
+    rows += [
+        f"| `{setting.key}` | {_shown(setting.default)} | {setting.doc} |"
+        for setting in declared(kind)
+    ]
     return "\n".join(rows)
 
 

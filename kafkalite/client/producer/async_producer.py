@@ -95,6 +95,15 @@ class AsyncProducer:
         data = to_values(values, self._serialize_value)
         return await core.wait_on_loop(core.taking_many(topic, data, partition))
 
+    async def partitions_for(self, topic: str) -> int:
+        """How many partitions `topic` has; it is created where `send` would do so.
+
+        Raises:
+            LogError: there is no such topic, or nobody answered within max.block.ms.
+        """
+        core = self._started.core
+        return await core.learn(topic, core.options.max_block_s)
+
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - Kafka's name
         """Send what waits, and return when it is known of each record what became of it.
 

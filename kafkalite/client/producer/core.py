@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import math
 import os
 from collections.abc import Callable, Generator, Sequence
@@ -43,6 +44,8 @@ _JSON: Final = {"content-type": "application/json"}
 _CREATION_PAUSE_S: Final = 0.05
 
 T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
 
 
 class _IdAnswer(msgspec.Struct):
@@ -148,7 +151,7 @@ class ProducerCore(Generic[Address]):
         _open_cores.add(self)
         self._sender.start()
 
-    async def learn(self, topic: str, timeout_s: float) -> None:
+    async def learn(self, topic: str, timeout_s: float) -> int:
         """Find out how many partitions `topic` has, and have it created if brokers do that.
 
         Raises:
@@ -170,12 +173,14 @@ class ProducerCore(Generic[Address]):
             except LogError as error:
                 if not error.retriable:
                     raise
+                if not failures:
+                    _logger.warning("%s", error)
                 failures += 1
                 pause_s = self._backoff_s(failures)
                 last = error
             else:
                 self.accumulator.set_partitions(topic, count)
-                return
+                return count
             if self._now_s() + pause_s > due_s:
                 raise RequestTimedOutError(
                     f"The partitions of topic '{topic}' were not known within max.block.ms: "

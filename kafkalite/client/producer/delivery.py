@@ -141,6 +141,17 @@ class Deliveries:
                 yield from settled(batch).__await__()
         return self._metadata()
 
+    def failures(self) -> list[tuple[int, Exception]]:
+        """The records that were not stored, by their index, and why; once all `is_done`."""
+        found: list[tuple[int, Exception]] = []
+        offset = 0
+        for batch, start, count in self._parts:
+            if batch.has_failed:
+                errors = (batch.error_of(index) for index in range(start, start + count))
+                found += [(offset + i, error) for i, error in enumerate(errors) if error]
+            offset += count
+        return found
+
     def _metadata(self) -> list[RecordMetadata]:
         return [
             batch.metadata(index)

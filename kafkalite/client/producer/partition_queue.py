@@ -27,11 +27,14 @@ from collections import deque
 from enum import Enum
 from typing import Final, NamedTuple
 
+from kafkalite.client.errors import NotSentError
 from kafkalite.client.producer.producer_batch import BatchState, ProducerBatch
 from kafkalite.model.errors import (
     InvalidProducerEpochError,
+    LeaderNotAvailableError,
     LogError,
     MessageTooLargeError,
+    NotLeaderOrFollowerError,
     OutOfOrderSequenceNumberError,
     RecordListTooLargeError,
     RequestTooLargeError,
@@ -54,6 +57,8 @@ SEQUENCE_ERRORS: Final = (
     UnknownProducerIdError,
     InvalidProducerEpochError,
 )
+_NO_ATTEMPT: Final = (NotSentError, NotLeaderOrFollowerError, LeaderNotAvailableError)
+"""Only the wrong moment, or the wrong broker: retries do not count them, the deadline does."""
 _TOO_LARGE: Final = (MessageTooLargeError, RecordListTooLargeError, RequestTooLargeError)
 
 
@@ -316,7 +321,10 @@ class PartitionQueue:
     def _verdict(self, batch: ProducerBatch, error: LogError) -> Verdict:
         if isinstance(error, _TOO_LARGE) and batch.count > 1 and not batch.in_doubt:
             return Verdict.SPLIT
-        if error.retriable and batch.attempts <= self._retries:
+        if self._retries and isinstance(error, _NO_ATTEMPT):
+            return Verdict.AGAIN
+        batch.refusals += 1
+        if error.retriable and batch.refusals <= self._retries:
             return Verdict.AGAIN
         return Verdict.FAILED
 

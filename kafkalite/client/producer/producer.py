@@ -147,6 +147,14 @@ class Producer:
         core = self._core
         return core.wait(core.taking_many(topic, data, partition), self._learn)
 
+    def partitions_for(self, topic: str) -> int:
+        """How many partitions `topic` has; it is created where `send` would do so.
+
+        Raises:
+            LogError: there is no such topic, or nobody answered within max.block.ms.
+        """
+        return self._io.run(self._core.learn(topic, self._core.options.max_block_s))
+
     def flush(self, timeout: float | None = None) -> None:
         """Send what waits, and return when it is known of each record what became of it.
 

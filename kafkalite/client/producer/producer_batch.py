@@ -96,6 +96,7 @@ class ProducerBatch:
         "plain_limit",
         "producer_epoch",
         "producer_id",
+        "refusals",
         "refused_since_s",
         "reserved",
         "sent_as_first",
@@ -146,6 +147,8 @@ class ProducerBatch:
         broker has said that it holds none of it."""
         self.attempts = 0
         """How often it was sent."""
+        self.refusals = 0
+        """How often that was to no avail, other than because it went to the wrong broker."""
         self.sent_as_first = False
         """Whether all older ones of the partition were settled when it was sent last."""
         self.ordinal = 0
@@ -339,6 +342,13 @@ class ProducerBatch:
             event = self._event = Event()
             self.call_when_done(event.set)
         return event.wait(timeout)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether some of its records were not stored. Only when it is done."""
+        if self._halves is not None:
+            return any(half.has_failed for half in self._halves)
+        return self.error is not None
 
     def error_of(self, index: int) -> Exception | None:
         """Why the record at `index` was not stored; None if it was. Only when it is done."""

@@ -96,6 +96,8 @@ class Sender(Generic[Address]):
         self._metadata_due_s = math.inf
         self._next_s = math.inf
         """When to look again, as far as this look has found."""
+        self._is_in_trouble = False
+        """Whether the last thing that happened was that nothing could be sent."""
         self._flushing = 0
         """How many want everything sent that can be."""
 
@@ -225,6 +227,7 @@ class Sender(Generic[Address]):
         address = self._cluster.leader(queue.place)
         queue.has_leader = address is not None
         if address is None:
+            self._warn(f"Partition {queue.place} has no leader that is known")
             self._back_off(queue, now_s)
             self._refresh(queue.place.topic)
         elif self._in_flight.get(address, 0) >= options.max_in_flight:
@@ -285,6 +288,7 @@ class Sender(Generic[Address]):
             self._release(address)
         now_s = self._now_s()
         if failure is not None:
+            self._warn(str(failure))
             is_open = getattr(failure, "was_sent", True)
             for queue, batch in sent:
                 self._refused(queue, batch, failure, now_s, is_open=is_open)
@@ -292,6 +296,12 @@ class Sender(Generic[Address]):
             for (queue, batch), result in zip(sent, results, strict=True):
                 self._answered(queue, batch, result, now_s)
         self.look()
+
+    def _warn(self, sentence: str) -> None:
+        """Log why nothing can be sent, once until something could."""
+        if not self._is_in_trouble:
+            self._is_in_trouble = True
+            _logger.warning("%s", sentence)
 
     def _release(self, address: Address) -> None:
         left = self._in_flight[address] - 1
@@ -307,6 +317,7 @@ class Sender(Generic[Address]):
     ) -> None:
         code = result.error_code
         if code in (0, DuplicateSequenceNumberError.code):
+            self._is_in_trouble = False
             queue.accepted(batch, result.base_offset)
             self._finish(
                 batch, base_offset=result.base_offset, log_append_time=result.log_append_time

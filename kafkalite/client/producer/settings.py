@@ -86,7 +86,8 @@ class ProducerSettings(ClientSettings, frozen=True, kw_only=True):
     retries: Annotated[
         int,
         setting(
-            "How often a batch is sent again; delivery.timeout.ms ends it as well.",
+            "How often a batch is sent again after it was refused, or not answered. Brokers that "
+            "cannot be reached or do not lead are not counted; delivery.timeout.ms ends it all.",
             ge=0,
             le=MAX_INT,
         ),

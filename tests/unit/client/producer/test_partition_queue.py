@@ -1,5 +1,6 @@
 import pytest
 
+from kafkalite.client.errors import NotSentError
 from kafkalite.client.producer.partition_queue import (
     DOUBT_S,
     MAX_EPOCH,
@@ -14,6 +15,7 @@ from kafkalite.model.errors import (
     LogError,
     MessageTooLargeError,
     NetworkError,
+    NotEnoughReplicasError,
     NotLeaderOrFollowerError,
     OutOfOrderSequenceNumberError,
     PolicyViolationError,
@@ -258,11 +260,20 @@ def test_a_record_that_is_too_large_by_itself_fails() -> None:
 
 def test_retries_end_with_their_number_and_with_the_deadline() -> None:
     queue = _queue(1, retries=1)
-    assert _refuse(queue, _send(queue), NotLeaderOrFollowerError()) is Verdict.AGAIN
-    assert _refuse(queue, _send(queue), NotLeaderOrFollowerError()) is Verdict.FAILED
+    assert _refuse(queue, _send(queue), NotEnoughReplicasError()) is Verdict.AGAIN
+    assert _refuse(queue, _send(queue), NotEnoughReplicasError()) is Verdict.FAILED
     queue = _queue(1)
-    late = _refuse(queue, _send(queue), NotLeaderOrFollowerError(), now_s=120.0)
+    late = _refuse(queue, _send(queue), NotEnoughReplicasError(), now_s=120.0)
     assert late is Verdict.FAILED
+
+
+@pytest.mark.parametrize("error", [NotSentError(), NotLeaderOrFollowerError()])
+def test_a_broker_that_was_the_wrong_one_or_away_is_no_retry(error: LogError) -> None:
+    queue = _queue(1, retries=1)
+    for _ in range(5):
+        assert _refuse(queue, _send(queue), error) is Verdict.AGAIN
+    none = _queue(1, is_idempotent=False, retries=0)
+    assert _refuse(none, _send(none), error) is Verdict.FAILED
 
 
 def test_without_idempotence_one_is_under_way_if_it_may_be_sent_again() -> None:

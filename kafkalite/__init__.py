@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from kafkalite.client.admin.async_admin_client import AsyncAdminClient
     from kafkalite.client.admin.topic_calls import NewTopic
     from kafkalite.client.consumer.async_consumer import AsyncConsumer
+    from kafkalite.client.consumer.commits import OffsetAndMetadata
     from kafkalite.client.consumer.consumer import Consumer
     from kafkalite.client.consumer.fetched_batch import FetchedBatch
-    from kafkalite.client.consumer.listener import RebalanceListener
+    from kafkalite.client.consumer.listener import Listener, RebalanceListener
+    from kafkalite.client.consumer.log_requests import OffsetAndTimestamp
     from kafkalite.client.consumer.record import ConsumerRecord
     from kafkalite.client.consumer.records import Records
     from kafkalite.client.producer.async_producer import AsyncProducer
@@ -35,7 +37,10 @@ __all__ = [
     "Deliveries",
     "Delivery",
     "FetchedBatch",
+    "Listener",
     "NewTopic",
+    "OffsetAndMetadata",
+    "OffsetAndTimestamp",
     "Producer",
     "RebalanceListener",
     "RecordMetadata",
@@ -50,6 +55,9 @@ _HOMES: Final = {
     "AsyncConsumer": "client.consumer.async_consumer",
     "Consumer": "client.consumer.consumer",
     "FetchedBatch": "client.consumer.fetched_batch",
+    "Listener": "client.consumer.listener",
+    "OffsetAndMetadata": "client.consumer.commits",
+    "OffsetAndTimestamp": "client.consumer.log_requests",
     "RebalanceListener": "client.consumer.listener",
     "ConsumerRecord": "client.consumer.record",
     "Records": "client.consumer.records",
@@ -62,12 +70,14 @@ _HOMES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type, seen above
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a checker that saw it would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type, seen above
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -280,6 +280,19 @@ async def test_coming_back_does_not_undo_what_others_have_committed_since(
 
 
 @_in_loop
+async def test_coming_back_says_nothing_of_a_topic_that_was_made_anew(world: _World) -> None:
+    stream = await world.joined()
+    world.append(_P0, 1, 2)
+    mark = _mark(await _next(stream, "records"))
+    await stream.release()
+    former = {name: place._replace(topic_id="former") for name, place in mark.progress.items()}
+    again = await world.joined(last=mark._replace(progress=former))
+    assert world.committed == {}
+    assert _values(await _next(again, "records")) == [1, 2]
+    await again.leave()
+
+
+@_in_loop
 async def test_where_reading_begins_at_the_end_that_is_committed(world: _World) -> None:
     world.append(_P0, 1, 2)
     stream = await world.joined(reset="latest")
@@ -306,6 +319,38 @@ async def test_a_revoked_partition_waits_for_its_acknowledgement(world: _World) 
     world.append(_P0, 3)
     world.append(_P1, 4)
     assert _values(await _next(stream, "records")) == [4]
+    await stream.leave()
+
+
+@_in_loop
+async def test_nothing_of_a_partition_is_sent_that_is_to_be_let_go(world: _World) -> None:
+    stream = await world.joined()
+    world.append(_P0, 1)
+    event = await _next(stream, "records")
+    world.groups.assign(_P1)
+    await _next(stream, "revoked")
+    world.append(_P0, 2)
+    world.append(_P1, 3)
+    assert _values(await _next(stream, "records")) == [3]
+    assert _P0 in world.groups.owned, "it waits for the acknowledgement"
+    await stream.acknowledge(_mark(event))
+    await stream.leave()
+
+
+@_in_loop
+async def test_a_partition_that_is_taken_away_before_it_is_read_is_not_read(world: _World) -> None:
+    world.groups.assign(_P0, _P1)
+    stream = world.stream()
+    await stream.join()
+    world.append(_P0, 1)
+    world.append(_P1, 2)
+    world.groups.assign(_P1)
+    await _until(lambda: world.groups.owned == {_P1})
+    await _next(stream, "member")
+    await _next(stream, "revoked")
+    assigned = await _next(stream, "assigned")
+    assert json.loads(assigned.data) == {"partitions": [{"topic": "t", "partition": 1}]}
+    assert _values(await _next(stream, "records")) == [2]
     await stream.leave()
 
 

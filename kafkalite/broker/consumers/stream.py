@@ -275,9 +275,14 @@ class GroupStream:
         Raises:
             LogError: nothing is known of any of them, or the event is a former member's.
         """
-        if mark.member_id != self._membership.identity.member_id:
-            raise former_member(mark)
         positions = self._assignment.positions
+        if mark.member_id != self._membership.identity.member_id:
+            if not all(
+                positions.is_committed_below(partition, progress.delivered)
+                for partition, progress in mark.progress.items()
+            ):
+                raise former_member(mark)
+            return dict.fromkeys(mark.progress)  # by coming back, most likely
         results: dict[TopicPartition, LogError | None] = {}
         offsets: dict[TopicPartition, OffsetToKeep] = {}
         for partition, progress in mark.progress.items():

@@ -227,6 +227,7 @@ async def test_what_was_acknowledged_by_coming_back_is_committed_and_not_sent_ag
     assert world.committed == {_P0: 2, _P1: 1}
     world.append(_P0, 4)
     assert _values(await _next(again, "records")) == [4]
+    assert await again.acknowledge(_mark(event)) == {_P0: None, _P1: None}, "it is done already"
     assert world.groups.heartbeats[-1].instance_id == "i"
     await again.leave()
 

@@ -166,4 +166,4 @@ class Positions:
         for each in partitions:
             found = self._by_partition.pop(each, None)
             if found is not None:
-                found.stint += 1
+                found.begin_at(GROUP)  # so that nobody asks for it, or takes what comes

@@ -101,7 +101,7 @@ class Accumulator:
             wake: have the loop look; called from any thread.
         """
         self._options = options
-        self._batch_bytes = min(options.batch_bytes, options.max_request_bytes)
+        self._batch_bytes = min(options.batch_bytes, options.max_request_bytes, memory.total)
         self._memory = memory
         self._clock = clock
         self._make_queue = make_queue
@@ -148,9 +148,9 @@ class Accumulator:
                 too_large = self._too_large(size)
                 if too_large is not None:
                     return _failed(queue.place, too_large)
-                limit = max(min(_FIRST_BYTES, self._batch_bytes), BATCH_OVERHEAD + size)
-                if not self._memory.reserve(limit):
-                    return NoRoom(queue.place.partition, limit)
+                limit = self._reserve(BATCH_OVERHEAD + size, _FIRST_BYTES)
+                if not limit:
+                    return NoRoom(queue.place.partition, BATCH_OVERHEAD + size)
                 batch = self._open(queue, limit)
             index = batch.add(value, key, headers, timestamp, size)
             if not batch.is_plain:
@@ -266,13 +266,21 @@ class Accumulator:
             return True
         if needed > self._batch_bytes or not batch.limit:
             return False
-        limit = min(max(2 * batch.limit, needed), self._batch_bytes)
-        if not self._memory.reserve(limit - batch.limit):
+        more = self._reserve(needed - batch.limit, batch.limit, self._batch_bytes - batch.limit)
+        if not more:
             return False
-        batch.reserved += limit - batch.limit
-        batch.set_limit(limit)
+        batch.reserved += more
+        batch.set_limit(batch.limit + more)
         batch.tick(self._clock.wall_ms())
         return True
+
+    def _reserve(self, least: int, wanted: int, most: int | None = None) -> int:
+        """Take memory: as much as is wanted for growth, else the least that will do, or none."""
+        wanted = max(min(wanted, self._batch_bytes if most is None else most), least)
+        for size in (wanted, least):
+            if self._memory.reserve(size):
+                return size
+        return 0
 
     def _too_large(self, size: int) -> LogError | None:
         for limit, name in (

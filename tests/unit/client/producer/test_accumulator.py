@@ -119,7 +119,7 @@ def test_memory_is_what_it_takes_and_is_had_again() -> None:
     rig = _Rig(buffer_bytes=2_500)
     for _ in range(2):
         rig.send(b"x" * 900)
-    assert rig.accumulator.append("t", b"x" * 900) == NoRoom(0, 1_000)
+    assert rig.accumulator.append("t", b"x" * 900) == NoRoom(0, 982)
     batch = rig.queue().ready[0]
     rig.memory.give_back(batch.reserved)
     rig.send(b"x" * 900)
@@ -134,6 +134,13 @@ def test_an_open_batch_takes_memory_as_it_grows() -> None:
     assert rig.memory.free == (1 << 20) - (64 << 10)
     assert len(rig.stored()) == 1
     assert rig.memory.free == (1 << 20) - rig.queue().ready[0].size
+
+
+def test_memory_that_is_less_than_a_batch_begins_with_is_enough_for_small_records() -> None:
+    rig = _Rig(batch_bytes=1 << 20, max_request_bytes=1 << 20, buffer_bytes=1_000)
+    rig.send(b"a")
+    rig.send(b"b")
+    assert rig.stored() == [[b"a", b"b"]]
 
 
 def test_a_batch_that_cannot_grow_is_closed() -> None:
@@ -198,8 +205,8 @@ def test_many_values_stop_where_memory_ends() -> None:
     rig = _Rig(buffer_bytes=2_500)
     taken = Deliveries()
     added, obstacle = rig.accumulator.append_many("t", [b"x" * 200] * 50, 0, None, taken)
-    assert (added, obstacle) == (8, NoRoom(0, 1_000))
-    assert len(taken) == 8
+    assert (added, obstacle) == (11, NoRoom(0, 282))
+    assert len(taken) == 11
 
 
 def test_many_values_go_to_a_partition_that_was_named() -> None:

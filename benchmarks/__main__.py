@@ -15,6 +15,7 @@ from benchmarks.cases import (
     failover,
     footprint,
     groups,
+    http_clients,
     json_produce,
     peers,
     raw_batches,
@@ -42,6 +43,7 @@ _CASES: Final = {
         replicated,
         failover,
         groups,
+        http_clients,
         peers,
     )
 }
@@ -100,7 +102,9 @@ def _run(names: Sequence[str], testbed: Testbed) -> list[Row]:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.sh", allow_abbrev=False, description=__doc__)
     known = ", ".join(_CASES)
-    parser.add_argument("case", nargs="*", help=f"of {known}; default: all but peers")
+    parser.add_argument(
+        "case", nargs="*", help=f"of {known}; default: all but http-clients and peers"
+    )
     parser.add_argument("--quick", action="store_true", help="less of everything, for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values to FILE, too")
     parser.add_argument(

@@ -7,9 +7,7 @@ import uvloop
 
 from benchmarks.peers.task import Outcome, Stopwatch, Task, serve
 from benchmarks.peers.values import LIST_RECORDS, make_values
-from kafkalite.client.consumer.consumer import Consumer
-from kafkalite.client.producer.async_producer import AsyncProducer
-from kafkalite.client.producer.producer import Producer
+from kafkalite import AsyncProducer, Consumer, Producer
 from kafkalite.model.ids import TopicPartition
 
 _WAIT_S: Final = 30.0

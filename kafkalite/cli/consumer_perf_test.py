@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 from kafkalite.cli.client_properties import ClientProperties
-from kafkalite.cli.client_settings import NOT_BUILT, client_settings
+from kafkalite.cli.client_settings import settings_of
 from kafkalite.cli.command_line import CommandParser, natural_number, positive_number
 from kafkalite.cli.consumer_statistics import DETAILED_HEADER, HEADER, ConsumerStatistics
 from kafkalite.cli.date_format import DateFormat
@@ -21,7 +21,7 @@ _REPORTING_MS: Final = 5_000
 _TIMEOUT_MS: Final = 10_000
 _POLL_S: Final = 0.1
 _POLLED_RECORDS: Final = 10_000
-_DEFAULTS: Final = {"client_id": "perf-consumer-client", "check_crcs": "false"}
+_DEFAULTS: Final = {"client.id": "perf-consumer-client", "check.crcs": "false"}
 _GROUPS: Final = 100_000
 
 
@@ -141,19 +141,19 @@ def _read(consumer: Consumer, statistics: ConsumerStatistics, args: argparse.Nam
         )
 
 
-def _settings(args: argparse.Namespace) -> dict[str, str]:
+def _settings(args: argparse.Namespace) -> dict[str, object]:
     """What the command line says wins over the file, as in Kafka's tool."""
     named = {
-        "bootstrap.servers": args.bootstrap_server,
         "group.id": args.group or f"perf-consumer-{random.randrange(_GROUPS)}",
         "auto.offset.reset": "latest" if args.from_latest else "earliest",
     }
     if args.fetch_size is not None:
         named["max.partition.fetch.bytes"] = str(args.fetch_size)
     given = ClientProperties(getattr(args, "consumer.config"), named.items())
-    settings = client_settings(given, ConsumerSettings, _DEFAULTS)
-    given.check_rest(NOT_BUILT)
-    return settings
+    given.text("bootstrap.servers")
+    settings = {**_DEFAULTS, **settings_of(ConsumerSettings, given)}
+    given.check_rest(())
+    return {**settings, "bootstrap.servers": args.bootstrap_server}
 
 
 def _now_ms() -> int:

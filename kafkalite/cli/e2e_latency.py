@@ -7,7 +7,7 @@ from typing import Final
 
 from kafkalite.cli.broker_address import parse_bootstrap
 from kafkalite.cli.client_properties import ClientProperties
-from kafkalite.cli.client_settings import NOT_BUILT, client_settings
+from kafkalite.cli.client_settings import settings_of
 from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import CommandParser, natural_number, positive_number
 from kafkalite.cli.failure import CommandError
@@ -44,11 +44,11 @@ def run(args: argparse.Namespace) -> int:
             "Latency testing requires synchronous acknowledgement. Please use 1 or all"
         )
     given = ClientProperties(args.properties_file, ())
-    reading = client_settings(given, ConsumerSettings, {})
-    sending = client_settings(given, ProducerSettings, {})
-    given.check_rest(NOT_BUILT)
-    reading.update(bootstrap_servers=args.broker_list, enable_auto_commit="false")
-    sending.update(bootstrap_servers=args.broker_list, acks=args.producer_acks)
+    given.text("bootstrap.servers")
+    servers = {"bootstrap.servers": args.broker_list}
+    reading = {**settings_of(ConsumerSettings, given), **servers, "enable.auto.commit": "false"}
+    sending = {**settings_of(ProducerSettings, given), **servers, "acks": args.producer_acks}
+    given.check_rest(("transactional.id",))
     _make_topic(args.broker_list, args.topic)
     with Consumer(**reading) as consumer, Producer(**sending) as producer:
         partitions = consumer.partitions_for(args.topic)

@@ -31,53 +31,64 @@ class ProducerStatistics:
         self._show = show
         self._begun_ms = self._window_begun_ms = now_ms
         self._latencies: list[int] = []
-        self.count = 0
-        self._size = self._total_ms = self._max_ms = 0
-        self._window = _Window()
+        self._past = _Sum()
+        self._window = _Sum()
 
     def record(self, latency_ms: int, size: int, now_ms: int) -> None:
         """Count a record of `size` bytes that took `latency_ms`."""
-        if self.count % self._every == 0:
-            self._latencies.append(latency_ms)
-        self.count += 1
-        self._size += size
-        self._total_ms += latency_ms
-        self._max_ms = max(self._max_ms, latency_ms)
         window = self._window
+        if self._every == 1 or (self._past.count + window.count) % self._every == 0:
+            self._latencies.append(latency_ms)
         window.count += 1
         window.size += size
         window.total_ms += latency_ms
-        window.max_ms = max(window.max_ms, latency_ms)
+        if latency_ms > window.max_ms:
+            window.max_ms = latency_ms
         if now_ms - self._window_begun_ms >= self._reporting_ms:
             self._show(window.line(now_ms - self._window_begun_ms))
-            self._window = _Window()
+            self._past = self._past.with_(window)
+            self._window = _Sum()
             self._window_begun_ms = now_ms
 
     def total(self, now_ms: int) -> str:
         """The last line of the test."""
         elapsed_s = max(now_ms - self._begun_ms, 1) / 1000
-        average = self._total_ms / self.count if self.count else 0.0
+        found = self._past.with_(self._window)
+        average = found.total_ms / found.count if found.count else 0.0
         ordered = sorted(self._latencies)
         percentiles = ", ".join(
             f"{ordered[int(share * len(ordered))] if ordered else 0} ms {name}"
             for name, share in _PERCENTILES
         )
         return (
-            f"{self.count} records sent, {self.count / elapsed_s:.6f} records/sec "
-            f"({self._size / _MEBI / elapsed_s:.2f} MB/sec), {average:.2f} ms avg latency, "
-            f"{self._max_ms:.2f} ms max latency, {percentiles}."
+            f"{found.count} records sent, {found.count / elapsed_s:.6f} records/sec "
+            f"({found.size / _MEBI / elapsed_s:.2f} MB/sec), {average:.2f} ms avg latency, "
+            f"{found.max_ms:.2f} ms max latency, {percentiles}."
         )
 
 
-class _Window:
-    """What was acknowledged since the last line."""
+class _Sum:
+    """What was acknowledged in some time."""
 
     __slots__ = ("count", "max_ms", "size", "total_ms")
 
-    def __init__(self) -> None:
-        self.count = self.size = self.total_ms = self.max_ms = 0
+    def __init__(self, count: int = 0, size: int = 0, total_ms: int = 0, max_ms: int = 0) -> None:
+        self.count = count
+        self.size = size
+        self.total_ms = total_ms
+        self.max_ms = max_ms
+
+    def with_(self, other: "_Sum") -> "_Sum":
+        """Both together."""
+        return _Sum(
+            self.count + other.count,
+            self.size + other.size,
+            self.total_ms + other.total_ms,
+            max(self.max_ms, other.max_ms),
+        )
 
     def line(self, elapsed_ms: int) -> str:
+        """What is printed of it; there is something in it."""
         elapsed_s = elapsed_ms / 1000
         return (
             f"{self.count} records sent, {self.count / elapsed_s:.1f} records/sec "

@@ -86,6 +86,13 @@ def test_payloads_come_from_a_file(
             "Either --producer-props or --producer.config must be specified.",
         ),
         (("--num-records", "x"), "'x' is not a whole number"),
+        (
+            (
+                *("--topic", "t", "--num-records", "1", "--throughput", "-1"),
+                *("--record-size", "1", "--producer-props", "acks=1"),
+            ),
+            'Missing required configuration "bootstrap.servers" which has no default value.',
+        ),
     ],
 )
 def test_producer_command_line_that_cannot_be_is_refused(

@@ -99,10 +99,13 @@ class Dispatcher:
         scope = request.scope
         if scope["method"] != "POST":
             return False
-        records_path = parse_records_path(scope["path"])
-        if records_path is None:
-            return False
+        path = scope["path"]
         try:
+            if path == "/v1/fetch":
+                return self._fetch.post_whole(request)
+            records_path = parse_records_path(path)
+            if records_path is None:
+                return False
             return self._records.post_whole(request, *records_path)
         except Exception:  # noqa: BLE001 - it comes again where it can be answered
             return False

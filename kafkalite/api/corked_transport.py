@@ -1,10 +1,13 @@
 """Small writes of one turn of the loop, joined: one system call where ASGI would make two."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
 _LARGE_BYTES: Final = 16 << 10
-"""A write from this size on is not worth copying; it goes out at once."""
+"""From this size on writes are not worth copying: they leave together, but as they are."""
+_MOST_BYTES: Final = 1 << 20
+"""Held back until the turn ends."""
 
 
 class Outbox:
@@ -34,7 +37,7 @@ class Outbox:
 
 
 class CorkedTransport(asyncio.Transport):
-    """A TCP transport whose small writes wait for the end of the loop's turn.
+    """A TCP transport whose writes wait for the end of the loop's turn, unless they are many bytes.
 
     Everything but writing is the transport's that it is made around.
     """
@@ -44,25 +47,42 @@ class CorkedTransport(asyncio.Transport):
         self._transport = transport
         self._outbox = outbox
         self._corked: list[bytes | bytearray | memoryview] = []
+        self._size = 0
+        """Bytes of it."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if len(data) >= _LARGE_BYTES:
-            self.uncork()
-            self._transport.write(data)
-            return
         if not self._corked:
             self._outbox.put(self)
         self._corked.append(data)
+        self._size += len(data)
+        if self._size >= _MOST_BYTES:
+            self.uncork()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """All of it leaves together, however much it is."""
+        if not self._corked:
+            self._outbox.put(self)
+        self._corked += list_of_data
+        self._size = sum(map(len, self._corked))
+        if self._size >= _MOST_BYTES:
+            self.uncork()
 
     def uncork(self) -> None:
         """Write what has been held back."""
-        corked = self._corked
+        corked, size = self._corked, self._size
         if not corked:
             return
         self._corked = []
+        self._size = 0
         # One that its client has reset raises when it is written to, and others come after it.
-        if not self._transport.is_closing():
-            self._transport.write(corked[0] if len(corked) == 1 else b"".join(corked))
+        if self._transport.is_closing():
+            return
+        if len(corked) == 1:
+            self._transport.write(corked[0])
+        elif size < _LARGE_BYTES:
+            self._transport.write(b"".join(corked))
+        else:
+            self._transport.writelines(corked)
 
     def close(self) -> None:
         self.uncork()
@@ -70,6 +90,7 @@ class CorkedTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self._corked.clear()
+        self._size = 0
         self._transport.abort()
 
     def is_closing(self) -> bool:
@@ -88,7 +109,7 @@ class CorkedTransport(asyncio.Transport):
         return self._transport.is_reading()
 
     def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size() + sum(map(len, self._corked))
+        return self._transport.get_write_buffer_size() + self._size
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._transport.set_write_buffer_limits(high, low)

@@ -1,12 +1,21 @@
 """One raw HTTP exchange: what the data plane needs of ASGI, and nothing more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from kafkalite.api.errors import ProblemResponse
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
+from kafkalite.wire.batch import Buffer
 from kafkalite.wire.messages import MAX_WAIT_MS
 
 Scope = MutableMapping[str, Any]
@@ -16,6 +25,8 @@ RawHeader = tuple[bytes, bytes]
 T = TypeVar("T")
 
 _MAX_DIGITS: Final = 20
+_SMALL_BYTES: Final = 16 << 10
+"""Below it a part is joined to its neighbours."""
 _NO_QUERY: Final[Mapping[str, str]] = {}
 
 
@@ -146,7 +157,20 @@ class Exchange:
             {"type": "http.response.start", "status": status, "headers": list(headers)}
         )
 
-    async def send_part(self, part: bytes, *, more: bool) -> None:
+    async def send_parts(self, parts: Sequence[Buffer], *, more: bool) -> None:
+        """As `send_part`, of several; those that are small leave joined."""
+        small: list[Buffer] = []
+        for part in parts:
+            if len(part) < _SMALL_BYTES:
+                small.append(part)
+                continue
+            if small:
+                await self.send_part(b"".join(small), more=True)
+                small.clear()
+            await self.send_part(part, more=True)
+        await self.send_part(b"".join(small), more=more)
+
+    async def send_part(self, part: Buffer, *, more: bool) -> None:
         """Send a part of the body; waits while the client is slower than we are."""
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
 

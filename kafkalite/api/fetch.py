@@ -7,13 +7,16 @@ an empty value, whose two bytes are then replaced by the head of the real one.
 
 import asyncio
 import struct
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
+from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import ClientGoneError, Exchange
 from kafkalite.api.produce import check_msgpack
+from kafkalite.api.whole_request import WholeRequest
 from kafkalite.broker.append import leader_of
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.partition_read import PartitionRead
@@ -21,6 +24,7 @@ from kafkalite.broker.replication.replica_sessions import ReplicaSessions
 from kafkalite.model.errors import InvalidRequestError, LogError
 from kafkalite.model.ids import NO_LEADER, BrokerId
 from kafkalite.model.offsets import NO_OFFSET
+from kafkalite.wire.batch import Buffer
 from kafkalite.wire.media import Media
 from kafkalite.wire.messages import FetchRequest, FetchResponse, FetchResult
 
@@ -32,6 +36,8 @@ _EMPTY_BIN: Final = b"\xc4\x00"
 _ARRAY32: Final = struct.Struct(">BI")
 _ARRAY32_TYPE: Final = 0xDD
 _EMPTY_ARRAY: Final = b"\x90"
+_BYTES_A_TURN: Final = 1 << 20
+"""Given to the system at once of what is in memory, before others have their turn."""
 
 _decoder = msgspec.msgpack.Decoder(FetchRequest)
 _encoder = msgspec.msgpack.Encoder()
@@ -60,6 +66,7 @@ class FetchEndpoint:
         self._path = path
         self._sessions = sessions
         self._on_replica_gone = on_replica_gone
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def post(self, exchange: Exchange) -> None:
         check_msgpack(exchange)
@@ -76,6 +83,47 @@ class FetchEndpoint:
             reads = await exchange.while_connected(self._path.fetch(request))
         await self._send(exchange, _RESPONSE_HEAD, reads)
 
+    def post_whole(self, request: WholeRequest) -> bool:
+        """Take a replica's fetch, at the least cost; False, having done nothing, for all others."""
+        if request.body_size > _MAX_BODY_BYTES or request.header(b"content-type") != Media.MSGPACK:
+            return False
+        try:
+            fetch = _decoder.decode(request.body())
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        if fetch.replica_id < 0:
+            return False
+        task = asyncio.ensure_future(self._answer_whole(request, fetch))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+        def replica_gone() -> None:
+            if not task.done():
+                task.cancel()
+                self._on_replica_gone(BrokerId(fetch.replica_id))
+
+        request.when_gone(replica_gone)
+        return True
+
+    async def _answer_whole(self, request: WholeRequest, fetch: FetchRequest) -> None:
+        exchange: Exchange | None = None
+        try:
+            answer = await self._sessions.fetch(fetch)
+            head = _RESPONSE_HEAD if answer.error is None else _refusal_head(answer.error)
+            heads, total = _heads(head, answer.reads)
+            parts = _parts_in_memory(heads, answer.reads)
+            if parts is None:
+                exchange = request.exchange()
+                await self._send(exchange, head, answer.reads)
+            else:
+                request.respond_parts(200, _MSGPACK, parts, total)
+        except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
+            problem = unexpected(error, uuid.uuid4().hex)
+            if exchange is not None and exchange.started:
+                request.abort()
+            else:
+                request.refuse(problem_response(problem))
+
     async def _answer_replica(self, exchange: Exchange, request: FetchRequest) -> None:
         try:
             answer = await exchange.while_connected(self._sessions.fetch(request))
@@ -86,19 +134,47 @@ class FetchEndpoint:
         await self._send(exchange, head, answer.reads)
 
     async def _send(self, exchange: Exchange, head: bytes, reads: Sequence[PartitionRead]) -> None:
-        heads = [_encoder.encode(_result_of(read)).removesuffix(_EMPTY_BIN) for read in reads]
-        sizes = [read.size for read in reads]
-        head += _ARRAY32.pack(_ARRAY32_TYPE, len(reads))
-        total = len(head) + sum(map(len, heads)) + sum(sizes) + _BIN32.size * len(reads)
+        heads, total = _heads(head, reads)
         await exchange.start(200, ((b"content-type", _MSGPACK), (b"content-length", b"%d" % total)))
-        for read, part, size in zip(reads, heads, sizes, strict=True):
-            head += part + _BIN32.pack(_BIN32_TYPE, size)
+        parts: list[Buffer] = [heads[0]]
+        unsent = 0
+        for read, part in zip(reads, heads[1:], strict=True):
+            parts.append(part)
             for piece in read.pieces:
-                await exchange.send_part(head, more=True)
-                # Neither reading from the cache nor sending to a fast client waits for anything.
-                await asyncio.sleep(0)
-                head = await self._path.read_piece(piece)
-        await exchange.send_part(head, more=False)
+                held = piece.buffers
+                if not held or unsent >= _BYTES_A_TURN:
+                    await exchange.send_parts(parts, more=True)
+                    # Neither reading from the cache nor sending to a fast client waits.
+                    await asyncio.sleep(0)
+                    parts, unsent = [], 0
+                parts += held or (await self._path.read_piece(piece),)
+                unsent += piece.size
+        await exchange.send_parts(parts, more=False)
+
+
+def _heads(head: bytes, reads: Sequence[PartitionRead]) -> tuple[list[bytes], int]:
+    """What precedes all reads, and then the batches of each of them; and the size of the body."""
+    heads = [head + _ARRAY32.pack(_ARRAY32_TYPE, len(reads))]
+    total = 0
+    for read in reads:
+        size = read.size
+        total += size
+        result = _encoder.encode(_result_of(read)).removesuffix(_EMPTY_BIN)
+        heads.append(result + _BIN32.pack(_BIN32_TYPE, size))
+    return heads, total + sum(map(len, heads))
+
+
+def _parts_in_memory(heads: list[bytes], reads: Sequence[PartitionRead]) -> list[Buffer] | None:
+    """The whole body; None where some of it has to be read."""
+    parts: list[Buffer] = [heads[0]]
+    for read, head in zip(reads, heads[1:], strict=True):
+        parts.append(head)
+        for piece in read.pieces:
+            buffers = piece.buffers
+            if not buffers:
+                return None
+            parts += buffers
+    return parts
 
 
 def _refusal_head(error: LogError) -> bytes:

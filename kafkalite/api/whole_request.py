@@ -1,6 +1,7 @@
 """A request that arrived whole and may be answered without a task of its own."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -8,10 +9,27 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from kafkalite.api.errors import ProblemResponse
-from kafkalite.api.exchange import RawHeader
+from kafkalite.api.exchange import Exchange, RawHeader
+from kafkalite.wire.batch import Buffer
 
 _CLOSE: Final = b"connection: close\r\n"
 _CACHED_HEADS: Final = 64
+
+
+class _Gone(asyncio.Event):
+    """Stands where uvicorn notes that something happened to a request: its client's going, too."""
+
+    def __init__(self, cycle: RequestResponseCycle, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._cycle = cycle
+        self._act: Callable[[], None] | None = act
+
+    def set(self) -> None:
+        super().set()
+        act = self._act
+        if act is not None and self._cycle.disconnected:
+            self._act = None
+            act()
 
 
 class WholeRequest:
@@ -43,6 +61,25 @@ class WholeRequest:
                 return text.decode("latin-1")
         return ""
 
+    def when_gone(self, act: Callable[[], None]) -> None:
+        """Have `act` called if the client goes away, at once where it has; once at most."""
+        cycle = self._cycle
+        cycle.message_event = _Gone(cycle, act)
+        cycle.message_event.set()
+
+    def exchange(self) -> Exchange:
+        """The same request, to be answered part by part."""
+        cycle: Any = self._cycle  # uvicorn's types of messages are narrower than ASGI's
+        return Exchange(cycle.scope, cycle.receive, cycle.send)
+
+    def abort(self) -> None:
+        """End the connection: an answer that has begun cannot be completed."""
+        self._cycle.transport.abort()
+
+    def respond_parts(self, status: int, media: bytes, parts: Sequence[Buffer], size: int) -> None:
+        """As `respond`, with a body of `size` bytes in parts, which nobody changes any more."""
+        self._send(_head(status, media), b"%d\r\n" % size, *parts)
+
     def respond(self, status: int, media: bytes, body: bytes) -> None:
         """Answer with a whole body."""
         self._send(_head(status, media), b"%d\r\n" % len(body), body)
@@ -51,7 +88,7 @@ class WholeRequest:
         """Answer with a problem document."""
         self._send(_lines(response.status, response.headers), b"", response.body)
 
-    def _send(self, head: bytes, length: bytes, body: bytes) -> None:
+    def _send(self, head: bytes, length: bytes, body: Buffer, *others: Buffer) -> None:
         """Send what uvicorn's `send` would for both of its messages, and leave the same state."""
         cycle = self._cycle
         if cycle.disconnected:
@@ -60,7 +97,9 @@ class WholeRequest:
         cycle.waiting_for_100_continue = False
         is_kept = cycle.keep_alive
         end = b"\r\n" if is_kept else _CLOSE + b"\r\n"
-        cycle.transport.write(b"%b%b%b%b" % (head, length, end, body))
+        cycle.transport.write(b"".join((head, length, end, body)))
+        if others:
+            cycle.transport.writelines(others)
         cycle.response_complete = True
         cycle.message_event.set()
         if not is_kept:

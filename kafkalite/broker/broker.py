@@ -50,6 +50,7 @@ from kafkalite.model.cluster import Topic
 from kafkalite.model.ids import BrokerId
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.storage.recent_batches import RecentBudget
 from kafkalite.wire.controller_messages import LeaveRequest
 
 State = Literal["starting", "running", "stopping"]
@@ -112,6 +113,7 @@ class Broker:
         self.settings: BrokerSettings = apply_dynamic(settings, {}, {})
         """Those in force: what was set while running counts before what the file says."""
         self._directories = directories
+        self._recent = RecentBudget()
         self._clock = clock
         self._membership = membership = make_membership(self)
         self.peers = peers
@@ -408,6 +410,7 @@ class Broker:
                 self.settings.log_flush_policy,
                 self.settings.replica_lag_time_max_ms,
                 self.probe.append_seconds,
+                self._recent,
             ),
             self.id,
             self._clock,

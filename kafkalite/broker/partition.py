@@ -43,6 +43,7 @@ from kafkalite.replication.leader_replica import LastFetch, LeaderReplica
 from kafkalite.replication.position import Position
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
+from kafkalite.storage.recent_batches import RecentBatches, RecentBudget
 from kafkalite.wire.batch import NO_PRODUCER_ID, BatchHeader, Buffer
 from kafkalite.wire.messages import FetchResult
 
@@ -58,6 +59,8 @@ class PartitionOptions(NamedTuple):
     """How long a follower may not have been caught up and be in sync (replica.lag.time.max.ms)."""
     append_seconds: HistogramProbe | None = None
     """Where it is noted how long acks=all takes."""
+    recent: RecentBudget | None = None
+    """For what followers will want soon; None: they are given what is read from the disk."""
 
 
 class ReplicaWatcher(Protocol):
@@ -78,8 +81,8 @@ class Partition:
 
     __slots__ = (
         "_acks", "_clock", "_following", "_high_watermark", "_lag_ms", "_leading", "_on_append",
-        "_on_isr_due", "_own_id", "_replicas", "_settings", "_state", "_waits_for_flush", "log",
-        "readers", "refusal", "topic_partition", "watchers",
+        "_on_isr_due", "_own_id", "_recent", "_replicas", "_settings", "_state",
+        "_waits_for_flush", "log", "readers", "refusal", "topic_partition", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +110,7 @@ class Partition:
         self._on_append = on_append
         self._on_isr_due = on_isr_due
         self._lag_ms = options.lag_ms
+        self._recent = options.recent
         self._state: PartitionState | None = None
         self._replicas: tuple[BrokerId, ...] = ()
         self._leading: LeaderReplica | None = None
@@ -188,6 +192,7 @@ class Partition:
         self._replicas = replicas
         if self._leading is not None:
             self._leading.follow(self._leading.state, replicas, self._clock.monotonic_ms())
+            self._keep_recent()
             self._advance()
         self._tell_watchers()
 
@@ -211,7 +216,18 @@ class Partition:
             )
             # What the log holds may not be durable yet, and nobody else would flush it.
             self._on_append(self, True)
+        self._keep_recent()
         self._advance()
+
+    def _keep_recent(self) -> None:
+        """Keep in memory what is appended, just while this broker leads and others follow."""
+        log = self.log
+        if self._leading is None or len(self._replicas) < 2 or self._recent is None:
+            if log.recent is not None:
+                log.recent.clear()
+                log.recent = None
+        elif log.recent is None:
+            log.recent = RecentBatches(self._recent)
 
     def follows(self, state: PartitionState | None) -> bool:
         """Whether `state` is what it acts on."""
@@ -227,6 +243,7 @@ class Partition:
         """Turn away everyone who waits: the partition leaves this broker."""
         self._state = None
         self._leading = None
+        self._keep_recent()
         self._acks.fail(error)
         self._following.fail(error)
         self.readers.wake()
@@ -257,6 +274,7 @@ class Partition:
 
     def _stand_back(self) -> None:
         self._leading = None
+        self._keep_recent()
         self._acks.fail(
             NotLeaderOrFollowerError(
                 f"Broker {self._own_id} stopped leading {self.topic_partition}"
@@ -383,6 +401,8 @@ class Partition:
         advanced = leading.advance(end)
         if advanced > self._high_watermark:
             self._high_watermark = advanced
+            if self.log.recent is not None:
+                self.log.recent.drop_below(advanced)
             self._acks.release(advanced, self._too_few_in_sync())
             self.readers.wake()
             if self.watchers:

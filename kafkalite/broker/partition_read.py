@@ -7,6 +7,7 @@ from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import NO_EPOCH
 from kafkalite.model.offsets import NO_OFFSET
+from kafkalite.wire.batch import Buffer
 
 
 class ReadPiece(Protocol):
@@ -17,6 +18,10 @@ class ReadPiece(Protocol):
 
     @property
     def next_offset(self) -> int: ...
+
+    @property
+    def buffers(self) -> Sequence[Buffer]:
+        """What is in memory already, one after the other; empty where it is yet to be read."""
 
     def try_read(self) -> bytes | None: ...
 

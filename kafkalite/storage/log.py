@@ -26,6 +26,7 @@ from kafkalite.storage.log_read import LogRead, LogReader
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.producer_state import ProducerState
 from kafkalite.storage.producers import Producers
+from kafkalite.storage.recent_batches import RecentBatches
 from kafkalite.storage.recovery import KnownOffsets, Recovery
 from kafkalite.storage.replica_batches import check_continues, first_run
 from kafkalite.storage.retention import expired_segments
@@ -56,7 +57,7 @@ class Log:
     __slots__ = (
         "_damage", "_deleted", "_disk", "_epochs", "_flushing", "_home", "_open_files", "_options",
         "_producers", "_reader", "_segments", "_writer", "directory", "durable_end_offset",
-        "end_offset", "failure", "leader_epoch", "producers", "start_offset", "topic_id",
+        "end_offset", "failure", "leader_epoch", "producers", "recent", "start_offset", "topic_id",
         "topic_partition",
     )  # fmt: skip
 
@@ -97,6 +98,8 @@ class Log:
         self.failure: KafkaStorageError | None = None
         """Why the log refuses appends, if it does."""
         self._deleted = DeletedFiles(self._disk)
+        self.recent: RecentBatches | None = None
+        """Keeps what is appended, while there are followers who will want it soon."""
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -190,15 +193,12 @@ class Log:
     # -- appending ------------------------------------------------------------------------------
 
     def append(self, batches: Buffer, headers: Sequence[BatchHeader], leader_epoch: int) -> int:
-        """Give whole batches their offsets and the leader's epoch, and write them at the end.
+        """Write whole batches at the end, with a leader's epoch; gives the first one's offset.
 
         Args:
             batches: one or more batches back to back, bytes-like.
             headers: the header of each.
             leader_epoch: not below the log's.
-
-        Returns:
-            The offset of the first record.
 
         Raises:
             RecordListTooLargeError: more bytes than a segment holds.
@@ -208,10 +208,8 @@ class Log:
         if self.failure is not None:
             raise KafkaStorageError(self.failure.detail)
         if leader_epoch < self.leader_epoch:
-            raise FencedLeaderEpochError(
-                f"{self.topic_partition} has records of epoch {self.leader_epoch}, "
-                f"later than {leader_epoch}"
-            )
+            latest = f"{self.topic_partition} has records of epoch {self.leader_epoch}"
+            raise FencedLeaderEpochError(f"{latest}, later than {leader_epoch}")
         if leader_epoch > self.leader_epoch:
             self.begin_epoch(leader_epoch)
         size = len(batches)
@@ -232,6 +230,8 @@ class Log:
                 self.producers.note(header, offset)
             offset = next_offset
         self.end_offset = offset
+        if self.recent is not None:
+            self.recent.note(base_offset, headers, buffers)
         return base_offset
 
     def append_replica(self, batches: Buffer, headers: Sequence[BatchHeader]) -> None:

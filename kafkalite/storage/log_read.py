@@ -23,6 +23,9 @@ class LogRead:
 
     __slots__ = ("_disk", "_file", "_position", "next_offset", "size")
 
+    buffers = ()
+    """None of it is in memory."""
+
     def __init__(
         self, disk: Disk, file: OpenFile, position: int, size: int, next_offset: int
     ) -> None:

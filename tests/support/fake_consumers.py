@@ -104,6 +104,8 @@ class FakeGroups:
 
 
 class _Piece:
+    buffers = ()
+
     def __init__(self, data: bytes, next_offset: int) -> None:
         self.size = len(data)
         self.next_offset = next_offset

@@ -14,6 +14,7 @@ from kafkalite.model.errors import UnknownTopicOrPartitionError
 from kafkalite.model.ids import BrokerId, ControllerEpoch, LeaderEpoch, TopicId, TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.storage.recent_batches import RecentBudget
 from kafkalite.wire.batch import BatchHeader
 from kafkalite.wire.records import decode_batches, encode_batch_with_header
 from tests.support.fake_clock import FakeClock
@@ -72,6 +73,7 @@ class Logs:
         config: dict[str, str] | None = None,
         high_watermark: int = 0,
         on_isr_due: Callable[[Partition], None] | None = None,
+        recent: RecentBudget | None = None,
     ) -> Partition:
         """A new one, which nobody leads yet."""
         settings = topic_settings(self.settings, config or {})
@@ -81,7 +83,7 @@ class Logs:
         return Partition(
             log,
             settings,
-            PartitionOptions(policy, LAG_MS),
+            PartitionOptions(policy, LAG_MS, recent=recent),
             OWN_ID,
             self.clock,
             initial_high_watermark=high_watermark,

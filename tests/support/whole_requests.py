@@ -17,12 +17,16 @@ class SentBytes(asyncio.Transport):
         super().__init__()
         self.sent = b""
         self.is_closed = False
+        self.is_aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent += bytes(data)
 
     def close(self) -> None:
         self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
     def is_closing(self) -> bool:
         return self.is_closed

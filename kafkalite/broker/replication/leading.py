@@ -9,12 +9,13 @@ from kafkalite.replication.leader_replica import LeaderReplica
 from kafkalite.replication.position import Position
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
+from kafkalite.storage.recent_batches import RecentRead
 
 
 class ReplicaRead(NamedTuple):
     """What a follower gets: records from its position on, or where its log diverges, or neither."""
 
-    piece: LogRead | None
+    piece: LogRead | RecentRead | None
     diverging: Divergence | None
     high_watermark: int
     log_start_offset: int
@@ -63,7 +64,7 @@ def take_fetch(
 
 def records_for(
     log: Log, replica: LeaderReplica, follower: BrokerId, offset: int, max_bytes: int
-) -> LogRead | None:
+) -> LogRead | RecentRead | None:
     """Batches from `offset` up to the end of the log; None: there are none, or none for it.
 
     Raises:
@@ -79,4 +80,13 @@ def records_for(
         )
     if offset == log.end_offset or max_bytes <= 0 or not replica.gives_records_to(follower):
         return None
+    return read_tail(log, offset, max_bytes)
+
+
+def read_tail(log: Log, offset: int, max_bytes: int) -> LogRead | RecentRead:
+    """As `Log.read` up to the log's end; from memory where the batches are there."""
+    if log.recent is not None:
+        found = log.recent.find(offset, max_bytes)
+        if found is not None:
+            return found
     return log.read(offset, max_bytes, log.end_offset)

@@ -24,6 +24,11 @@ class ReceivedPiece:
         """Bytes."""
         return len(self._data)
 
+    @property
+    def buffers(self) -> tuple[memoryview]:
+        """The bytes."""
+        return (self._data,)
+
     def try_read(self) -> bytes:
         """The bytes, which are there."""
         return bytes(self._data)

@@ -17,7 +17,7 @@ from kafkalite.broker.fetch import PIECE_BYTES
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
-from kafkalite.broker.replication.leading import ReplicaRead
+from kafkalite.broker.replication.leading import ReplicaRead, read_tail
 from kafkalite.broker.replication.throttle import ReplicationThrottle
 from kafkalite.model.errors import (
     FetchSessionIdNotFoundError,
@@ -29,8 +29,11 @@ from kafkalite.model.ids import NO_EPOCH, BrokerId, LeaderEpoch, TopicPartition
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.replication.position import Position
 from kafkalite.storage.log_read import LogRead
+from kafkalite.storage.recent_batches import RecentRead
 from kafkalite.wire.messages import FIRST_OF_SESSION, FetchPartition, FetchRequest
 
+_TURNS_BEFORE_ANSWER: Final = 3
+"""Between the first news and the answer: what else has arrived by then comes with it."""
 _LOOKS_A_TURN: Final = 100
 """Partitions looked at before others have their turn."""
 
@@ -214,6 +217,8 @@ class ReplicaSession:
         finally:
             timer.cancel()
             self._wakeup = None
+        for _ in range(_TURNS_BEFORE_ANSWER):
+            await asyncio.sleep(0)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -278,7 +283,9 @@ class ReplicaSession:
         """What is due and fits, and when to look for what is held back by the throttle, in ms."""
         reads: list[PartitionRead] = []
         throttled_ms: int | None = None
-        for count, cursor in enumerate(list(self._due.values()), 1):
+        due = list(self._due.values())
+        share = max_bytes // max(len(due), 1)
+        for count, cursor in enumerate(due, 1):
             if not count % _LOOKS_A_TURN:
                 await asyncio.sleep(0)
                 self._check_open()
@@ -288,12 +295,23 @@ class ReplicaSession:
             if held_ms and cursor.has_been_noted:
                 throttled_ms = held_ms if throttled_ms is None else min(held_ms, throttled_ms)
                 continue
-            limit = 0 if held_ms else min(cursor.max_bytes, max_bytes)
+            limit = 0 if held_ms else min(self._bound(cursor, share), max_bytes)
             read = self._look(cursor, max(limit, 0))
             if read is not None:
                 max_bytes -= read.size
                 reads.append(read)
         return reads, throttled_ms
+
+    def _bound(self, cursor: Cursor, share: int) -> int:
+        """The most bytes for one partition: an even share of the answer, if it asks for less.
+
+        What it asks for keeps one partition from taking the room of others, so it does not count
+        where they have nothing. For what is throttled it does: that is to come evenly.
+        """
+        partition = cursor.watched
+        if partition is None or self._is_throttled(partition):
+            return cursor.max_bytes
+        return max(cursor.max_bytes, share)
 
     def _held_ms(self, cursor: Cursor) -> int:
         """How long the throttle still holds a partition back from this follower."""
@@ -369,9 +387,9 @@ def _known(topic_partition: TopicPartition, error: Exception) -> LogError:
     return KafkaStorageError(f"{topic_partition} could not be read: {error!r}")
 
 
-def _pieces(partition: Partition, found: ReplicaRead, limit: int) -> list[LogRead]:
+def _pieces(partition: Partition, found: ReplicaRead, limit: int) -> list[LogRead | RecentRead]:
     """What was found, and what follows it within `limit` bytes."""
-    pieces: list[LogRead] = []
+    pieces: list[LogRead | RecentRead] = []
     piece, log = found.piece, partition.log
     left = limit
     while piece is not None and (piece.size <= left or not pieces):
@@ -380,7 +398,7 @@ def _pieces(partition: Partition, found: ReplicaRead, limit: int) -> list[LogRea
         if left <= 0 or piece.next_offset >= log.end_offset:
             break
         try:
-            piece = log.read(piece.next_offset, min(left, PIECE_BYTES), log.end_offset)
+            piece = read_tail(log, piece.next_offset, min(left, PIECE_BYTES))
         except LogError:
             break  # what precedes it is good; the next fetch meets it
     return pieces

@@ -1,6 +1,7 @@
 """Small writes of one turn leave together, and one connection's end is no other's."""
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
@@ -12,7 +13,7 @@ class _Transport(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.written: list[bytes] = []
+        self.written: list[bytes | list[bytes]] = []
         self.is_reset = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -20,8 +21,14 @@ class _Transport(asyncio.Transport):
             raise RuntimeError("the handler is closed")
         self.written.append(bytes(data))
 
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.written.append(list(map(bytes, list_of_data)))
+
     def is_closing(self) -> bool:
         return self.is_reset
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def close(self) -> None:
         self.written.append(b"closed")
@@ -40,15 +47,33 @@ def test_small_writes_of_a_turn_are_one() -> None:
     asyncio.run(scenario())
 
 
-def test_order_is_kept_when_a_large_write_or_the_end_follows() -> None:
+def test_large_writes_of_a_turn_leave_together_and_are_not_copied() -> None:
     async def scenario() -> None:
         transport = _Transport()
         corked = CorkedTransport(transport, Outbox())
         corked.write(b"head")
         corked.write(b"x" * 100_000)
-        corked.write(b"tail")
+        assert corked.get_write_buffer_size() == 100_004
+        corked.writelines([b"more", memoryview(b"tail")])
         corked.close()
-        assert [each[:6] for each in transport.written] == [b"head", b"xxxxxx", b"tail", b"closed"]
+        assert transport.written == [[b"head", b"x" * 100_000, b"more", b"tail"], b"closed"]
+        assert corked.get_write_buffer_size() == 0
+
+    asyncio.run(scenario())
+
+
+def test_many_bytes_do_not_wait_for_the_turn_to_end() -> None:
+    async def scenario() -> None:
+        transport = _Transport()
+        corked = CorkedTransport(transport, Outbox())
+        corked.write(b"head")
+        corked.write(b"x" * (1 << 20))
+        assert transport.written == [[b"head", b"x" * (1 << 20)]]
+        corked.writelines([b"y" * (1 << 20)])
+        corked.write(b"end")
+        assert transport.written[1:] == [b"y" * (1 << 20)]
+        await asyncio.sleep(0)
+        assert transport.written[2:] == [b"end"]
 
     asyncio.run(scenario())
 

@@ -1,7 +1,7 @@
 """Fetches of replicas go to their sessions; one that leaves while it waits is reported."""
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
 import msgspec
@@ -15,7 +15,9 @@ from kafkalite.broker.replication.replica_sessions import ReplicaAnswer, Replica
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import FetchSessionIdNotFoundError, NotLeaderOrFollowerError
 from kafkalite.model.ids import BrokerId
+from kafkalite.storage.recent_batches import RecentRead
 from kafkalite.wire.messages import FetchPartition, FetchRequest, FetchResponse, FetchResult
+from tests.support.whole_requests import Received
 
 
 class _Sessions:
@@ -129,3 +131,123 @@ def test_a_reader_is_told_who_leads_where_another_broker_answered() -> None:
     reads = [PartitionRead("t", 0, (), 3, 1, leader=leader)]
     (result,) = _post(FetchRequest([FetchPartition("t", 0, 5)]), reads=reads).partitions
     assert (result.leader_id, result.leader_url) == (3, "http://host3:9092")
+
+
+class _OnDisk:
+    """A piece that has to be read."""
+
+    size, next_offset, buffers = 4, 9, ()
+
+
+class _Disk:
+    """A fetch path that reads pieces."""
+
+    async def read_piece(self, _piece: object) -> bytes:
+        return b"disk"
+
+
+class _Broken:
+    async def fetch(self, _request: FetchRequest) -> ReplicaAnswer:
+        raise ZeroDivisionError
+
+
+def _received(request: FetchRequest, *, media: bytes = b"application/msgpack") -> Received:
+    return Received(msgspec.msgpack.encode(request), path="/v1/fetch", media=media)
+
+
+def _endpoint(sessions: object, gone: list[BrokerId]) -> FetchEndpoint:
+    return FetchEndpoint(cast("FetchPath", _Disk()), cast("ReplicaSessions", sessions), gone.append)
+
+
+async def _settled(is_so: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if is_so():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never was")
+
+
+async def _answered(received: Received) -> tuple[int, bytes]:
+    await _settled(lambda: bool(received.answers))
+    return received.answer
+
+
+_HELD = RecentRead([b"in ", b"memory"], 9, 7)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "batches"),
+    [
+        ((), b""),
+        ((_HELD, _HELD), b"in memoryin memory"),
+        ((_HELD, _OnDisk(), _HELD), b"in memorydiskin memory"),
+    ],
+)
+def test_a_replicas_whole_fetch_is_answered_without_asgi(pieces: Any, batches: bytes) -> None:
+    async def scenario() -> None:
+        sessions = _Sessions(ReplicaAnswer([PartitionRead("t", 0, pieces, 3, 1)]))
+        gone: list[BrokerId] = []
+        received = _received(_REPLICA)
+        assert _endpoint(sessions, gone).post_whole(received.request)
+        status, body = await _answered(received)
+        assert status == 200
+        assert b"content-length: %d\r\n" % len(body) in received.transport.sent
+        (result,) = msgspec.msgpack.decode(body, type=FetchResponse).partitions
+        assert (result.batches, result.high_watermark) == (batches, 3)
+        received.cycle.disconnected = True
+        received.cycle.message_event.set()
+        assert gone == [], "it was answered"
+
+    asyncio.run(scenario())
+
+
+def test_a_refusal_to_a_replica_that_came_whole_is_in_the_body() -> None:
+    async def scenario() -> None:
+        refused = _Sessions(ReplicaAnswer(error=FetchSessionIdNotFoundError("none")))
+        received = _received(_REPLICA)
+        assert _endpoint(refused, []).post_whole(received.request)
+        status, body = await _answered(received)
+        assert status == 200
+        response = msgspec.msgpack.decode(body, type=FetchResponse)
+        assert response.error == "FETCH_SESSION_ID_NOT_FOUND"
+
+    asyncio.run(scenario())
+
+
+def test_an_unforeseen_error_of_a_whole_fetch_is_answered() -> None:
+    async def scenario() -> None:
+        received = _received(_REPLICA)
+        assert _endpoint(_Broken(), []).post_whole(received.request)
+        assert (await _answered(received))[0] == 500
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_leaves_while_its_whole_fetch_waits_is_reported() -> None:
+    async def scenario() -> None:
+        gone: list[BrokerId] = []
+        received = _received(_REPLICA)
+        endpoint = _endpoint(_Sessions(None), gone)
+        assert endpoint.post_whole(received.request)
+        await asyncio.sleep(0)
+        received.cycle.disconnected = True
+        received.cycle.message_event.set()
+        assert gone == [7]
+        await _settled(lambda: not endpoint._answering)
+        assert received.transport.sent == b""
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        _received(FetchRequest([FetchPartition("t", 0, 5)])),
+        _received(_REPLICA, media=b"application/json"),
+        Received(b"no msgpack", path="/v1/fetch", media=b"application/msgpack"),
+    ],
+    ids=["of a client", "other media", "malformed"],
+)
+def test_other_whole_fetches_are_left_to_asgi(received: Received) -> None:
+    assert not _endpoint(_Sessions(None), []).post_whole(received.request)
+    assert received.transport.sent == b""

@@ -71,3 +71,40 @@ def test_header_is_found_by_its_name_and_empty_when_it_is_missing() -> None:
     request = Received(media=b"text/\xe9").request
     assert request.header(b"content-type") == "text/é"
     assert request.header(b"accept") == ""
+
+
+def test_answer_in_parts_is_that_of_the_whole() -> None:
+    async def scenario() -> None:
+        parts, whole = Received(), Received()
+        parts.request.respond_parts(200, b"text/plain", [b"a", memoryview(b"bc"), b"d"], 4)
+        whole.request.respond(200, b"text/plain", b"abcd")
+        assert parts.transport.sent == whole.transport.sent
+        assert _state(parts) == _state(whole)
+
+    asyncio.run(scenario())
+
+
+def test_going_of_the_client_is_told_once_and_nothing_else_is() -> None:
+    async def scenario() -> None:
+        received = Received()
+        gone: list[bool] = []
+        received.request.when_gone(lambda: gone.append(True))
+        received.cycle.message_event.set()
+        assert gone == []
+        received.cycle.disconnected = True
+        received.cycle.message_event.set()
+        received.cycle.message_event.set()
+        assert gone == [True]
+
+    asyncio.run(scenario())
+
+
+def test_client_that_has_gone_already_is_told_of() -> None:
+    async def scenario() -> None:
+        received = Received()
+        received.cycle.disconnected = True
+        gone: list[bool] = []
+        received.request.when_gone(lambda: gone.append(True))
+        assert gone == [True]
+
+    asyncio.run(scenario())

@@ -24,6 +24,8 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import ANY_EPOCH, NO_LEADER, BrokerId
 from kafkalite.replication.position import Position
 from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.storage.log_read import LogRead
+from kafkalite.storage.recent_batches import RecentBudget, RecentRead
 from kafkalite.wire.batch import BatchHeader, read_headers
 from kafkalite.wire.messages import FetchResult
 from tests.support.faulty_disk import FaultyDisk
@@ -438,3 +440,59 @@ def test_full_disk_fails_the_answer_and_not_the_follower(
     follower.take(*answer)
     assert follower.refusal is None
     assert follower.offsets == (0, 1, 2)
+
+
+def _kept(logs: Logs, budget: RecentBudget) -> Partition:
+    partition = logs.partition(recent=budget)
+    partition.apply(led_by(OWN_ID), _REPLICAS)
+    return partition
+
+
+def test_followers_are_given_what_was_just_appended_from_memory_until_all_have_it(
+    logs: Logs,
+) -> None:
+    budget = RecentBudget()
+    room = budget.left
+    partition = _kept(logs, budget)
+    _append(partition, b"a")
+    read = partition.read_replica(OTHER_ID, 100, Position(0, -1, 0), _MAX_BYTES).piece
+    assert isinstance(read, RecentRead)
+    assert read.read() == partition.log.read(0, _MAX_BYTES, 1).read()
+    assert budget.left < room
+    flush(partition)
+    assert partition.offsets.high_watermark == 1
+    assert budget.left == room
+    late = partition.read_replica(OTHER_ID, 100, Position(0, -1, 0), _MAX_BYTES).piece
+    assert isinstance(late, LogRead)
+
+
+def _to_another(partition: Partition) -> None:
+    partition.apply(led_by(OTHER_ID, epoch=1), _REPLICAS)
+
+
+def _to_nobody(partition: Partition) -> None:
+    partition.close(KafkaStorageError("gone"))
+
+
+def _to_one_replica(partition: Partition) -> None:
+    partition.assign((OWN_ID,))
+
+
+@pytest.mark.parametrize("change", [_to_another, Partition.step_down, _to_nobody, _to_one_replica])
+def test_nothing_is_kept_in_memory_once_nobody_is_to_have_it(
+    logs: Logs, change: Callable[[Partition], None]
+) -> None:
+    budget = RecentBudget()
+    room = budget.left
+    partition = _kept(logs, budget)
+    _append(partition, b"a")
+    change(partition)
+    assert (partition.log.recent, budget.left) == (None, room)
+
+
+def test_nothing_is_kept_in_memory_of_a_partition_without_followers(logs: Logs) -> None:
+    partition = logs.partition(recent=RecentBudget())
+    partition.apply(led_by(OWN_ID), (OWN_ID,))
+    assert partition.log.recent is None
+    partition.assign(_REPLICAS)
+    assert partition.log.recent is not None

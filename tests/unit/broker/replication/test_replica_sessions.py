@@ -188,6 +188,36 @@ def test_answers_keep_to_the_budget_and_everybody_has_a_turn() -> None:
     run_cluster(test)
 
 
+def test_a_partition_alone_has_the_whole_answer() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0, 1)
+        for number in (0, 0, 0, 0, 1):
+            cluster[0].append(b"x" * 1000, number=number)
+        follower = _Follower(cluster)
+        first = await follower.fetch(_entry(max_bytes=10), _entry(0, 1, max_bytes=10))
+        assert {read.pieces[-1].next_offset for read in first.reads} == {1}, "both have something"
+        alone = _only(await follower.fetch(_entry(1, max_bytes=10), max_bytes=2_500))
+        assert alone.pieces[-1].next_offset == 3, "two more fit"
+
+    run_cluster(test)
+
+
+def test_what_is_appended_in_the_same_moment_comes_in_one_answer() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0, 1)
+        follower = _Follower(cluster)
+        await follower.fetch(_entry(), _entry(0, 1))
+        waiting = follower.begin()
+        await settle()
+        cluster[0].append(b"a")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        cluster[0].append(b"b", number=1)
+        assert len((await waiting).reads) == 2
+
+    run_cluster(test)
+
+
 def test_a_batch_larger_than_every_limit_still_comes() -> None:
     async def test(cluster: Cluster) -> None:
         _lead(cluster, 0)

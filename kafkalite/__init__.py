@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kafkalite.client.consumer.record import ConsumerRecord
     from kafkalite.client.consumer.records import Records
     from kafkalite.client.producer.async_producer import AsyncProducer
+    from kafkalite.client.producer.confirms import Confirms
     from kafkalite.client.producer.delivery import Deliveries, Delivery
     from kafkalite.client.producer.producer import Producer
     from kafkalite.client.producer.record_metadata import RecordMetadata
@@ -32,6 +33,7 @@ __all__ = [
     "AsyncAdminClient",
     "AsyncConsumer",
     "AsyncProducer",
+    "Confirms",
     "Consumer",
     "ConsumerRecord",
     "Deliveries",
@@ -62,6 +64,7 @@ _HOMES: Final = {
     "ConsumerRecord": "client.consumer.record",
     "Records": "client.consumer.records",
     "AsyncProducer": "client.producer.async_producer",
+    "Confirms": "client.producer.confirms",
     "Deliveries": "client.producer.delivery",
     "Delivery": "client.producer.delivery",
     "Producer": "client.producer.producer",

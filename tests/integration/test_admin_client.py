@@ -2,12 +2,16 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 
 from kafkalite.client.admin.admin_client import AdminClient
 from kafkalite.client.admin.async_admin_client import AsyncAdminClient
@@ -317,3 +321,31 @@ def test_a_closed_client_and_a_wrong_setting_say_so(servers: str) -> None:
             admin.list_topics()
     with pytest.raises(ConfigError, match="did you mean bootstrap_servers"):
         AdminClient(bootstrap_server=servers)
+
+
+def test_neither_threads_nor_sockets_are_left_of_a_closed_client(servers: str) -> None:
+    def files() -> int:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+    def use() -> None:
+        with AdminClient(bootstrap_servers=servers) as client, ThreadPoolExecutor(4) as threads:
+            found = [threads.submit(client.describe_cluster) for _ in range(8)]
+            assert len({each.result().cluster_id for each in found}) == 1
+
+    use()  # what is made once a process
+    before, threads = files(), threading.active_count()
+    for _ in range(5):
+        use()
+    assert (files(), threading.active_count()) == (before, threads)
+
+
+def test_it_works_on_either_loop(servers: str) -> None:
+    async def scenario() -> str:
+        async with AsyncAdminClient(bootstrap_servers=servers) as admin:
+            return (await admin.describe_cluster()).cluster_id
+
+    found = set()
+    for new_loop in (uvloop.new_event_loop, asyncio.new_event_loop):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            found.add(runner.run(scenario()))
+    assert len(found) == 1

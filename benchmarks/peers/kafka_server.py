@@ -126,8 +126,9 @@ def running_kafka(jars: Path, directory: Path, cores: Cores, size: int) -> Itera
     }
     with (
         on_core(cores.load),
-        contextlib.ExitStack() as stack,
         KafkaZooKeeper(jars, directory / "zookeeper") as zookeeper,
+        # Ended first: without their ZooKeeper they would wait for it.
+        contextlib.ExitStack() as stack,
     ):
         brokers = [
             KafkaBroker(
@@ -145,5 +146,3 @@ def running_kafka(jars: Path, directory: Path, cores: Cores, size: int) -> Itera
         yield Servers(
             ",".join(broker.address for broker in brokers), tuple(each.pid for each in brokers)
         )
-        # Orderly: without their ZooKeeper they would wait for it.
-        stack.close()

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(given)
     if args.print_metrics:
         print("WARNING: the producer keeps no metrics", file=sys.stderr)
-    # Each record on its way holds functions. Looking for cycles among them, of which there are none,
+    # Each record on its way holds functions. Looking for cycles among them, where there are none,
     # would take as long as everything else, and would be what is measured.
     gc.disable()
     try:

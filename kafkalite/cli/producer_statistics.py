@@ -42,8 +42,7 @@ class ProducerStatistics:
         window.count += 1
         window.size += size
         window.total_ms += latency_ms
-        if latency_ms > window.max_ms:
-            window.max_ms = latency_ms
+        window.max_ms = max(window.max_ms, latency_ms)
         if now_ms - self._window_begun_ms >= self._reporting_ms:
             self._show(window.line(now_ms - self._window_begun_ms))
             self._past = self._past.with_(window)

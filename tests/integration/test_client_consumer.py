@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -635,6 +638,69 @@ def test_no_thread_socket_or_task_is_left_behind(
 
 def _descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_what_was_in_hand_when_something_went_wrong_is_read_again(
+    client: BrokerClient, make: MakeConsumer
+) -> None:
+    topic = client.make_topic()
+    group = _group()
+    sent = _fill(topic, 4)
+    consumer = make(topic.name, group_id=group)
+
+    def fail_at_the_first() -> None:
+        with consumer:
+            for _ in consumer:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_at_the_first()
+    with make(topic.name, group_id=group) as again:
+        assert _values(_read(again, 4)) == sent
+
+
+_FORGETFUL = """
+import sys
+from kafkalite import Consumer
+
+address, topic, group = sys.argv[1:]
+consumer = Consumer(
+    topic, bootstrap_servers=address, group_id=group, auto_offset_reset="earliest"
+)
+print(next(iter(consumer)).value.decode())
+"""
+
+
+def test_a_program_that_ends_without_a_word_leaves_its_group(
+    broker: BrokerProcess, client: BrokerClient
+) -> None:
+    topic = client.make_topic()
+    group = _group()
+    _fill(topic, 2)
+    command = [sys.executable, "-c", _FORGETFUL, broker.address, topic.name, group]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0:0\n", "")
+    assert client.http.get(f"/v1/groups/{group}").json()["members"] == []
+
+
+def test_a_forked_child_leaves_its_parents_consumer_alone(
+    client: BrokerClient, make: MakeConsumer
+) -> None:
+    topic = client.make_topic()
+    sent = _fill(topic, 4)
+    consumer = make(topic.name, group_id=_group())
+    _read(consumer, 2)
+    child = os.fork()
+    if not child:
+        try:
+            consumer.poll(0)
+        except ClosedError:
+            consumer.close()
+            os._exit(0)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert _values(_read(consumer, 2)) == sent[2:]
 
 
 def test_no_broker_is_no_error_until_it_is_too_late(make: MakeConsumer) -> None:

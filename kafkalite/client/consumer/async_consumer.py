@@ -90,13 +90,14 @@ class AsyncConsumer:
         await self.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.close(commits=kind is None)
 
-    async def close(self) -> None:
+    async def close(self, *, commits: bool = True) -> None:
         """Commit what was handed out (with `enable_auto_commit`), leave the group, end everything.
 
-        The listener's `on_revoked` is called first. A second time: nothing.
+        The listener's `on_revoked` is called first. A second time: nothing. Where a `with` block is
+        left by an exception, nothing is committed: what was in hand may not be dealt with.
         """
         if self.is_closed:
             return
@@ -104,13 +105,13 @@ class AsyncConsumer:
         try:
             await self._make(self.core.farewell())
         finally:
-            await self.shut()
+            await self.shut(commits=commits)
 
-    async def shut(self) -> None:
+    async def shut(self, *, commits: bool) -> None:
         """As `close`, without telling the listener."""
         self.is_closed = True
         try:
-            await self.core.close()
+            await self.core.close(commits=commits)
         finally:
             await self._cluster.close()
             await self._connections.close()

@@ -59,20 +59,25 @@ class Consumer:
         self._user: int | None = None
         """The thread that polls at the moment."""
         self._ticket = self._io.register(self._close_at_exit)
-        self.run(self.core.start())
+        try:
+            self.run(self.core.start())
+        except BaseException:
+            self._io.leave(self._ticket)
+            raise
 
     # -- life ------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(commits=kind is None)
 
-    def close(self) -> None:
+    def close(self, *, commits: bool = True) -> None:
         """Commit what was handed out (with `enable_auto_commit`), leave the group, end everything.
 
-        The listener's `on_revoked` is called first. A second time: nothing.
+        The listener's `on_revoked` is called first. A second time: nothing. Where a `with` block is
+        left by an exception, nothing is committed: what was in hand may not be dealt with.
         """
         if self.core.is_closed or not self._io.is_usable:
             return
@@ -80,7 +85,7 @@ class Consumer:
         try:
             self._make(self.run(self._farewell()))
         finally:
-            self._shut()
+            self._shut(commits=commits)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Have the loop run `coroutine`, and wait for it."""
@@ -92,13 +97,13 @@ class Consumer:
         self._news.set()
 
     def _close_at_exit(self) -> None:
-        """At the interpreter's exit, when nothing of the caller's can be trusted any more."""
+        """At the interpreter's exit: what was in hand may not be dealt with."""
         if not self.core.is_closed:
-            self._shut()
+            self._shut(commits=False)
 
-    def _shut(self) -> None:
+    def _shut(self, *, commits: bool) -> None:
         try:
-            self.run(self.core.shut())
+            self.run(self.core.shut(commits=commits))
         finally:
             self._io.leave(self._ticket)
 

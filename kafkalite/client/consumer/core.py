@@ -318,7 +318,9 @@ class ConsumerCore:
             session_timeout_ms=settings.session_timeout_ms,
             max_poll_interval_ms=settings.max_poll_interval_ms,
         )
-        return GroupMember(options, self._group, self._backoff(), self._note_news)
+        return GroupMember(
+            options, self._group, self._backoff(), self._note_news, self.note_trouble
+        )
 
     async def assign(self, partitions: Collection[TopicPartition]) -> None:
         """Consume exactly these; where those go on that are consumed already."""
@@ -337,10 +339,11 @@ class ConsumerCore:
         """The call to make before `leave` or `close`."""
         return None if self._rebalancing is None else self._rebalancing.farewell()
 
-    async def leave(self) -> None:
+    async def leave(self, *, commits: bool = True) -> None:
         """Consume nothing any more, and be nobody's member."""
         rebalancing, self._rebalancing = self._rebalancing, None
-        await self._commit_last(self.positions.partitions)
+        if commits:
+            await self._commit_last(self.positions.partitions)
         gone = self.positions.partitions
         self.positions.remove(gone)
         self._note_gone(gone)
@@ -350,15 +353,15 @@ class ConsumerCore:
         if rebalancing is not None and self._is_source_started:
             await rebalancing.source.close()
 
-    async def close(self) -> None:
-        """Commit what is to be committed, leave, and end everything."""
+    async def close(self, *, commits: bool) -> None:
+        """Leave, after committing what was handed out where that is wanted; end everything."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait((self._keeper,))
         await self._fetcher.close()
         if self._commit_tasks:
             await asyncio.wait(self._commit_tasks, timeout=_LAST_COMMIT_S)
-        await self.leave()
+        await self.leave(commits=commits)
         for task in self._commit_tasks:
             task.cancel()
 

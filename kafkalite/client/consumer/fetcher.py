@@ -30,7 +30,9 @@ from kafkalite.wire.messages import MAX_ENTRIES, FetchPartition, FetchRequest
 _CROWDED_WAIT_MS: Final = 50
 """How long a request may wait that does not name all partitions of its leader."""
 _RETRY_S: Final = 0.1
-"""How long a partition rests after an error of its own."""
+"""How long a partition rests after an error of its own: twice as long after each one more, ..."""
+_MOST_DOUBLINGS: Final = 4
+"""... so many times."""
 
 
 class FetchOptions(NamedTuple):
@@ -304,6 +306,7 @@ class Fetcher:
             if result.error_code:
                 has_moved |= self._refused(partition, result)
                 continue
+            partition.refusals = 0
             partition.high_watermark = result.high_watermark
             partition.log_start_offset = result.log_start_offset
             if not result.batches:
@@ -365,7 +368,9 @@ class Fetcher:
         self._owner.note_error()
 
     def _delay(self, partition: PartitionPosition) -> None:
-        partition.retry_at_s = time.monotonic() + _RETRY_S
+        pause_s = _RETRY_S * (1 << min(partition.refusals, _MOST_DOUBLINGS))
+        partition.refusals += 1
+        partition.retry_at_s = time.monotonic() + pause_s
 
     async def _recover(self, link: _Link, error: LogError, pauses: Pauses) -> None:
         """A leader does not answer: see whether somebody else leads by now."""

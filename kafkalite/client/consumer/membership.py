@@ -82,12 +82,22 @@ class GroupMember:
         port: HeartbeatPort,
         backoff: Pauses,
         on_news: Callable[[], None],
+        on_trouble: Callable[[LogError], None],
     ) -> None:
-        """Assign only; `on_news` is called on the loop when there is something to `look` at."""
+        """Assign only.
+
+        Args:
+            options: what the member says of itself.
+            port: where heartbeats go.
+            backoff: pauses after those that are not answered.
+            on_news: called on the loop when there is something to `look` at.
+            on_trouble: called on the loop with why a heartbeat is not answered.
+        """
         self._options = options
         self._port = port
         self._backoff = backoff
         self._on_news = on_news
+        self._on_trouble = on_trouble
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._answer_s = min(
@@ -102,9 +112,9 @@ class GroupMember:
         self._reported: Partitions | None = None
         self._subscribed: tuple[tuple[str, ...], str | None] | None = None
         """What the coordinator has been told last."""
-        self._looked_s = _ALWAYS
+        self._looked_s = time.monotonic()
         self._is_stopping = False
-        self._trouble: Exception | None = None
+        self._is_in_trouble = False
         self._failure: LogError | None = None
         """What ended the membership for good."""
         self.session_due_s = _ALWAYS
@@ -153,16 +163,11 @@ class GroupMember:
         await self._until(lambda: self._epoch != epoch, timeout_s)
         return self._epoch != epoch
 
-    @property
-    def trouble(self) -> Exception | None:
-        """Why heartbeats are not answered at the moment; None while they are."""
-        return self._trouble
-
     async def close(self) -> None:
         """Leave the group, unless nobody can be told so; what was committed before counts."""
         # Also where a first heartbeat may have been taken whose answer is under way.
         may_be_member = self._epoch != JOINING or (
-            self._reported is not None and self._trouble is None
+            self._reported is not None and not self._is_in_trouble
         )
         self._is_stopping = True
         if self._task is not None:
@@ -270,7 +275,7 @@ class GroupMember:
         self.session_due_s = sent_s + self._options.session_timeout_ms / 1000
         self._assignment = assignment
         self._owned |= assignment
-        self._trouble = None
+        self._is_in_trouble = False
         self._backoff.reset()
         if is_news:
             self._tell()
@@ -287,8 +292,9 @@ class GroupMember:
         self.session_due_s = _ALWAYS
         self._tell()
 
-    async def _note_trouble(self, trouble: Exception) -> None:
-        self._trouble = trouble
+    async def _note_trouble(self, trouble: LogError) -> None:
+        self._is_in_trouble = True
+        self._on_trouble(trouble)
         if self._epoch != JOINING and time.monotonic() > self.session_due_s:
             self._lose()
         self._tell()

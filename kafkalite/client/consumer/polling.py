@@ -36,9 +36,9 @@ def polling(core: ConsumerCore, take: Callable[[], T], timeout_s: float | None) 
         LogError: what `ConsumerCore.turn` raises.
     """
     due_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    core.hold()
     try:
         while True:
+            core.hold()
             yield from _news(core)
             core.raise_wakeup()
             taken = take()

@@ -40,6 +40,7 @@ class PartitionPosition:
         "log_start_offset",
         "lost_offset",
         "position",
+        "refusals",
         "retry_at_s",
         "start",
         "stint",
@@ -63,6 +64,8 @@ class PartitionPosition:
         self.high_watermark = NO_OFFSET
         """As the last answer said; never below `fetch_offset` of an answer's time."""
         self.log_start_offset = NO_OFFSET
+        self.refusals = 0
+        """How often in a row it was refused."""
         self.retry_at_s = 0.0
         """Not asked for before, after an error."""
         self.error: Exception | None = None

@@ -2,14 +2,12 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-from kafkalite.cli.batch_sender import BatchSender, SendOptions
 from kafkalite.cli.client_properties import ClientProperties, load_properties
 from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import (
@@ -20,41 +18,34 @@ from kafkalite.cli.command_line import (
     natural_number,
     positive_number,
 )
-from kafkalite.cli.failure import EXIT_FAILURE, CommandError
+from kafkalite.cli.failure import EXIT_FAILURE, CommandError, NoBrokerError
 from kafkalite.cli.interruption import Interruption
 from kafkalite.cli.line_parser import LineParser
 from kafkalite.cli.line_source import LineSource
-from kafkalite.cli.partition_batches import PartitionBatch, PartitionBatches
+from kafkalite.cli.sent_lines import LineFailures, SentLines
+from kafkalite.client.errors import BufferExhaustedError, ConfigError
+from kafkalite.client.producer.delivery import Delivery
+from kafkalite.client.producer.producer import Producer
+from kafkalite.client.producer.settings import ProducerSettings
 from kafkalite.model.compression import parse_compression
-from kafkalite.model.errors import InvalidConfigError, LogError, MessageTooLargeError
-from kafkalite.model.record import Record
+from kafkalite.model.errors import InvalidConfigError, MessageTooLargeError
 from kafkalite.model.topic_name import check_topic_name
 
 _BATCH_BYTES: Final = 256 << 10
 """Larger than Kafka's 16 KiB: each batch is an HTTP request."""
 _BUFFER_BYTES: Final = 32 << 20
-_MANY_RECORDS: Final = 1 << 30
-_SHOWN_FAILURES: Final = 10
-"""Failures told one by one; the rest are counted."""
-_LONGEST_WAIT_S: Final = 1.0
-"""No record waits longer than this, or --timeout, while others keep coming."""
+_LAST_CHANCE_S: Final = 5.0
+"""After Ctrl-C, for what was read before."""
 _STDIN: Final = 0
 _ACKS: Final = {"-1": -1, "all": -1, "0": 0, "1": 1}
-_NOT_BUILT: Final = ("transactional.id", "enable.idempotence")
+_NOT_BUILT: Final = ("transactional.id",)
+_LOGGER: Final = "kafkalite.client"
 
 
 class _Progress(Protocol):
     """What a progress bar must do."""
 
     def update(self, n: float) -> object: ...
-
-
-class _Options(NamedTuple):
-    send: SendOptions
-    batch_bytes: int
-    batch_records: int
-    buffer_bytes: int
-    linger_s: float
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -141,15 +132,19 @@ def run(args: argparse.Namespace) -> int:
     args.parser.require(args, ["topic"])
     check_connection_arguments(args.parser, args)
     check_topic_name(args.topic)
-    options = _options(args)
     lines = LineParser({**load_properties(args.reader_config), **dict(args.property or [])})
-    with (
-        Interruption() as interruption,
-        Cluster.from_arguments(args, retry_for_s=0) as cluster,
-    ):
-        source = LineSource(_STDIN, options.buffer_bytes)
-        producer = _ConsoleProducer(cluster, args.topic, options, lines, interruption)
-        return producer.run(source)
+    given = _settings(args)
+    with Cluster.from_arguments(args, retry_for_s=0) as cluster:
+        given["bootstrap_servers"] = cluster.known_urls
+    try:
+        settings = ProducerSettings.of(given)
+    except ConfigError as error:
+        raise CommandError(str(error)) from None
+    with Interruption() as interruption:
+        source = LineSource(_STDIN, settings.buffer_memory)
+        command = _ConsoleProducer(args.topic, settings, lines, interruption, is_sync=args.sync)
+        with _notices(settings, command), Producer(**given) as producer:
+            return command.run(producer, source)
 
 
 class _ConsoleProducer:
@@ -157,81 +152,54 @@ class _ConsoleProducer:
 
     def __init__(
         self,
-        cluster: Cluster,
         topic: str,
-        options: _Options,
+        settings: ProducerSettings,
         lines: LineParser,
         interruption: Interruption,
+        *,
+        is_sync: bool,
     ) -> None:
         self._topic = topic
-        self._options = options
+        self._settings = settings
         self._lines = lines
         self._interruption = interruption
-        self._sender = BatchSender(
-            cluster,
-            topic,
-            options.send,
-            interruption=interruption,
-            on_failure=self._note_failure,
-            on_notice=_say,
-        )
-        self._batches = PartitionBatches(1, options.batch_bytes, options.batch_records)
-        self._failures: Counter[str] = Counter()
+        self._is_sync = is_sync
+        self._failures = LineFailures(topic, _say)
+        self._sent = SentLines(self._failures)
         self._line_number = 0
-        self._oldest_s = 0.0
         self._has_prompt = os.isatty(_STDIN) and sys.stdout.isatty()
+        self.is_in_trouble = False
+        """Whether brokers were away at some time."""
 
-    def run(self, source: LineSource) -> int:
+    def run(self, producer: Producer, source: LineSource) -> int:
         """Send everything; gives the exit code."""
+        exit_code = 0
         try:
-            self._sender.open()
-            self._batches = PartitionBatches(
-                self._sender.partition_count,
-                self._options.batch_bytes,
-                self._options.batch_records,
-            )
+            with self._interruption.may_raise():
+                producer.partitions_for(self._topic)
             with _progress(source) as progress:
-                self._send_lines(source, progress)
+                self._send_lines(producer, source, progress)
         except KeyboardInterrupt:
             self._interruption.requested = True
         except CommandError as error:
             _say(str(error))
-            self._report()
-            return error.exit_code
-        finally:
-            self._sender.close()
-        self._report()
+            exit_code = error.exit_code
+        self._finish(producer)
+        self._failures.report(self._line_number)
         if self._interruption.requested:
             return self._interruption.exit_code
-        return EXIT_FAILURE if self._failures else 0
+        return exit_code or (EXIT_FAILURE if self._failures else 0)
 
-    def _send_lines(self, source: LineSource, progress: _Progress) -> None:
-        """Read and send until the end of input, a broken line or an interruption.
-
-        What was read in good order is sent in each of these cases.
-        """
-        try:
-            while not self._interruption.requested:
-                if self._batches.size and self._is_due(source):
-                    self._sender.send(self._batches.take_all())
-                before = source.bytes_read
-                lines = self._read(source)
-                if lines is None:
-                    break
-                self._add(lines)
-                progress.update(source.bytes_read - before)
-        except KeyboardInterrupt:
-            self._interruption.requested = True
-        finally:
-            self._sender.send(self._batches.take_all())
-
-    def _is_due(self, source: LineSource) -> bool:
-        """Whether to send what there is: nothing more comes, or the first of it has waited."""
-        age_s = time.monotonic() - self._oldest_s
-        if age_s >= max(self._options.linger_s, _LONGEST_WAIT_S):
-            return True
-        with self._interruption.may_raise():
-            return not source.has_more(max(self._options.linger_s - age_s, 0))
+    def _send_lines(self, producer: Producer, source: LineSource, progress: _Progress) -> None:
+        """Read and send until the end of input, a broken line or an interruption."""
+        while not self._interruption.requested:
+            before = source.bytes_read
+            lines = self._read(source)
+            if lines is None:
+                return
+            self._send(producer, lines)
+            self._sent.settle()
+            progress.update(source.bytes_read - before)
 
     def _read(self, source: LineSource) -> list[bytes | None] | None:
         if self._has_prompt:
@@ -240,56 +208,84 @@ class _ConsoleProducer:
             source.wait()  # apart from reading: an interruption must not lose what was read
         return source.read()
 
-    def _add(self, lines: list[bytes | None]) -> None:
-        """Take lines in, and send each batch that they fill."""
-        if not self._batches.size:
-            self._oldest_s = time.monotonic()
-        self._batches.available = self._sender.led_partitions
-        is_plain = self._lines.is_plain
-        for number, line in enumerate(lines, self._line_number + 1):
-            self._line_number = number
-            if line is None:
-                self._note_overlong(number)
-                continue
-            record = Record(line) if is_plain else self._lines.parse(line, number)
-            full = self._batches.add(record, number)
-            if full is not None:
-                self._sender.send([full])
-            elif self._batches.size >= self._options.buffer_bytes:
-                self._sender.send(self._batches.take_all())
+    def _send(self, producer: Producer, lines: list[bytes | None]) -> None:
+        """Hand lines over; they are all taken, or the command ends."""
+        first = self._line_number + 1
+        values = [line for line in lines if line is not None]
+        try:
+            if self._lines.is_plain and not self._is_sync and len(values) == len(lines):
+                self._line_number += len(lines)
+                if values:
+                    self._sent.add_many(first, producer.send_many(self._topic, values))
+                return
+            self._send_singly(producer, lines)
+        except BufferExhaustedError as error:
+            raise NoBrokerError(str(error)) from None
+
+    def _send_singly(self, producer: Producer, lines: list[bytes | None]) -> None:
+        sent: list[tuple[int, Delivery]] = []
+        try:
+            for line in lines:
+                self._line_number += 1
+                if line is None:
+                    self._note_overlong(self._line_number)
+                    continue
+                if self._lines.is_plain:
+                    delivery = producer.send(self._topic, line)
+                else:
+                    record = self._lines.parse(line, self._line_number)
+                    delivery = producer.send(
+                        self._topic, record.value, record.key, None, record.headers
+                    )
+                sent.append((self._line_number, delivery))
+                if self._is_sync:
+                    delivery.exception()
+        finally:
+            self._sent.add(sent)
 
     def _note_overlong(self, number: int) -> None:
         error = MessageTooLargeError(
-            f"The line is longer than {self._options.buffer_bytes} bytes, which is the value of "
+            f"The line is longer than {self._settings.buffer_memory} bytes, which is the value of "
             "max-memory-bytes"
         )
-        batch = PartitionBatch(-1)
-        batch.records, batch.lines = [Record(None)], [number]
-        self._note_failure(batch, error)
+        self._failures.note([number], -1, error)
 
-    def _note_failure(self, batch: PartitionBatch, error: LogError | None) -> None:
-        """Count the records of a batch that is given up, and say so unless that is old news."""
-        if error is None:
-            self._failures["not sent"] += len(batch.records)
-            return
-        if sum(self._failures.values()) < _SHOWN_FAILURES:
-            first, last = batch.lines[0], batch.lines[-1]
-            where = f"Line {first}" if first == last else f"Lines {first} to {last}"
-            if len(batch.lines) > 1:
-                where += f" ({len(batch.lines)} records for {self._topic}-{batch.partition})"
-            _say(f"{where}: {error.name}: {error.detail}")
-        self._failures[error.name] += len(batch.records)
+    def _finish(self, producer: Producer) -> None:
+        """Wait for what is under way; not for long once somebody wants to leave."""
+        patience_s = None
+        if self._interruption.requested:
+            patience_s = 0 if self.is_in_trouble else _LAST_CHANCE_S
+        try:
+            producer.close(patience_s)
+        except KeyboardInterrupt:
+            self._interruption.requested = True
+        self._sent.settle()
 
-    def _report(self) -> None:
-        """Say what is missing from the topic."""
-        for batch in self._batches.take_all():
-            self._note_failure(batch, None)
-        if self._failures:
-            reasons = ", ".join(f"{name} {count}" for name, count in self._failures.items())
-            _say(
-                f"{sum(self._failures.values())} of {self._line_number} records were not stored "
-                f"({reasons})."
-            )
+
+class _Notices(logging.Handler):
+    """Tells people of what the producer warns of, once for each outage."""
+
+    def __init__(self, settings: ProducerSettings, command: _ConsoleProducer) -> None:
+        super().__init__(logging.WARNING)
+        self._patience_s = settings.max_block_ms / 1000
+        self._command = command
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._command.is_in_trouble = True
+        sentence = record.getMessage().rstrip(".")
+        _say(f"{sentence}. Trying again for {self._patience_s:g} s.")
+
+
+@contextlib.contextmanager
+def _notices(settings: ProducerSettings, command: _ConsoleProducer) -> Iterator[None]:
+    logger, handler = logging.getLogger(_LOGGER), _Notices(settings, command)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
 
 
 def _say(sentence: str) -> None:
@@ -314,8 +310,8 @@ class _NoProgress:
         """Show nothing."""
 
 
-def _options(args: argparse.Namespace) -> _Options:
-    """Options of the command line, else of the properties, else defaults."""
+def _settings(args: argparse.Namespace) -> dict[str, object]:
+    """The producer's settings: of the command line, else of the properties, else defaults."""
     given = ClientProperties(getattr(args, "producer.config"), args.producer_property or [])
 
     def number(option: int | None, key: str, default: int) -> int:
@@ -329,23 +325,29 @@ def _options(args: argparse.Namespace) -> _Options:
     if acks not in _ACKS:
         raise CommandError(f"Invalid value {acks} for configuration acks: it is all, -1, 0 or 1")
     try:
-        compression = parse_compression(codec)
+        parse_compression(codec)
     except InvalidConfigError as error:
         raise CommandError(str(error)) from None
-    given.text("client.id")
-    options = _Options(
-        SendOptions(
-            acks=_ACKS[acks],
-            compression=compression,
-            request_timeout_ms=number(args.request_timeout_ms, "request.timeout.ms", 30_000),
-            retries=number(args.message_send_max_retries, "retries", 3),
-            retry_backoff_ms=number(args.retry_backoff_ms, "retry.backoff.ms", 100),
-            max_block_ms=number(args.max_block_ms, "max.block.ms", 60_000),
-        ),
-        batch_bytes=number(args.batch_size, "batch.size", _BATCH_BYTES),
-        batch_records=1 if args.sync else _MANY_RECORDS,
-        buffer_bytes=number(args.max_memory_bytes, "buffer.memory", _BUFFER_BYTES),
-        linger_s=number(args.timeout, "linger.ms", 0) / 1000,
-    )
+    request_timeout_ms = number(args.request_timeout_ms, "request.timeout.ms", 30_000)
+    max_block_ms = number(args.max_block_ms, "max.block.ms", 60_000)
+    linger_ms = number(args.timeout, "linger.ms", 0)
+    buffer_bytes = number(args.max_memory_bytes, "buffer.memory", _BUFFER_BYTES)
+    settings: dict[str, object] = {
+        "acks": _ACKS[acks],
+        "compression_type": codec,
+        "request_timeout_ms": request_timeout_ms,
+        "retries": number(args.message_send_max_retries, "retries", 3),
+        "retry_backoff_ms": number(args.retry_backoff_ms, "retry.backoff.ms", 100),
+        "max_block_ms": max_block_ms,
+        "batch_size": number(args.batch_size, "batch.size", _BATCH_BYTES),
+        "buffer_memory": buffer_bytes,
+        "linger_ms": linger_ms,
+        "delivery_timeout_ms": max(max_block_ms, linger_ms + request_timeout_ms),
+        "client_id": given.text("client.id") or "",
+    }
+    for key in ("enable.idempotence", "max.in.flight.requests.per.connection", "max.request.size"):
+        text = given.text(key)
+        if text is not None:
+            settings[key] = text
     given.check_rest(_NOT_BUILT)
-    return options
+    return settings

@@ -487,6 +487,21 @@ def test_a_throttled_replica_that_is_not_in_sync_is_held_back() -> None:
     run_cluster(test)
 
 
+def test_what_is_throttled_comes_in_no_larger_pieces_than_asked_for() -> None:
+    async def test(cluster: Cluster) -> None:
+        cluster[0].throttled_rate = 10_000
+        _lead(cluster, 0, leader_replication_throttled_replicas="0:0")
+        cluster[0].apply(0, state(0, 1, isr=(0,)))
+        for _ in range(3):
+            cluster[0].append(b"x" * 1000)
+        follower = _Follower(cluster)
+        await follower.fetch(_entry(0, max_bytes=10, leader_epoch=1))
+        rest = FetchPartition("t", 0, 1, 10, 1, 1, TOPIC_ID)
+        assert _only(await follower.fetch(rest)).pieces[-1].next_offset == 2
+
+    run_cluster(test)
+
+
 def test_a_throttle_does_not_hold_back_who_is_in_sync() -> None:
     async def test(cluster: Cluster) -> None:
         cluster[0].throttled_rate = 1

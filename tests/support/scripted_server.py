@@ -60,7 +60,7 @@ async def scripted_server(answer: Answering) -> AsyncIterator[ScriptedServer]:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = head.partition(_BODY_LENGTH)[2].partition(b"\r\n")[0]
+                length = head.lower().partition(_BODY_LENGTH)[2].partition(b"\r\n")[0]
                 heard = Heard(number, head, await reader.readexactly(int(length or 0)))
                 async with server.news:
                     server.heard.append(heard)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -18,6 +18,9 @@ from kafkalite.model.errors import (
     NetworkError,
     RequestTimedOutError,
 )
+from kafkalite.transport import pipeline
+from kafkalite.transport.connecting import connect
+from kafkalite.transport.connection import PeerConnection
 from kafkalite.wire.batch import Buffer
 from kafkalite.wire.messages import (
     FetchPartition,
@@ -291,3 +294,25 @@ def test_what_is_outstanding_fails_when_it_is_closed(new_loop: NewLoop) -> None:
         await server.until(lambda it: it.closed == it.connections)
 
     _run(new_loop, _never, scenario)
+
+
+def test_nobody_overtakes_those_that_waited_for_the_connection(
+    new_loop: NewLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[asyncio.Task[ProduceResponse]] = []
+
+    async def scenario(
+        connections: Connections, address: BrokerAddress, server: ScriptedServer
+    ) -> None:
+        async def connect_and_come_late(*arguments: Any) -> PeerConnection:
+            connection: PeerConnection = await connect(*arguments)
+            # Its turn comes after the first one has sent, and before the second one is woken.
+            late.append(asyncio.create_task(connections.produce(address, [b"3"], 5)))
+            return connection
+
+        monkeypatch.setattr(pipeline, "connect", connect_and_come_late)
+        await asyncio.gather(*(connections.produce(address, [each], 5) for each in (b"1", b"2")))
+        await late[0]
+        assert [heard.body for heard in server.heard] == [b"1", b"2", b"3"]
+
+    _run(new_loop, _say_produced, scenario)

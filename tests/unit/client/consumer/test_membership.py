@@ -181,7 +181,9 @@ def test_a_member_that_was_put_out_begins_a_new_life(error: type[LogError]) -> N
             assert second.member_id != first.member_id
             again = await coordinator.wait_for(lambda each: each.member_id == second.member_id)
             assert (again.member_epoch, again.owned) == (0, [])
+            await _wait_for(member, lambda _: member._owned == {_T0, _T1})
             member.release([_T0], first.life)  # of a life that is over
+            assert member._owned == {_T0, _T1}
             assert member.look().assignment == {_T0, _T1}
             await coordinator.wait_for(
                 lambda each: each.member_id == second.member_id and _owned(each) == [0, 1]

@@ -76,6 +76,21 @@ def test_a_paused_partition_lets_others_go_before() -> None:
     assert prefetch.head() is second
 
 
+def test_what_is_resumed_comes_before_what_followed_it() -> None:
+    prefetch = Prefetch(_ROOM)
+    paused, other = position_at(0), position_at(0, TopicPartition("t", 1))
+    first = part_of(paused, [batch_at(0, 1)])
+    others = part_of(other, [batch_at(0, 1)])
+    second = part_of(paused, [batch_at(1, 1)])
+    prefetch.put([first, others], 500)
+    prefetch.put([second], 100)
+    paused.is_paused = True
+    assert prefetch.head() is others
+    paused.is_paused = False
+    prefetch.resume(paused.topic_partition)
+    assert prefetch.head() is first
+
+
 def test_what_is_parked_keeps_no_more_memory_than_its_own() -> None:
     prefetch = Prefetch(_ROOM)
     paused, other = position_at(0), position_at(0, TopicPartition("t", 1))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -14,6 +14,7 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import TopicPartition
 from kafkalite.wire.messages import ACKS_ALL, PartitionBatches, ProduceRequest, ProduceResponse
 from tests.simulation.clients import Client
+from tests.simulation.process import EPOCH_MS
 from tests.support.idempotent import idempotent
 
 _WINDOW: Final = 5
@@ -56,7 +57,7 @@ class IdempotentProducer(Client):
 
     async def run(self, pause_s: float) -> None:
         """Write until told to stop, and then until all is answered."""
-        self.lanes: dict[TopicPartition, _Lane] = {}
+        self._lanes: dict[TopicPartition, _Lane] = {}
         producer_id = await self.take_id()
         while producer_id is None and not self.is_told_to_stop:
             await asyncio.sleep(0.2)
@@ -66,14 +67,19 @@ class IdempotentProducer(Client):
             if partitions and producer_id is not None:
                 self._write(producer_id, self.random.choice(partitions))
             await asyncio.sleep(self.random.uniform(0.2 * pause_s, 1.8 * pause_s))
-        working = {task for lane in self.lanes.values() for task in lane.work}
+        working = {task for lane in self._lanes.values() for task in lane.work}
         if working:
             _, late = await asyncio.wait(working, timeout=_GIVE_UP_S)
             if late:
                 self.history.contradict(f"INV-6 {len(late)} batches of {self.name} are never taken")
 
+    def sent_to(self, partition: TopicPartition) -> list[bytes]:
+        """Every record, in order."""
+        lane = self._lanes.get(partition)
+        return lane.sent if lane is not None else []
+
     def _write(self, producer_id: int, partition: TopicPartition) -> None:
-        lane = self.lanes.setdefault(partition, _Lane())
+        lane = self._lanes.setdefault(partition, _Lane())
         number = lane.batches
         if lane.unanswered and number - next(iter(lane.unanswered)) >= _WINDOW:
             return
@@ -85,7 +91,9 @@ class IdempotentProducer(Client):
         lane.batches += 1
         lane.unanswered[number] = sequence
         self.history.sent += len(values)
-        batch, _ = idempotent(*values, sequence=sequence, producer_id=producer_id)
+        batch, _ = idempotent(
+            *values, sequence=sequence, producer_id=producer_id, timestamp=EPOCH_MS
+        )
         task = asyncio.create_task(self._deliver(lane, partition, number, values, batch))
         lane.work.add(task)
         task.add_done_callback(lane.work.discard)
@@ -142,15 +150,23 @@ class IdempotentProducer(Client):
         return None
 
 
+class Sender(Protocol):
+    """Whoever sends each record once, as far as it knows, and in order."""
+
+    name: str
+
+    def sent_to(self, partition: TopicPartition) -> list[bytes]:
+        """Every record, in order."""
+
+
 def check_order(
-    producer: IdempotentProducer,
+    producer: Sender,
     partition: TopicPartition,
     seen: dict[int, bytes],
     fail: Callable[[str], None],
 ) -> None:
     """INV-6: of all that a producer sent, each record is there exactly once, and in order."""
-    lane = producer.lanes.get(partition)
-    sent = lane.sent if lane is not None else []
+    sent = producer.sent_to(partition)
     own = f"{producer.name}/".encode()
     stored = [seen[offset] for offset in sorted(seen) if seen[offset].startswith(own)]
     if stored == sent:

@@ -363,3 +363,21 @@ async def test_to_stop_awaiting_a_delivery_leaves_the_others() -> None:
                 await delivery
         brokers.is_answering.set()
         assert (await delivery).offset == 0
+
+
+@on_loop
+async def test_partitions_of_one_broker_share_the_requests_that_may_be_in_flight() -> None:
+    brokers = IdempotentBrokers({"t": 12})
+    brokers.is_answering.clear()
+    async with open_core(
+        brokers, max_in_flight_requests_per_connection=2, max_request_size=300
+    ) as core:
+        for number in range(12):
+            await _send(core, b"x" * 150, partition=number)
+        await until(lambda: len(brokers.requests) == 2)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        brokers.is_answering.set()
+        assert await core.flush(10)
+    assert len(brokers.requests) == 12
+    assert brokers.most_in_flight == 2

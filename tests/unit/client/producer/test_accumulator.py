@@ -295,3 +295,12 @@ def test_what_is_unfinished_is_found_wherever_it_is() -> None:
     assert len(rig.accumulator.unfinished()) == 3
     first.finish(base_offset=0)
     assert len(rig.accumulator.unfinished()) == 2
+
+
+def test_nobody_adds_to_a_batch_that_is_closed_even_if_it_was_found_before() -> None:
+    rig = _Rig()
+    rig.send(b"a")
+    found = rig.accumulator.plain["t"]
+    assert rig.accumulator.close_open(rig.queue())
+    assert (found.limit, found.plain_limit) == (0, 0)
+    assert "t" not in rig.accumulator.plain

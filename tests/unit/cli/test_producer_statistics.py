@@ -24,6 +24,11 @@ def test_window_is_shown_when_it_is_over_and_begins_anew() -> None:
         "2 records sent, 0.4 records/sec (0.40 MB/sec), 15.0 ms avg latency, 20.0 ms max latency.",
         "1 records sent, 0.2 records/sec (0.20 MB/sec), 7.0 ms avg latency, 7.0 ms max latency.",
     ]
+    statistics.record(3, 1 << 20, 10_001)
+    assert statistics.total(20_000).startswith(
+        "4 records sent, 0.200000 records/sec (0.20 MB/sec), 10.00 ms avg latency, "
+        "20.00 ms max latency, "
+    )
 
 
 def test_percentiles_are_of_evenly_spread_records_when_there_are_many() -> None:

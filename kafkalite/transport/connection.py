@@ -105,15 +105,26 @@ class PeerConnection(asyncio.BufferedProtocol):
         transport.writelines(request)
         return reply
 
-    async def answer_to(self, reply: "asyncio.Future[PeerReply]") -> PeerReply:
-        """Wait for the answer to what `send` wrote; see `exchange`."""
+    async def answer_to(
+        self, reply: "asyncio.Future[PeerReply]", timeout_s: float | None = None
+    ) -> PeerReply:
+        """Wait for the answer to what `send` wrote; see `exchange`.
+
+        Raises:
+            TimeoutError: it did not come within `timeout_s`. A timer, because `asyncio.timeout`
+                costs several times as much, and this is done for every produce.
+        """
+        timer = None
+        if timeout_s is not None:
+            timer = asyncio.get_running_loop().call_later(timeout_s, self._give_up, reply)
         try:
             return await reply
         except asyncio.CancelledError:
-            if any(each.reply is reply for each in self._expected):
-                # Its answer may still come, and would be taken for the next one's.
-                self._fail(PeerBrokenError("Another request on this connection was given up"))
+            self._give_up(reply)
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     # -- asyncio.BufferedProtocol ---------------------------------------------------------------
 
@@ -206,6 +217,13 @@ class PeerConnection(asyncio.BufferedProtocol):
             answer.set_result(reply)
         if not self._parser.should_keep_alive():
             self._fail(PeerBrokenError("The other side closes the connection after an answer"))
+
+    def _give_up(self, reply: "asyncio.Future[PeerReply]") -> None:
+        """Nobody waits for this answer any more; if it came, it would be taken for another one."""
+        if not reply.done():
+            reply.set_exception(TimeoutError())
+        if any(each.reply is reply for each in self._expected):
+            self._fail(PeerBrokenError("Another request on this connection was given up"))
 
     def _fail_too_large(self) -> None:
         bound = self._expected[0].max_bytes

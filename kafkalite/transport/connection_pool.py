@@ -47,23 +47,22 @@ class ConnectionPool:
         Raises:
             PeerError: as `Peers` says.
         """
-        connection: PeerConnection | None = None
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + timeout_s
         self._requests += 1
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._take_slot()
-                try:
-                    connection = await self._open()
-                    return await connection.exchange(request, max_bytes)
-                finally:
-                    self._slots.release()
-                    if connection is not None:
-                        self._give_back(connection)
+            await self._take_slot(timeout_s)
+            connection: PeerConnection | None = None
+            try:
+                connection = self._kept() or await self._connected(timeout_s, due_s - loop.time())
+                reply = connection.send(request, max_bytes)
+                return await connection.answer_to(reply, due_s - loop.time())
+            finally:
+                self._slots.release()
+                if connection is not None:
+                    self._give_back(connection)
         except TimeoutError as error:
-            where = f"{self._host}:{self._port}"
-            if connection is None:
-                raise PeerUnreachableError(f"No connection to {where} in {timeout_s} s") from error
-            raise PeerTimeoutError(f"No answer from {where} in {timeout_s} s") from error
+            raise PeerTimeoutError(f"No answer from {self._where} in {timeout_s} s") from error
         finally:
             self._requests -= 1
 
@@ -85,30 +84,52 @@ class ConnectionPool:
             connection.close()
         self._idle.clear()
 
-    async def _take_slot(self) -> None:
-        if self._slots.locked() and self._waiting >= self._max_waiting:
-            raise PeerBusyError(
-                f"{self._waiting} requests to {self._host}:{self._port} wait already"
-            )
+    @property
+    def _where(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    async def _take_slot(self, timeout_s: float) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()  # without waiting, and so without a timeout, which costs
+            return
+        if self._waiting >= self._max_waiting:
+            raise PeerBusyError(f"{self._waiting} requests to {self._where} wait already")
         self._waiting += 1
         try:
-            await self._slots.acquire()
+            async with asyncio.timeout(timeout_s):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise self._no_connection(timeout_s) from error
         finally:
             self._waiting -= 1
 
-    async def _open(self) -> PeerConnection:
+    def _kept(self) -> PeerConnection | None:
+        """A connection that was used before and is still there."""
         while self._idle:
             connection, _ = self._idle.pop()
             if connection.is_alive():
                 self._in_use.add(connection)
                 return connection
             connection.close()
-        connection = await connect(self._host, self._port, PeerConnection, self._connect_timeout_s)
+        return None
+
+    async def _connected(self, timeout_s: float, left_s: float) -> PeerConnection:
+        """A new connection, made in what is left of `timeout_s`."""
+        try:
+            async with asyncio.timeout(left_s):
+                connection = await connect(
+                    self._host, self._port, PeerConnection, self._connect_timeout_s
+                )
+        except TimeoutError as error:
+            raise self._no_connection(timeout_s) from error
         self._in_use.add(connection)
         if self._is_closed:
             connection.close()
             raise PeerBusyError("The connections are closed")
         return connection
+
+    def _no_connection(self, timeout_s: float) -> PeerUnreachableError:
+        return PeerUnreachableError(f"No connection to {self._where} in {timeout_s} s")
 
     def _give_back(self, connection: PeerConnection) -> None:
         self._in_use.discard(connection)

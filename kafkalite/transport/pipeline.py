@@ -30,7 +30,7 @@ class Pipeline:
         self._connecting = asyncio.Lock()
         """Held while a connection is made; those that wait for it get it in their order."""
         self._in_line = 0
-        """How many hold it or wait for it: nobody overtakes them."""
+        """How many hold it or wait for it."""
         self._used_s = 0.0
         self._is_closed = False
 
@@ -45,34 +45,22 @@ class Pipeline:
             PeerError: as `ConnectionPool.exchange` says.
         """
         if self._requests >= self._max_requests:
-            raise PeerBusyError(
-                f"{self._requests} requests to {self._host}:{self._port} wait already"
-            )
+            raise PeerBusyError(f"{self._requests} requests to {self._where} wait already")
         self._requests += 1
-        connection: PeerConnection | None = None
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeout_s):
-                if not self._in_line:
-                    connection = self._usable()
-                if connection is not None:
-                    reply = connection.send(request, max_bytes)
-                else:
-                    self._in_line += 1
-                    try:
-                        async with self._connecting:
-                            connection = self._usable() or await self._connect()
-                            reply = connection.send(request, max_bytes)
-                    finally:
-                        self._in_line -= 1
-                return await connection.answer_to(reply)
+            # Nobody overtakes those that wait for the connection.
+            connection = None if self._in_line else self._usable()
+            if connection is not None:
+                return await connection.answer_to(connection.send(request, max_bytes), timeout_s)
+            due_s = loop.time() + timeout_s
+            connection, reply = await self._sent_in_line(request, max_bytes, timeout_s)
+            return await connection.answer_to(reply, due_s - loop.time())
         except TimeoutError as error:
-            where = f"{self._host}:{self._port}"
-            if connection is None:
-                raise PeerUnreachableError(f"No connection to {where} in {timeout_s} s") from error
-            raise PeerTimeoutError(f"No answer from {where} in {timeout_s} s") from error
+            raise PeerTimeoutError(f"No answer from {self._where} in {timeout_s} s") from error
         finally:
             self._requests -= 1
-            self._used_s = asyncio.get_running_loop().time()
+            self._used_s = loop.time()
 
     def close_idle(self, since_s: float) -> None:
         """Close the connection if it has not been used since then, by the loop's clock."""
@@ -83,6 +71,26 @@ class Pipeline:
         self._is_closed = True
         if self._connection is not None:
             self._connection.close()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    async def _sent_in_line(
+        self, request: Sequence[Buffer], max_bytes: int, timeout_s: float
+    ) -> "tuple[PeerConnection, asyncio.Future[PeerReply]]":
+        """Send on a connection that has to be made, by us or by those who came first."""
+        self._in_line += 1
+        try:
+            async with asyncio.timeout(timeout_s), self._connecting:
+                connection = self._usable() or await self._connect()
+                return connection, connection.send(request, max_bytes)
+        except TimeoutError as error:
+            raise PeerUnreachableError(
+                f"No connection to {self._where} in {timeout_s} s"
+            ) from error
+        finally:
+            self._in_line -= 1
 
     def _usable(self) -> PeerConnection | None:
         """The connection, unless it is closed, or would be found so."""

@@ -56,8 +56,7 @@ class Consumer:
         )
         self._core = self.core.core
         self._iteration = self.core.iteration
-        self._user: int | None = None
-        """The thread that polls at the moment."""
+        self._is_polling = False
         self._ticket = self._io.register(self._close_at_exit)
         try:
             self.run(self.core.start())
@@ -223,14 +222,13 @@ class Consumer:
     def _poll(self, take: Callable[[], T], timeout_s: float | None) -> T:
         if self.core.is_closed or not self._io.is_usable:
             raise ClosedError("The consumer is closed, or another process's")
-        thread = threading.get_ident()
-        if self._user is not None:
+        if self._is_polling:
             raise ConcurrentUseError
-        self._user = thread
+        self._is_polling = True
         try:
             return self._carry_out(polling(self._core, take, timeout_s))
         finally:
-            self._user = None
+            self._is_polling = False
 
     def _carry_out(self, steps: Steps[T]) -> T:
         """Run the steps of a poll."""
@@ -251,7 +249,6 @@ class Consumer:
         if isinstance(step, Turn):
             return self.run(self._core.turn())
         if isinstance(step, CallDue):
-            self._user = None  # the listener may use the consumer
             try:
                 self._make(step)
             except Exception as error:  # noqa: BLE001 - the listener's

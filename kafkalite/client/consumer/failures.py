@@ -98,4 +98,6 @@ class ConcurrentUseError(ConsumerError):
     name = "CONCURRENT_USE"
 
     def __init__(self) -> None:
-        super().__init__("The consumer is in use by another thread or task")
+        super().__init__(
+            "The consumer is polled already: by another thread or task, or around a listener"
+        )

@@ -77,6 +77,14 @@ def test_a_restart_of_the_machine_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     assert not directories.machine_restarted
 
 
+def test_a_directory_whose_parents_are_new_too_outlives_the_power() -> None:
+    disk = FaultyDisk()
+    _opened(disk, [Path("/new/newer/newest")])
+    after = LogDirectories([Path("/new/newer/newest")], disk.after_crash(1, "nothing"))
+    after.open()
+    assert after.broker_id == 3
+
+
 def test_directories_of_two_brokers_are_refused() -> None:
     disk = FaultyDisk()
     _opened(disk, [Path("/one")]).close()

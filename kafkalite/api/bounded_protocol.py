@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable
 from typing import ClassVar, Final, NamedTuple, cast
 
+from httptools import HttpParserUpgrade
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -51,6 +53,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ended_here = False
         """Whether a request ended within what is received now; the next one begins behind it."""
         self._in_chunk = False
+        self._parsed = b""
+        """What the parser has been given last, or shall be next."""
         self._unstarted: tuple[RequestResponseCycle, ASGI3Application] | None = None
         """A request of which more may have arrived already."""
         self._due = math.inf
@@ -70,7 +74,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._ended_here = False
+        self._parsed = data
         super().data_received(data)
+        while self._parsed is not data:  # another protocol was declined: see below
+            data = self._parsed
+            super().data_received(data)
         if self._unstarted is not None:
             self._start(*self._unstarted)
         cycle = self.cycle
@@ -122,6 +130,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_chunk_complete(self) -> None:
         self._in_chunk = False
+
+    def _should_upgrade(self) -> bool:
+        # The parser takes the end of such a head for the end of HTTP, its body for another
+        # protocol. True has uvicorn leave the request alone, and call the method below.
+        return bool(self.parser.get_method() != b"CONNECT")
+
+    def handle_websocket_upgrade(self) -> None:
+        """Go on with HTTP, whatever else a client offers to speak (RFC 9110, 7.8).
+
+        Java's HttpClient offers HTTP/2 with the first request of each connection.
+        """
+        upgrade = sys.exception()  # uvicorn is handling it
+        assert isinstance(upgrade, HttpParserUpgrade)
+        behind_head = self._parsed[upgrade.args[0] :]
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self._parsed = b"\r\n".join([*lines, b"", behind_head])
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequestError(msg))

@@ -430,6 +430,37 @@ def test_pipelined_requests_are_answered_in_order(topic: Topic, raw: RawConnecti
     assert topic.values() == list(range(50))
 
 
+@pytest.mark.parametrize(
+    "offer",
+    [
+        {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAA"},
+        {"Connection": "keep-alive, Upgrade", "Upgrade": "websocket"},
+    ],
+    ids=["HTTP/2", "websocket"],
+)
+def test_another_protocol_that_is_offered_is_declined_and_the_request_served(
+    topic: Topic, raw: RawConnection, offer: dict[str, str]
+) -> None:
+    requests = [
+        RawConnection.request(
+            "POST",
+            topic.records_path(0),
+            b'{"records":[{"value":%d}]}' % number,
+            {**_JSON, **offer},
+        )
+        for number in range(300)
+    ]
+    sent = b"".join(requests)
+    raw.send(sent[:40])  # within a head
+    raw.send(sent[40:-5])  # and within a body
+    raw.send(sent[-5:])
+    for number in range(300):
+        answer = raw.read_answer()
+        assert answer.status == 200, answer.body
+        assert json.loads(answer.body)["offsets"][0]["offset"] == number
+    assert topic.values() == list(range(300))
+
+
 def test_pipelined_request_behind_a_refused_one_is_answered(
     topic: Topic, raw: RawConnection
 ) -> None:

@@ -92,7 +92,7 @@ class Dispatcher:
             await _refuse(exchange, unexpected(error, uuid.uuid4().hex))
 
     def express(self, request: WholeRequest) -> bool:
-        """Take a request that needs no task: of one record, with nothing unusual about it.
+        """Take a request that needs no task: small, with nothing unusual about it.
 
         False leaves it, and what is wrong with it, to `__call__`; nothing was done then.
         """
@@ -101,6 +101,8 @@ class Dispatcher:
             return False
         path = scope["path"]
         try:
+            if path == "/v1/produce":
+                return self._produce.post_whole(request)
             if path == "/v1/fetch":
                 return self._fetch.post_whole(request)
             records_path = parse_records_path(path)

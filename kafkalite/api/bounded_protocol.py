@@ -37,7 +37,7 @@ class Shared(NamedTuple):
 class BoundedProtocol(HttpToolsProtocol):
     """Corked; refuses a head that is too large, closes what is silent or one too many.
 
-    A request that is whole when its head has been read is offered to `express` first: a task, and
+    A request that is whole when its turn comes is offered to `express` first: a task, and
     what ASGI does to receive and send, cost as much as all that is done for a small request.
 
     Made by uvicorn, one a connection, of the class that `bounded_protocol` gives.
@@ -99,9 +99,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unstarted is not None:
             cycle, app = self._unstarted
             self._unstarted = None
-            # Without a task nothing could wait for a client that does not read its answers.
-            if self.flow.write_paused or not self.shared.express(WholeRequest(cycle)):
-                self._start(cycle, app)
+            self._begin_whole(cycle, app)
+
+    def _begin_whole(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # Without a task nothing could wait for a client that does not read its answers.
+        if self.flow.write_paused or not self.shared.express(WholeRequest(cycle)):
+            self._start(cycle, app)
 
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._unstarted = None
@@ -116,20 +119,17 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start(*self.pipeline.pop())
+            cycle, app = self.pipeline.pop()
+            if cycle.more_body:
+                self._start(cycle, app)
+            else:
+                # Not at once: each would be answered within the answering of the one before.
+                self.loop.call_soon(self._begin_whole, cycle, app)
         elif self._due == math.inf:
             self._expect_within(self.shared.max_idle_s)
         else:
             # More has arrived already, and its time runs.
             self._expect_within(min(self._due - self.loop.time(), self.shared.max_idle_s))
-
-    def on_chunk_header(self) -> None:
-        """The size of a chunk was received: its data follow, after the last one only trailers."""
-        self._in_chunk = True
-        self._head_bytes = 0
-
-    def on_chunk_complete(self) -> None:
-        self._in_chunk = False
 
     def _should_upgrade(self) -> bool:
         # The parser takes the end of such a head for the end of HTTP, its body for another
@@ -148,6 +148,14 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
         lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         self._parsed = b"\r\n".join([*lines, b"", behind_head])
+
+    def on_chunk_header(self) -> None:
+        """The size of a chunk was received: its data follow, after the last one only trailers."""
+        self._in_chunk = True
+        self._head_bytes = 0
+
+    def on_chunk_complete(self) -> None:
+        self._in_chunk = False
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequestError(msg))

@@ -1,7 +1,9 @@
 """The produce path of native clients: find the partition, append, and wait as `acks` asks."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -41,6 +43,13 @@ _MAX_ENTRY_BYTES: Final = 16 << 20
 
 _QUICK_BYTES: Final = 64 << 10
 """Compressed on the loop, in half a millisecond; what is compressed already may hold far more."""
+
+Then = Callable[[list[ProduceResult] | Exception], None]
+"""Told once what became of the entries of a request, in their order; an exception is one that
+nobody foresaw."""
+_Checked = tuple[PartitionBatches, Partition, Sequence[BatchHeader]]
+
+_log = logging.getLogger(__name__)
 
 
 class AppendPath:
@@ -82,10 +91,104 @@ class AppendPath:
         failures = await failures_of([committed for _, committed in waits])
         for (index, _), failure in zip(waits, failures, strict=True):
             if failure is not None:
-                offset = results[index].base_offset
-                refused = self._refused(entries[index], failure)
-                results[index] = msgspec.structs.replace(refused, base_offset=offset)
+                results[index] = self._uncommitted(entries[index], results[index], failure)
         return [results[index] for index in range(len(entries))]
+
+    def begin(self, request: ProduceRequest, then: Then) -> bool:
+        """Append batches as `append` does, without a task: `then` is told the results, maybe later.
+
+        For small requests of plain batches, one an entry. False: nothing was done, as something
+        must be waited for first, or refused, or takes more work than others should wait for.
+        """
+        checked = self._looked_through(request)
+        if checked is None:
+            return False
+        waits: list[tuple[int, asyncio.Future[None]]] = []
+        try:
+            results = self._append_checked(request, checked, waits)
+        except Exception as error:  # noqa: BLE001 - it is for the request to answer
+            _tell(then, error)  # some of it may be done: it must not be tried again
+            return True
+        if not results:
+            return False
+        self._probe.produce_requests += 1
+        if waits:
+            self._tell_when_committed(request.partitions, results, waits, then)
+        else:
+            _tell(then, results)
+        return True
+
+    def _append_checked(
+        self,
+        request: ProduceRequest,
+        checked: Sequence[_Checked],
+        waits: list[tuple[int, asyncio.Future[None]]],
+    ) -> list[ProduceResult]:
+        """The results so far, `waits` gets what they wait for; none if the first one is refused."""
+        acks_all = request.acks == ACKS_ALL
+        results: list[ProduceResult] = []
+        for entry, partition, headers in checked:
+            try:
+                appended = partition.append(entry.batches, headers, acks_all=acks_all)
+            except LogError as error:
+                if not results:
+                    return []
+                self._probe.produce_errors += 1
+                results.append(self._refused(entry, error))
+                continue
+            self._count(appended, entry)
+            if acks_all:
+                committed = partition.committed(appended.end_offset, request.timeout_ms)
+                if committed is not None:
+                    waits.append((len(results), committed))
+            results.append(_accepted(partition, appended))
+        return results
+
+    def _looked_through(self, request: ProduceRequest) -> list[_Checked] | None:
+        """The entries with where they go; None: one of them is not for `begin`."""
+        checked: list[_Checked] = []
+        try:
+            check_acks(request.acks)
+            for entry in request.partitions:
+                partition = self._partitions.get(entry.topic, entry.partition)
+                settings = partition.settings
+                if not partition.is_leader or settings.compression is not None:
+                    return None
+                batch = entry.batches
+                header = header_at(batch, 0)
+                if header.compression or header.size != len(batch):
+                    return None
+                headers = validate_batches(
+                    batch,
+                    max_batch_bytes=settings.max_message_bytes,
+                    max_decompressed_bytes=settings.max_decompressed_bytes,
+                )
+                checked.append((entry, partition, headers))
+        except LogError:
+            return None
+        return checked
+
+    def _tell_when_committed(
+        self,
+        entries: Sequence[PartitionBatches],
+        results: list[ProduceResult],
+        waits: Sequence[tuple[int, asyncio.Future[None]]],
+        then: Then,
+    ) -> None:
+        left = len(waits)
+
+        def settle(index: int, done: asyncio.Future[None]) -> None:
+            nonlocal left
+            failure = done.exception()
+            if isinstance(failure, LogError):
+                self._probe.produce_errors += 1
+                results[index] = self._uncommitted(entries[index], results[index], failure)
+            left -= 1
+            if not left:
+                _tell(then, results)
+
+        for index, committed in waits:
+            committed.add_done_callback(partial(settle, index))
 
     async def _append_here(
         self,
@@ -119,10 +222,7 @@ class AppendPath:
                     elsewhere.append(index)
                     away.add(place)
                 continue
-            if appended.record_count:
-                self._probe.appended(appended.record_count, entry.batches.nbytes)
-            else:
-                self._probe.produce_duplicates += 1
+            self._count(appended, entry)
             results[index] = _accepted(partition, appended)
             if acks_all:
                 # Now, not when the others are appended: this broker may stop leading until then.
@@ -192,6 +292,19 @@ class AppendPath:
             result.topic, result.partition, result.error_code
         )
 
+    def _count(self, appended: Appended, entry: PartitionBatches) -> None:
+        if appended.record_count:
+            self._probe.appended(appended.record_count, entry.batches.nbytes)
+        else:
+            self._probe.produce_duplicates += 1
+
+    def _uncommitted(
+        self, entry: PartitionBatches, appended: ProduceResult, failure: LogError
+    ) -> ProduceResult:
+        """What is answered of batches that are in the log, but not known to be safe."""
+        offset = appended.base_offset
+        return msgspec.structs.replace(self._refused(entry, failure), base_offset=offset)
+
     def _refused(self, entry: PartitionBatches, error: LogError) -> ProduceResult:
         leader_id, leader_url = leader_of(self._forwarding.named(error))
         return ProduceResult(
@@ -246,6 +359,13 @@ async def _take_in(batches: memoryview, partition: Partition) -> tuple[Buffer, l
                 check_one_producer(headers)
             return batches if settings.compression is None else stored, headers
         await asyncio.sleep(0)
+
+
+def _tell(then: Then, outcome: list[ProduceResult] | Exception) -> None:
+    try:
+        then(outcome)
+    except Exception:  # noqa: BLE001 - what is in the log must not be sent there again for it
+        _log.exception("a producer could not be told what became of its batches")
 
 
 async def as_stored(

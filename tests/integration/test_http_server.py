@@ -277,6 +277,7 @@ class _Express:
     def __init__(self) -> None:
         self.taken = 0
         self.passed = 0
+        self.answers_at_once = False
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -286,7 +287,10 @@ class _Express:
             return False
         self.taken += 1
         self.asked.set()
-        asyncio.get_running_loop().call_soon(self._answer, request)
+        if self.answers_at_once:
+            self._answer(request)
+        else:
+            asyncio.get_running_loop().call_soon(self._answer, request)
         return True
 
     def _answer(self, request: WholeRequest) -> None:
@@ -361,10 +365,22 @@ def test_pipelined_requests_keep_their_order_when_some_need_a_task() -> None:
                 await reader.readuntil(b"\r\n\r\n")
                 assert await reader.readexactly(len(path)) == path.encode()
             writer.write(_post("/now", b"1") + _post("/now", b"2") + _post("/a"))
-            for body in (b"1", b"/now", b"/a"):  # one that waits for its turn needs a task
+            for body in (b"1", b"2", b"/a"):
                 await reader.readuntil(b"\r\n\r\n")
                 assert await reader.readexactly(len(body)) == body
-            assert express.taken == 1
+            assert (express.taken, express.passed) == (5, 4)
+
+
+def test_many_pipelined_requests_are_answered_one_after_the_other_without_a_task() -> None:
+    async def scenario() -> None:
+        async with _express_server() as (express, (reader, writer)):
+            numbers = range(3000)
+            express.answers_at_once = True
+            writer.write(b"".join(_post("/now", b"%05d" % number) for number in numbers))
+            for number in numbers:
+                await reader.readuntil(b"\r\n\r\n")
+                assert await reader.readexactly(5) == b"%05d" % number
+            assert (express.taken, express.passed) == (3000, 0)
 
     uvloop.run(scenario())
 

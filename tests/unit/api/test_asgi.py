@@ -148,14 +148,17 @@ def test_whole_requests_are_taken_when_they_bring_records() -> None:
     server = _Server()
     assert server.app.express(Received(path="/v1/topics/t/records").request)
     assert server.app.express(Received(path="/v1/topics/t/partitions/1/records").request)
-    assert server.endpoint.asked == [("post_whole", "t", None), ("post_whole", "t", 1)]
+    assert server.app.express(Received(path="/v1/produce").request)
+    assert server.endpoint.asked == [
+        ("post_whole", "t", None), ("post_whole", "t", 1), ("post_whole",),
+    ]  # fmt: skip
     for method, path in (
         ("GET", "/v1/topics/t/partitions/1/records"),
-        ("POST", "/v1/produce"),
+        ("GET", "/v1/produce"),
         ("POST", "/v1/topics"),
     ):
         assert not server.app.express(Received(method=method, path=path).request)
-    assert len(server.endpoint.asked) == 2
+    assert len(server.endpoint.asked) == 3
 
 
 def test_whole_request_is_left_to_a_task_when_anything_is_wrong_with_it() -> None:

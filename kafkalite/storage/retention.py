@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from kafkalite.config.views import NO_LIMIT, LogOptions
+from kafkalite.model.record import NO_TIMESTAMP
 
 
 class SegmentAge(NamedTuple):
@@ -12,7 +13,7 @@ class SegmentAge(NamedTuple):
     end_offset: int
     size: int
     max_timestamp: int
-    """NO_TIMESTAMP in a segment without records."""
+    """NO_TIMESTAMP in a segment without records, or of which none can be read."""
 
 
 def expired_segments(
@@ -30,20 +31,24 @@ def expired_segments(
 
     A segment goes when it lies wholly below the log start offset, when its newest record is older
     than `retention_ms`, or when the rest is still at least `retention_bytes`; never above the high
-    watermark, never an empty one, and never one behind a segment that stays.
+    watermark, never an empty one, and never one behind a segment that stays. One of unknown age is
+    as old as the one behind it.
     """
     surplus = total_bytes - options.retention_bytes
     count = 0
-    for segment in segments:
+    for looked_at, segment in enumerate(segments, 1):
         if segment.end_offset > high_watermark or not segment.size:
             break
+        is_known = segment.max_timestamp != NO_TIMESTAMP
         is_old = (
-            options.retention_ms != NO_LIMIT
+            is_known
+            and options.retention_ms != NO_LIMIT
             and now_ms - segment.max_timestamp > options.retention_ms
         )
         is_surplus = options.retention_bytes != NO_LIMIT and segment.size <= surplus
-        if not (segment.end_offset <= start_offset or is_old or is_surplus):
-            break
         surplus -= segment.size
-        count += 1
+        if segment.end_offset <= start_offset or is_old or is_surplus:
+            count = looked_at
+        elif is_known:
+            break
     return count

@@ -50,6 +50,25 @@ def test_a_segment_that_stays_keeps_those_behind_it() -> None:
     assert count == 0
 
 
+@pytest.mark.parametrize(
+    ("newer", "count"), [([], 0), ([9_900], 0), ([1_000], 2), ([-1, 1_000, 9_900], 3)]
+)
+def test_a_segment_of_unknown_age_is_as_old_as_what_follows(newer: list[int], count: int) -> None:
+    """Of one whose every batch is damaged nothing is known but where it stands."""
+    ages = [SegmentAge(number * 10, 100, at) for number, at in enumerate([-1, *newer], 1)]
+    given = {"total_bytes": 100 * len(ages), "now_ms": 10_000, "start_offset": 0}
+    options = LogOptions(retention_ms=500)
+    assert expired_segments(ages, options, **given, high_watermark=10 * len(ages)) == count
+
+
+def test_a_segment_of_unknown_age_goes_by_its_size_and_place() -> None:
+    ages = [SegmentAge(10, 100, -1), SegmentAge(20, 100, 9_900)]
+    given = {"total_bytes": 200, "now_ms": 10_000, "high_watermark": 20}
+    kept = LogOptions(retention_ms=500, retention_bytes=100)
+    assert expired_segments(ages, kept, **given, start_offset=0) == 1
+    assert expired_segments(ages, LogOptions(retention_ms=500), **given, start_offset=10) == 1
+
+
 def test_an_empty_segment_stays() -> None:
     count = expired_segments(
         [SegmentAge(0, 0, -1)],

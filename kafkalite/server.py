@@ -23,7 +23,8 @@ from kafkalite.api.lazy_control import LazyControl
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.records import RecordsEndpoint
-from kafkalite.api.rest.mount import consumers_endpoint
+from kafkalite.api.rest.mount import consumers_endpoint, topics_endpoint
+from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.broker.broker import Broker, IdentityError
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.system_clock import SystemClock
@@ -171,7 +172,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         ControllerEndpoint(broker.controller),
         GroupsEndpoint(broker.groups, broker.group_routing, broker.view),
         GroupStreamEndpoint(broker.streams, broker.view, broker.peers),
-        consumers_endpoint(broker),
+        RestProxy(consumers_endpoint(broker), topics_endpoint(broker, slots)),
         LazyControl(broker),
     )
 

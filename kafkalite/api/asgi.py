@@ -2,27 +2,24 @@
 
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.errors import problem_response, unexpected
-from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.exchange import AsgiApp, ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
-from kafkalite.api.rest.paths import is_consumers_path
+from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import (
     LogError,
     MethodNotAllowedError,
     RequestTooLargeError,
 )
-
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _NATIVE_PATHS: Final = frozenset({"/v1/produce", "/v1/fetch", "/v1/controller"})
 _CACHED_PATHS: Final = 4096
@@ -57,7 +54,7 @@ class Dispatcher:
         controller: ControllerEndpoint,
         groups: GroupsEndpoint,
         streams: GroupStreamEndpoint,
-        consumers: AsgiApp,
+        rest: RestProxy,
         control: AsgiApp,
     ) -> None:
         self._produce = produce
@@ -66,7 +63,7 @@ class Dispatcher:
         self._controller = controller
         self._groups = groups
         self._streams = streams
-        self._consumers = consumers
+        self._rest = rest
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +75,7 @@ class Dispatcher:
         if path not in _NATIVE_PATHS:
             parsed = parse_records_path(path) or parse_group_path(path)
             if parsed is None:
-                app = self._consumers if is_consumers_path(path) else self._control
+                app = self._rest.app_for(path) or self._control
                 await app(scope, receive, send)
                 return
         exchange = Exchange(scope, receive, send)
@@ -107,7 +104,7 @@ class Dispatcher:
                 return self._fetch.post_whole(request)
             records_path = parse_records_path(path)
             if records_path is None:
-                return False
+                return self._rest.topics.post_whole(request)
             return self._records.post_whole(request, *records_path)
         except Exception:  # noqa: BLE001 - it comes again where it can be answered
             return False

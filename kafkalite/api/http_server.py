@@ -9,8 +9,8 @@ from typing import Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kafkalite.api.asgi import AsgiApp
 from kafkalite.api.bounded_protocol import bounded_protocol
+from kafkalite.api.exchange import AsgiApp
 from kafkalite.api.whole_request import Express
 
 _BACKLOG: Final = 4096

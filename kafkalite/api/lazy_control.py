@@ -5,9 +5,8 @@ import importlib
 import uuid
 from typing import cast
 
-from kafkalite.api.asgi import AsgiApp
 from kafkalite.api.errors import problem_response, unexpected
-from kafkalite.api.exchange import Exchange, Receive, Scope, Send
+from kafkalite.api.exchange import AsgiApp, Exchange, Receive, Scope, Send
 from kafkalite.broker.broker import Broker
 
 

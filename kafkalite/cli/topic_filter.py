@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 from kafkalite.cli.failure import CommandError
+from kafkalite.model.internal_topics import INTERNAL_TOPICS
 
-INTERNAL_TOPICS: Final = frozenset({"__consumer_offsets", "__transaction_state"})
 _QUOTES: Final = "\"'"
 
 

@@ -45,6 +45,13 @@ class RestKeys(BaseModel):
         scope="cluster",
         ours=True,
     )
+    rest_default_format: Literal["binary", "json", "text"] = setting(
+        "binary",
+        "How keys and values stand in records whose Content-Type does not say it (application/json "
+        "or none): binary is base64, as REST Proxy's clients expect.",
+        scope="cluster",
+        ours=True,
+    )
     rest_auto_offset_reset: Literal["earliest", "latest", "none"] = setting(
         "latest",
         "Where a consumer instance begins that says nothing, in a partition of which its group has "

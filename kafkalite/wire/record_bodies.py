@@ -130,7 +130,7 @@ def decode_one(media: Media, body: bytes, *, key: bytes | None = None) -> Incomi
     if media is not Media.JSON:
         return None
     try:
-        _check_utf8(body)
+        check_utf8(body)
         records = _json_body.decode(body).records
         return _incoming(records[0]) if len(records) == 1 else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidRequestError):
@@ -138,15 +138,15 @@ def decode_one(media: Media, body: bytes, *, key: bytes | None = None) -> Incomi
 
 
 def _from_json(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
-    _check_utf8(body)
-    _check_objects(body)
+    check_utf8(body)
+    check_objects(body)
     return [_incoming(record) for record in _json_body.decode(body).records]
 
 
 def _from_ndjson(body: bytes, _key: bytes | None) -> list[IncomingRecord]:
-    _check_utf8(body)
+    check_utf8(body)
     _check_lines(body)
-    _check_objects(body)
+    check_objects(body)
     return [_incoming(record) for record in _json_lines.decode_lines(body)]
 
 
@@ -193,14 +193,20 @@ def _check_lines(body: bytes) -> None:
         )
 
 
-def _check_objects(body: bytes) -> None:
+def check_objects(body: bytes) -> None:
+    """Bound what a body of JSON takes in memory.
+
+    Raises:
+        RequestTooLargeError: it may hold more than MAX_OBJECTS objects.
+    """
     if len(body) > MAX_OBJECTS and body.count(b"{") > MAX_OBJECTS:
         raise RequestTooLargeError(
             f"The body has more than {MAX_OBJECTS} JSON objects; send fewer records at a time"
         )
 
 
-def _check_utf8(body: bytes) -> None:
+def check_utf8(body: bytes) -> None:
+    """See that a body is text; raises UnicodeDecodeError."""
     # Raw parts are taken over unseen: what is stored as JSON must be text.
     if not body.isascii():
         body.decode()

@@ -23,6 +23,7 @@ from kafkalite.api.rest.errors import (
 from kafkalite.api.rest.media import check_accepts_json, check_body_type
 from kafkalite.api.rest.operations import MAX_TIMEOUT_MS, ConsumerOperations, ConsumerRequest
 from kafkalite.api.rest.paths import CREATE, INSTANCE, OPERATIONS, parse_consumers_path
+from kafkalite.api.rest.replying import send_answer
 from kafkalite.broker.consumers.messenger import Messenger
 from kafkalite.broker.forwarding import FORWARDED_HEADER
 from kafkalite.broker.groups.routing import GroupRouting
@@ -104,7 +105,7 @@ class ConsumersEndpoint:
             answer = refusal(error)
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
             answer = refusal(unexpected(error, uuid.uuid4().hex))
-        await _send(exchange, answer, close=close)
+        await send_answer(exchange, answer, close=close)
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> RestAnswer:
         method: str = scope["method"]
@@ -201,14 +202,3 @@ def _as_sent_on(request: ConsumerRequest, exchange: Exchange) -> ConsumerRequest
         messenger=Messenger.parse(exchange.header(_MESSENGER_HEADER.encode("ascii"))),
         is_again=bool(exchange.header(_AGAIN_HEADER.encode("ascii"))),
     )
-
-
-async def _send(exchange: Exchange, answer: RestAnswer, *, close: bool) -> None:
-    headers = [*answer.headers]
-    if close:
-        headers.append((b"connection", b"close"))
-    if answer.status == 204:
-        await exchange.start(204, headers)
-        await exchange.send_part(b"", more=False)
-    else:
-        await exchange.respond(answer.status, answer.media, answer.body, headers)

@@ -22,16 +22,20 @@ from kafkalite.broker.consumers.errors import (
 )
 from kafkalite.broker.ports import StoreError
 from kafkalite.model.errors import LogError
+from kafkalite.wire.rest_produce import RefusedBodyError
 from kafkalite.wire.rest_records import PoisonRecordError
 
 MEDIA: Final = b"application/vnd.kafka.v2+json"
 """Content type of all answers but records."""
 
 BAD_REQUEST: Final = 400
+BAD_TOPIC_REQUEST: Final = 40002
 NOT_FOUND: Final = 404
 TOPIC_NOT_FOUND: Final = 40401
 PARTITION_NOT_FOUND: Final = 40402
 CONSUMER_NOT_FOUND: Final = 40403
+TOPIC_DETAILS_NOT_FOUND: Final = 40403
+"""The same number, for a topic that is described as a whole."""
 NOT_ACCEPTABLE: Final = 406
 FORMAT_MISMATCH: Final = 40601
 CONSUMER_EXISTS: Final = 40902
@@ -40,6 +44,7 @@ UNSUPPORTED_MEDIA: Final = 415
 UNPROCESSABLE: Final = 422
 INVALID_CONFIG: Final = 42204
 KAFKA_ERROR: Final = 50002
+RETRIABLE_KAFKA_ERROR: Final = 50003
 UNAVAILABLE: Final = 50302
 
 
@@ -47,18 +52,21 @@ class RestError(Exception):
     """A request is refused."""
 
     def __init__(
-        self, code: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        code: int,
+        message: str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        *,
+        status: int | None = None,
+        validation_errors: Sequence[str] = (),
     ) -> None:
-        """Refuse with a code whose first three digits are the HTTP status."""
+        """Refuse with a code whose first three digits are the HTTP status, unless one is given."""
         super().__init__(message)
         self.code = code
         self.message = message
         self.headers = headers
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return int(str(self.code)[:3])
+        self.status = status or int(str(code)[:3])
+        self.validation_errors = validation_errors
 
 
 class RestAnswer(NamedTuple):
@@ -80,23 +88,30 @@ def refusal(error: Exception, dialect: Dialect | None = None) -> RestAnswer:
     told = _told(error, dialect)
     code = told.status if dialect == "strimzi" else told.code
     # The standard encoder, because it never fails, whatever of a request is part of the message.
-    body = json.dumps({"error_code": code, "message": told.message}, separators=(",", ":"))
+    document: dict[str, object] = {"error_code": code, "message": told.message}
+    if told.validation_errors:
+        document["validation_errors"] = told.validation_errors
+    body = json.dumps(document, separators=(",", ":"))
     return RestAnswer(told.status, body.encode("ascii"), MEDIA, told.headers)
 
 
 def _told(error: Exception, dialect: Dialect | None) -> RestError:
     match error:
         case RestError():
-            return error
+            told = error
         case LogError():
-            return _of_log_error(error)
+            told = _of_log_error(error)
         case ConsumerError():
-            return _of_consumer_error(error, dialect)
+            told = _of_consumer_error(error, dialect)
+        case RefusedBodyError():
+            told = RestError(error.code, error.message)
         case PoisonRecordError():
-            return RestError(UNPROCESSABLE, str(error))
+            told = RestError(UNPROCESSABLE, str(error))
         case StoreError():
-            return _retry_later(UNAVAILABLE, str(error))
-    return RestError(500, "Internal Server Error")
+            told = _retry_later(UNAVAILABLE, str(error))
+        case _:
+            told = RestError(500, "Internal Server Error")
+    return told
 
 
 _CONSUMER_ERRORS: Final[dict[type[ConsumerError], int]] = {

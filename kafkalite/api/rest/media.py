@@ -33,6 +33,27 @@ def check_body_type(content_type: str) -> None:
         raise RestError(UNSUPPORTED_MEDIA, "HTTP 415 Unsupported Media Type")
 
 
+def embedded_format(content_type: str, default: EmbeddedFormat) -> EmbeddedFormat:
+    """The format of a body's keys and values; parameters and case do not matter.
+
+    Args:
+        content_type: as it came.
+        default: of a type that does not name a format.
+
+    Raises:
+        RestError: 415.
+    """
+    named = _named_format(content_type)
+    return default if named is None else EmbeddedFormat(named)
+
+
+@lru_cache(_CACHED)
+def _named_format(content_type: str) -> str | None:
+    check_body_type(content_type)
+    kafka = _KAFKA.fullmatch(content_type.partition(";")[0].strip().lower())
+    return None if kafka is None else kafka[1]
+
+
 def check_accepts_json(accept: str) -> None:
     """See that an answer that is not records may be sent.
 

@@ -1,10 +1,18 @@
-"""Puts the consumer endpoints of one broker together."""
+"""Puts the endpoints of REST Proxy's API of one broker together."""
 
+from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.rest.consumer_bodies import ConsumerDefaults
 from kafkalite.api.rest.endpoint import ConsumersEndpoint
 from kafkalite.api.rest.operations import ConsumerOperations, ConsumerOptions
+from kafkalite.api.rest.topics_admin import RestTopicAdmin
+from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
+from kafkalite.api.rest.topics_metadata import RestMetadata
+from kafkalite.api.rest.topics_produce import ProduceOptions, RestProduce
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.consumers.messenger import Messenger
+from kafkalite.config.topic_config import describe_topic_config
+from kafkalite.model.cluster import Topic
+from kafkalite.wire.rest_records import EmbeddedFormat
 
 
 def consumers_endpoint(broker: Broker) -> ConsumersEndpoint:
@@ -29,4 +37,38 @@ def consumers_endpoint(broker: Broker) -> ConsumersEndpoint:
         is_running=lambda: broker.state == "running",
         advertised_url=lambda: broker.settings.rest_advertised_url,
         max_body_bytes=broker.settings.socket_request_max_bytes,
+    )
+
+
+def topics_endpoint(broker: Broker, slots: ProduceSlots) -> TopicsEndpoint:
+    """What answers for topics, brokers, administration and probes.
+
+    Args:
+        broker: the broker.
+        slots: of produce requests, by whatever way they come.
+    """
+
+    def options() -> ProduceOptions:
+        settings = broker.settings
+        return ProduceOptions(
+            EmbeddedFormat(settings.rest_default_format), settings.auto_create_topics_enable
+        )
+
+    def configs_of(topic: Topic) -> dict[str, str | None]:
+        entries = describe_topic_config(broker.settings, topic.config)
+        return {entry.name: entry.value for entry in entries}
+
+    return TopicsEndpoint(
+        RestProduce(
+            broker.partitions,
+            broker.view,
+            broker.record_append_path,
+            slots,
+            options,
+            broker.settings.socket_request_max_bytes,
+        ),
+        RestMetadata(broker.view, broker.partitions, broker.offset_lookup, configs_of),
+        RestTopicAdmin(broker.topics, broker.partitions),
+        is_running=lambda: broker.state == "running",
+        not_ready_reasons=broker.not_ready_reasons,
     )

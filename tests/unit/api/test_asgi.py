@@ -15,6 +15,8 @@ from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
+from kafkalite.api.rest.proxy import RestProxy
+from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
 from kafkalite.api.whole_request import WholeRequest
 from tests.support.whole_requests import Received
 
@@ -54,11 +56,29 @@ class _Endpoint:
         await exchange.respond(200, b"text/plain", b"")
 
 
+class _Topics:
+    """Stands for the endpoint of topics as REST Proxy has it."""
+
+    def __init__(self, asked: list[str]) -> None:
+        self._asked = asked
+
+    async def __call__(self, scope: MutableMapping[str, Any], *_: object) -> None:
+        self._asked.append(scope["path"])
+
+    def post_whole(self, request: WholeRequest) -> bool:
+        path = request.scope["path"]
+        if path.startswith("/topics/"):
+            self._asked.append(f"whole {path}")
+            return True
+        return False
+
+
 class _Server:
     def __init__(self) -> None:
         self.endpoint = _Endpoint()
         self.passed_on: list[str] = []
         self.for_consumers: list[str] = []
+        self.for_topics: list[str] = []
         self.app = Dispatcher(
             cast("ProduceEndpoint", self.endpoint),
             cast("FetchEndpoint", self.endpoint),
@@ -66,7 +86,7 @@ class _Server:
             cast("ControllerEndpoint", self.endpoint),
             cast("GroupsEndpoint", self.endpoint),
             cast("GroupStreamEndpoint", self.endpoint),
-            self._consumers,
+            RestProxy(self._consumers, cast("TopicsEndpoint", _Topics(self.for_topics))),
             self._control,
         )
 
@@ -211,3 +231,18 @@ def test_what_only_looks_like_consumers_does_not(path: str) -> None:
     server = _Server()
     asyncio.run(server.ask("GET", path))
     assert server.passed_on == [path]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/topics", "//topics//t/", "/topics/t", "/brokers", "/ready"]
+)
+def test_topics_as_rest_proxy_has_them_go_their_own_way(path: str) -> None:
+    server = _Server()
+    asyncio.run(server.ask("GET", path))
+    assert (server.for_topics, server.passed_on) == ([path], [])
+
+
+def test_record_for_rest_proxy_is_taken_without_a_task() -> None:
+    server = _Server()
+    assert server.app.express(Received(path="/topics/t").request)
+    assert server.for_topics == ["whole /topics/t"]

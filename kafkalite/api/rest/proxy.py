@@ -1,0 +1,21 @@
+"""All of REST Proxy's API: which part of it answers a path."""
+
+from typing import NamedTuple
+
+from kafkalite.api.exchange import AsgiApp
+from kafkalite.api.rest.paths import is_consumers_path
+from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
+from kafkalite.api.rest.topics_paths import parse_topics_path
+
+
+class RestProxy(NamedTuple):
+    """The parts of the API."""
+
+    consumers: AsgiApp
+    topics: TopicsEndpoint
+
+    def app_for(self, path: str) -> AsgiApp | None:
+        """What answers a path; None where it is not of this API."""
+        if is_consumers_path(path):
+            return self.consumers
+        return None if parse_topics_path(path) is None else self.topics

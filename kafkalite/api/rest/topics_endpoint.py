@@ -1,0 +1,147 @@
+"""REST Proxy's API beside its consumers: what is asked, who answers, and how errors are told."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Final
+
+import msgspec
+
+from kafkalite.api.errors import unexpected
+from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.rest.errors import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    UNAVAILABLE,
+    RestAnswer,
+    RestError,
+    refusal,
+)
+from kafkalite.api.rest.media import check_accepts_json
+from kafkalite.api.rest.replying import send_answer
+from kafkalite.api.rest.topics_admin import RestTopicAdmin
+from kafkalite.api.rest.topics_metadata import RestMetadata
+from kafkalite.api.rest.topics_paths import (
+    ADMIN_TOPICS,
+    BAD_PARTITION,
+    HEALTHY,
+    METHODS,
+    NOTHING,
+    READY,
+    ROOT,
+    TopicsPath,
+    parse_topics_path,
+)
+from kafkalite.api.rest.topics_produce import RestProduce
+from kafkalite.api.whole_request import WholeRequest
+from kafkalite.model.errors import LogError, RequestTooLargeError
+from kafkalite.wire.rest_produce import RefusedBodyError
+
+_MAX_ADMIN_BYTES: Final = 1 << 20
+
+
+class TopicsEndpoint:
+    """An ASGI application for the paths of `topics_paths`. Lives on the loop."""
+
+    def __init__(
+        self,
+        produce: RestProduce,
+        metadata: RestMetadata,
+        admin: RestTopicAdmin,
+        *,
+        is_running: Callable[[], bool],
+        not_ready_reasons: Callable[[], Sequence[str]],
+    ) -> None:
+        """Assign only.
+
+        Args:
+            produce: takes records.
+            metadata: tells of topics and brokers.
+            admin: creates topics.
+            is_running: whether the broker's picture of the cluster can be trusted.
+            not_ready_reasons: why it should not be sent requests; none: it may.
+        """
+        self._produce = produce
+        self._metadata = metadata
+        self._admin = admin
+        self._is_running = is_running
+        self._not_ready_reasons = not_ready_reasons
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; whatever happens, it is answered."""
+        exchange = Exchange(scope, receive, send)
+        close = False
+        try:
+            answer = await self._answer(exchange, scope["method"], scope["path"])
+        except ClientGoneError:
+            return
+        except RequestTooLargeError as error:
+            answer = refusal(RestError(413, f"HTTP Request Entity Too Large: {error.detail}"))
+            close = True
+        except (RestError, RefusedBodyError, LogError) as error:
+            answer = refusal(error)
+        except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
+            answer = refusal(unexpected(error, uuid.uuid4().hex))
+        await send_answer(exchange, answer, close=close)
+
+    def post_whole(self, request: WholeRequest) -> bool:
+        """Take a request to produce one record, where that takes no task.
+
+        False, or any exception, leaves it to `__call__`; nothing was done then.
+        """
+        path = parse_topics_path(request.scope["path"])
+        if path is None or "POST" not in METHODS.get(path.operation, ()) or not path.topic:
+            return False
+        return self._produce.post_whole(request, path.topic, path.partition)
+
+    async def _answer(self, exchange: Exchange, method: str, raw_path: str) -> RestAnswer:
+        path = parse_topics_path(raw_path)
+        if path is None or path.operation == NOTHING:
+            raise RestError(NOT_FOUND, "HTTP 404 Not Found")
+        if path.operation == BAD_PARTITION:
+            raise RestError(BAD_REQUEST, "The partition must be a number, 0 or more")
+        allowed = METHODS[path.operation]
+        allow = (b"allow", ", ".join((*allowed, "OPTIONS")).encode("ascii"))
+        if method == "OPTIONS":
+            return RestAnswer(204, headers=[allow])
+        if method == "HEAD":
+            method = "GET"  # the server leaves the body out
+        if method not in allowed:
+            raise RestError(405, "HTTP 405 Method Not Allowed", [allow])
+        if path.operation in {HEALTHY, READY}:
+            return self._probe(path.operation)
+        check_accepts_json(exchange.header(b"accept"))
+        if path.operation == ROOT:
+            return RestAnswer(200, _root())
+        if method == "POST" and path.operation != ADMIN_TOPICS:
+            return await self._produce.post(exchange, path.topic, path.partition)
+        return await self._serve(exchange, path)
+
+    async def _serve(self, exchange: Exchange, path: TopicsPath) -> RestAnswer:
+        if not self._is_running():
+            raise _not_now(["it is starting or stopping"])
+        if path.operation == ADMIN_TOPICS:
+            body = await exchange.read_body(_MAX_ADMIN_BYTES)
+            return await self._admin.create(exchange.header(b"content-type"), body)
+        return await self._metadata.get(path)
+
+    def _probe(self, operation: str) -> RestAnswer:
+        reasons = self._not_ready_reasons() if operation == READY else ()
+        if reasons:
+            raise _not_now(reasons)
+        return RestAnswer(200)
+
+
+def _not_now(reasons: Sequence[str]) -> RestError:
+    return RestError(
+        UNAVAILABLE, f"The broker is not ready: {'; '.join(reasons)}", [(b"retry-after", b"1")]
+    )
+
+
+@cache
+def _root() -> bytes:
+    # Imported late: it takes long, and hardly anybody asks.
+    from importlib.metadata import version  # noqa: PLC0415
+
+    own = version("kafkalite")
+    return msgspec.json.encode({"bridge_version": own, "version": own})

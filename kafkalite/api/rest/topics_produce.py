@@ -1,0 +1,213 @@
+"""Produce as REST Proxy has it: records of a topic, or of one partition, in an embedded format."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from kafkalite.api.errors import unexpected
+from kafkalite.api.exchange import Exchange
+from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.rest.errors import (
+    BAD_REQUEST,
+    KAFKA_ERROR,
+    MEDIA,
+    PARTITION_NOT_FOUND,
+    RETRIABLE_KAFKA_ERROR,
+    TOPIC_NOT_FOUND,
+    UNPROCESSABLE,
+    RestAnswer,
+    RestError,
+    refusal,
+)
+from kafkalite.api.rest.json_body import true_or_false
+from kafkalite.api.rest.media import check_accepts_json, embedded_format
+from kafkalite.api.whole_request import WholeRequest
+from kafkalite.broker.metadata_view import MetadataView
+from kafkalite.broker.partition_table import PartitionTable
+from kafkalite.broker.record_append import RecordAppendPath
+from kafkalite.broker.record_place import RecordPlace
+from kafkalite.model.errors import UnknownTopicOrPartitionError
+from kafkalite.wire.messages import ACKS_ALL, ACKS_LEADER
+from kafkalite.wire.record_bodies import IncomingRecord
+from kafkalite.wire.rest_produce import decode_one_produced, decode_produce
+from kafkalite.wire.rest_records import EmbeddedFormat
+
+_TIMEOUT_MS: Final = 30_000
+_MAX_BODY_BYTES: Final = 16 << 20
+_EXPRESS_BYTES: Final = 8 << 10
+"""The largest body that is tried without a task: one that needs it after all is decoded twice."""
+_CACHED_QUERIES: Final = 64
+_BEGIN: Final = b'{"offsets":['
+_ROW: Final = b'{"partition":%d,"offset":%d,"error_code":null,"error":null}'
+_END: Final = b'],"key_schema_id":null,"value_schema_id":null}'
+_ONE: Final = _BEGIN + _ROW + _END
+
+
+class ProduceOptions(NamedTuple):
+    """What the settings in force say of this way to produce."""
+
+    default_format: EmbeddedFormat
+    """Of a body whose Content-Type does not name one."""
+    creates_topics: bool
+
+
+class RestProduce:
+    """Takes records into a topic. Lives on the loop; holds nothing of a request."""
+
+    def __init__(
+        self,
+        partitions: PartitionTable,
+        view: MetadataView,
+        append_path: RecordAppendPath,
+        slots: ProduceSlots,
+        options: Callable[[], ProduceOptions],
+        max_body_bytes: int,
+    ) -> None:
+        self._partitions = partitions
+        self._view = view
+        self._append_path = append_path
+        self._slots = slots
+        self._options = options
+        self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
+
+    async def post(self, exchange: Exchange, topic: str, partition: int | None) -> RestAnswer:
+        """Append the records of the body; the answer says where each went, or why it did not.
+
+        Raises:
+            RestError, RefusedBodyError, LogError: nothing was appended.
+        """
+        options = self._options()
+        wanted = embedded_format(exchange.header(b"content-type"), options.default_format)
+        is_async = _is_async(exchange.raw_query)
+        if topic not in self._view.topics and not options.creates_topics:
+            raise RestError(TOPIC_NOT_FOUND, f"Topic {topic} not found")
+        body = await exchange.read_body(self._max_body_bytes)
+        with self._slots:
+            incoming = decode_produce(wanted, body)
+            if partition is not None:
+                await self._check_exists(topic, partition)
+                incoming = [_placed(one, partition) for one in incoming]
+            places = await self._append_path.append(
+                topic,
+                incoming,
+                acks=ACKS_LEADER if is_async else ACKS_ALL,
+                timeout_ms=_TIMEOUT_MS,
+            )
+        answer = answer_of(places)
+        if is_async and all(place.error is None for place in places):
+            return RestAnswer(204)
+        return answer
+
+    def post_whole(self, request: WholeRequest, topic: str, partition: int | None) -> bool:
+        """As `post`, without a task, for one record that waits for nothing but its batch.
+
+        False leaves the request to `post`, also where it must be refused; nothing was done then.
+
+        Raises:
+            RestError: as `post`; nothing was done.
+        """
+        if request.body_size > _EXPRESS_BYTES or request.scope["query_string"]:
+            return False
+        check_accepts_json(request.header(b"accept"))
+        wanted = embedded_format(request.header(b"content-type"), self._options().default_format)
+        incoming = decode_one_produced(wanted, request.body())
+        if incoming is None:
+            return False
+        if partition is not None:
+            incoming = _placed(incoming, partition)
+        slots = self._slots
+        if not slots.try_take():
+            return False
+        is_begun = False
+        try:
+            is_begun = self._append_path.begin(
+                topic,
+                incoming,
+                acks=ACKS_ALL,
+                timeout_ms=_TIMEOUT_MS,
+                then=_Answer(request, slots),
+            )
+        finally:
+            if not is_begun:
+                slots.give_back()
+        return is_begun
+
+    async def _check_exists(self, topic: str, partition: int) -> None:
+        try:
+            count = await self._partitions.partition_count(topic)
+        except UnknownTopicOrPartitionError:
+            raise RestError(TOPIC_NOT_FOUND, f"Topic {topic} not found") from None
+        if partition >= count:
+            raise RestError(PARTITION_NOT_FOUND, f"Partition {partition} not found")
+
+
+class _Answer:
+    """Answers a request of one record once it is known what became of it; gives its slot back."""
+
+    __slots__ = ("_request", "_slots")
+
+    def __init__(self, request: WholeRequest, slots: ProduceSlots) -> None:
+        self._request = request
+        self._slots = slots
+
+    def __call__(self, outcome: RecordPlace | Exception) -> None:
+        self._slots.give_back()
+        if isinstance(outcome, Exception):
+            answer = refusal(unexpected(outcome, uuid.uuid4().hex))
+            self._request.respond(answer.status, answer.media, answer.body)
+        elif outcome.error is None:
+            self._request.respond(200, MEDIA, _ONE % (outcome.partition, outcome.offset))
+        else:
+            answer = answer_of([outcome])
+            self._request.respond(answer.status, answer.media, answer.body)
+
+
+def answer_of(places: Sequence[RecordPlace]) -> RestAnswer:
+    """Where each record went, in their order: 200 if any was stored, else 422."""
+    rows = [
+        _ROW % (place.partition, place.offset) if place.error is None else _failed_row(place)
+        for place in places
+    ]
+    is_stored = any(place.error is None for place in places)
+    return RestAnswer(
+        200 if is_stored else UNPROCESSABLE, b"".join((_BEGIN, b",".join(rows), _END))
+    )
+
+
+def _failed_row(place: RecordPlace) -> bytes:
+    error = place.error
+    assert error is not None
+    return msgspec.json.encode(
+        {
+            "partition": None,
+            "offset": None,
+            "error_code": RETRIABLE_KAFKA_ERROR if error.retriable else KAFKA_ERROR,
+            "error": error.detail,
+            "message": error.detail,
+        }
+    )
+
+
+def _placed(incoming: IncomingRecord, partition: int) -> IncomingRecord:
+    """The record in the partition of the path; one that it names itself counts more."""
+    return incoming if incoming.partition is not None else incoming._replace(partition=partition)
+
+
+@lru_cache(_CACHED_QUERIES)
+def _is_async(raw_query: bytes) -> bool:
+    """Whether a query asks for an answer before the records are safe; the rest is passed over."""
+    try:
+        pairs = parse_qsl(
+            raw_query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32
+        )
+    except ValueError as error:
+        raise RestError(BAD_REQUEST, f"The query string cannot be read: {error}") from error
+    wanted = dict(pairs).get("async", "false")
+    found = true_or_false(wanted)
+    if found is None:
+        raise RestError(BAD_REQUEST, "async must be true or false")
+    return found

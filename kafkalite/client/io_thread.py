@@ -16,13 +16,17 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Final, TypeVar
+from concurrent.futures import Future
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from kafkalite.client.errors import ClosedError
 
 T = TypeVar("T")
 
 _NAME: Final = "kafkalite-io"
+_LOOK_S: Final = 1.0
+"""How often a thread that waits looks for signals: one that comes in the moment before it goes to
+sleep does not wake it."""
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -133,18 +137,11 @@ class IoThread:
             raise RuntimeError(
                 "a callback must not wait for the client that calls it: do it in another thread"
             )
+        call = _Call(coroutine)
         try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-        except ClosedError:
-            coroutine.close()
-            raise
-        except RuntimeError:  # the loop was closed just now
-            coroutine.close()
-            raise self._unusable() from None
-        try:
-            return future.result()
+            return _outcome(call.begin(self.loop))
         except BaseException:
-            future.cancel()
+            call.give_up()
             raise
 
     def call_soon(self, function: Callable[[], object]) -> None:
@@ -193,6 +190,71 @@ class IoThread:
         if cls._shared is not None:
             cls._left_behind.append(cls._shared)
             cls._shared = None
+
+
+class _Call(Generic[T]):
+    """A coroutine that another thread has the loop run and waits for.
+
+    An interruption may come at any point of that thread, also before it has got hold of the future;
+    so what gives the coroutine up is made before it is handed over.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[T] | None = None
+        self._is_given_up = False
+        self._is_over = False
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> "Future[T]":
+        """Hand it to the loop.
+
+        Raises:
+            ClosedError: the loop was closed just now.
+        """
+        self._loop = loop
+        running = self._run()
+        try:
+            return asyncio.run_coroutine_threadsafe(running, loop)
+        except RuntimeError:
+            running.close()
+            self._coroutine.close()
+            raise ClosedError from None
+
+    def give_up(self) -> None:
+        """Cancel it unless it has ended, or close it where it was not handed over."""
+        if self._is_over:
+            return
+        if self._loop is None:
+            self._coroutine.close()
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and has cancelled it
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    async def _run(self) -> T:
+        self._task = asyncio.current_task()
+        try:
+            if self._is_given_up:
+                self._coroutine.close()
+                raise asyncio.CancelledError
+            return await self._coroutine
+        finally:
+            self._is_over = True
+
+    def _cancel(self) -> None:
+        self._is_given_up = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _outcome(future: "Future[T]") -> T:
+    """What `future` gives or raises, once it does."""
+    while True:
+        try:
+            return future.result(_LOOK_S)
+        except TimeoutError:
+            if future.done():  # with an error of its own, or just now
+                return future.result()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

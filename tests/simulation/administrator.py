@@ -1,20 +1,26 @@
 """Somebody who creates, moves and deletes topics in the middle of everything."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, Final
 
 from kafkalite.broker.broker import Broker
+from kafkalite.coordination import paths
+from kafkalite.coordination.operations import Create
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
 from tests.simulation.checkers import StateChecker
 from tests.simulation.cluster import Cluster
 from tests.simulation.history import History
+from tests.simulation.zookeeper import RefusedError
 
 _MAX_TOPICS: Final = 5
 _MAX_PARTITIONS: Final = 8
 _TIMEOUT_MS: Final = 5_000
+RETAINED_BYTES: Final = 3_000
+"""What a `short` topic keeps of each partition, at least."""
 
 
 class Administrator:
@@ -36,6 +42,8 @@ class Administrator:
         self._replication_factor = replication_factor
         self._topic_config = topic_config
         self._made = 0
+        self.kinds: tuple[str, ...] = ("t",)
+        """Of topics that there may be; see `create_topic`."""
 
     async def ask(self, what: str, work: Callable[[Broker], Awaitable[Any]]) -> tuple[bool, Any]:
         """Have some broker do something; tells whether it said that it did."""
@@ -73,21 +81,54 @@ class Administrator:
         names = {partition.topic for partition in self._states.placements}
         return sorted(names - self._history.deleted)
 
+    def lasting_topics(self) -> list[str]:
+        """Those of them whose records are promised for ever."""
+        return [name for name in self.topics() if name.startswith("t")]
+
     # -- what is done ---------------------------------------------------------------------------
 
     async def do_something(self) -> None:
         """One of the things below."""
-        things = [
+        things: list[Callable[[], Awaitable[Any]]] = [
             self.create_topic, self.delete_topic, self._add_partitions, self._move, self._move,
-            self._move, self._cancel, self._prefer,
+            self._move, self._cancel, self._prefer, self._make_anew, self._make_anew,
+            self._write_moves, self._write_election,
         ]  # fmt: skip
         await self._random.choice(things)()
 
-    async def create_topic(self) -> bool:
+    async def create_topic(self, kind: str | None = None) -> bool:
+        """Create a topic; what is promised of it is in its name.
+
+        Of `t` everything is; `again` is deleted and made anew under its name; `short` keeps its
+        latest few records; of `risky` an unclean election may take records.
+        """
         if len(self.topics()) >= _MAX_TOPICS:
             return False
+        kind = kind or self._random.choice(self.kinds)
         self._made += 1
-        name, count = f"t{self._made}", self._random.randint(1, 3)
+        return await self._create(f"{kind}{self._made}")
+
+    async def _make_anew(self) -> None:
+        """Delete an `again`, or create one that is gone, or that is still going."""
+        names = sorted(
+            {name for name in (*self.topics(), *self._history.deleted) if name.startswith("again")}
+        )
+        if not names:
+            return
+        name = self._random.choice(names)
+        if name in self._history.deleted:
+            await self._create(name)
+        else:
+            await self._delete(name)
+
+    async def _create(self, name: str) -> bool:
+        count = self._random.randint(1, 3)
+        config = dict(self._topic_config)
+        if name.startswith("short"):
+            config |= {"retention.bytes": str(RETAINED_BYTES), "segment.bytes": "600"}
+        elif name.startswith("risky"):
+            config["unclean.leader.election.enable"] = "true"
+            self._states.unclean.add(name)
         is_done, _ = await self.ask(
             f"create {name} with {count} partitions",
             lambda broker: broker.topics.create_topic(
@@ -95,7 +136,7 @@ class Administrator:
                 count,
                 self._replication_factor,
                 None,
-                self._topic_config,
+                config,
                 timeout_ms=_TIMEOUT_MS,
             ),
         )
@@ -110,11 +151,14 @@ class Administrator:
         return producer_id
 
     async def delete_topic(self) -> None:
-        """Delete one, unless it is the last."""
+        """Delete one, unless it is the last of those whose records are promised for ever."""
         names = self.topics()
-        if len(names) < 2:
-            return
-        name = self._random.choice(names)
+        if len(self.lasting_topics()) < 2:
+            names = [name for name in names if not name.startswith("t")]
+        if names:
+            await self._delete(self._random.choice(names))
+
+    async def _delete(self, name: str) -> None:
         self._history.deleted.add(name)
         await self.ask(
             f"delete {name}",
@@ -158,6 +202,36 @@ class Administrator:
             "elect preferred leaders",
             lambda broker: broker.controller_client.ask(ElectLeaders("preferred")),
         )
+
+    async def _write_moves(self) -> None:
+        """List moves in ZooKeeper, as tools before KIP-455 do."""
+        moves = []
+        for partition in sorted({each for _ in range(3) if (each := self._some_partition())}):
+            brokers = sorted(self._cluster.machines)
+            self._random.shuffle(brokers)
+            target = brokers[: self._replication_factor]
+            moves.append({**partition._asdict(), "replicas": target})
+        self._write(paths.REASSIGN_PARTITIONS, moves)
+
+    async def _write_election(self) -> None:
+        partition = self._some_partition()
+        if partition is not None:
+            self._write(paths.PREFERRED_REPLICA_ELECTION, [partition._asdict()])
+
+    def _write(self, path: str, partitions: list[dict[str, Any]]) -> None:
+        ensemble = self._cluster.ensemble
+        if not ensemble.is_available:
+            return
+        data = json.dumps({"version": 1, "partitions": partitions})
+        session = ensemble.model.begin_session(1.0)
+        try:
+            ensemble.model.commit([Create(path, data.encode())], session)
+        except RefusedError as error:
+            self._cluster.trace.note("admin", f"writes no {path}: {error}")
+        else:
+            self._cluster.trace.note("admin", f"writes {path}: {data}")
+        finally:
+            ensemble.model.end_session(session)
 
     def _some_partition(self) -> TopicPartition | None:
         names = self.topics()

@@ -15,9 +15,12 @@ from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.replication import leading
 from kafkalite.broker.replication.following import Following
+from kafkalite.broker.replication.replica_session import Cursor
 from kafkalite.controller import machine
 from kafkalite.controller.election import Situation, next_state
-from kafkalite.coordination.operations import ANY_VERSION, Operation, SetData
+from kafkalite.coordination import paths
+from kafkalite.coordination.operations import ANY_VERSION, Check, Operation, SetData
+from kafkalite.coordination.same_topics import SameTopics
 from kafkalite.coordination.state_writes import StateWrites
 from kafkalite.coordination.store import ZooKeeperStore
 from kafkalite.model.cluster import PartitionState
@@ -26,6 +29,7 @@ from kafkalite.model.offsets import LogOffsets
 from kafkalite.replication import high_watermark
 from kafkalite.replication.leader_replica import LeaderReplica
 from kafkalite.replication.progress import Progress
+from kafkalite.storage import log, retention
 from kafkalite.wire.batch import BatchHeader
 from kafkalite.wire.messages import FetchResult
 from tests.simulation.idempotent_bugs import IDEMPOTENT_BUGS
@@ -215,6 +219,42 @@ def show_what_is_not_committed() -> Replacements:
         return self.log.read(offset, max_bytes, self.log.end_offset)
 
     return ((Partition, "offsets", property(offsets)), (Partition, "read", read))
+
+
+@_bug
+def write_over_topics_made_anew() -> Replacements:
+    """Who writes goes by names and versions, which begin anew with a topic."""
+
+    async def commit(self: SameTopics, operations: Sequence[Operation]) -> None:
+        await self._bridge.commit(operations)
+
+    async def look(_: SameTopics) -> None:
+        return None
+
+    unchecked = property(lambda _: Check(paths.TOPICS))
+    return (
+        (SameTopics, "commit", commit),
+        (SameTopics, "look", look),
+        (SameTopics, "unchanged", unchecked),
+    )
+
+
+@_bug
+def follow_by_name() -> Replacements:
+    """Leaders do not look whether a follower's log is of the same topic."""
+    return ((Cursor, "check_topic", lambda *_: None),)
+
+
+@_bug
+def retain_half() -> Replacements:
+    """Retention by size takes twice as much as it may."""
+    expired = retention.expired_segments
+
+    def twice(segments: Any, options: Any, **known: Any) -> int:
+        halved = replace(options, retention_bytes=options.retention_bytes // 2)
+        return expired(segments, halved, **known)
+
+    return ((log, "expired_segments", twice),)
 
 
 @_bug

@@ -7,7 +7,8 @@ are taken from ZooKeeper's model as they are written, logs from the machines' di
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -51,6 +52,11 @@ class StateChecker:
         self.placements: dict[TopicPartition, Placement] = {}
         self.unclean: set[str] = set()
         """Topics that may elect from outside the ISR."""
+        self.unclean_elections: Counter[TopicPartition] = Counter()
+        """How many of them there were."""
+        self.topic_ids: dict[str, str] = {}
+        self.begin_anew: Callable[[str, int | None], None] = lambda *_: None
+        """Told when a topic has taken another one's place, or a partition has lost records."""
         cluster.ensemble.model.on_write.append(self._hear)
 
     def _hear(self, path: str, data: bytes | None, _version: int) -> None:
@@ -66,8 +72,12 @@ class StateChecker:
         for partition in [each for each in self.placements if each.topic == name]:
             del self.placements[partition]
         if data is None:
+            self.topic_ids.pop(name, None)
             return
         payload = json.loads(data)
+        if self.topic_ids.get(name) != payload["topic_id"]:
+            self.topic_ids[name] = payload["topic_id"]
+            self.begin_anew(name, None)
         moving = (
             payload.get("adding_replicas", {}).keys() | payload.get("removing_replicas", {}).keys()
         )
@@ -116,8 +126,11 @@ class StateChecker:
         is_other = now.leader not in {before.leader, NO_LEADER}
         if is_other and now.leader_epoch == before.leader_epoch:
             fail(f"INV-3 another leader in the same epoch: {what}")
-        if is_other and now.leader not in before.isr and partition.topic not in self.unclean:
-            fail(f"INV-1 an unclean election: {what}")
+        if is_other and now.leader not in before.isr:
+            if partition.topic not in self.unclean:
+                fail(f"INV-1 an unclean election: {what}")
+            self.unclean_elections[partition] += 1
+            self.begin_anew(*partition)
 
 
 class StandingChecker:
@@ -146,10 +159,13 @@ class StandingChecker:
         start, high_watermark, end = partition.offsets
         before = self._high_watermarks.get(partition, 0)
         # What is damaged is given up, with all that comes after it, to be fetched again.
-        if high_watermark < before and not machine.is_damaged:
+        may_lose = machine.is_damaged or name.topic in self._states.unclean
+        if high_watermark < before and not may_lose:
             fail(f"INV-5 the high watermark of {name} on {machine} went from {before} to "
                  f"{high_watermark}")  # fmt: skip
         self._high_watermarks[partition] = high_watermark
+        if start > 0 and not name.topic.startswith("short"):
+            fail(f"INV-1 {name} on {machine} begins at {start}, but all of it is to be kept")
         if not start <= high_watermark <= end:
             fail(f"INV-5 {name} on {machine} has {partition.offsets}")
         if not partition.is_leader or machine.process is None or machine.process.is_stopped:
@@ -160,6 +176,7 @@ class StandingChecker:
             fail(f"INV-3 {leader} and {machine.process.name} both led {name} in epoch {key[2]}")
         state = self._states.states.get(name)
         is_current = state is not None and state[:2] == (machine.id, key[2])
+        is_current = is_current and key[0] == self._states.topic_ids.get(name.topic)
         if is_current and name in self._history.live():
             self._check_leader(machine, partition, key)
 
@@ -170,6 +187,7 @@ class StandingChecker:
         history = self._history.of(name)
         if partition.log.failure is not None:
             return
+        history.start = max(history.start, partition.log.start_offset)
         if partition.log.end_offset < history.safe_end:
             self._cluster.fail(
                 f"INV-1 {machine} leads {name} in epoch {key[2]} and ends at "
@@ -269,6 +287,16 @@ def _batches(data: bytes) -> Iterator[tuple[BatchHeader, bytes]]:
             return
         yield header, data[position : position + header.size]
         position += header.size
+
+
+def check_retention(machine: Machine, partition: TopicPartition, at_least: int) -> str | None:
+    """INV-1: a log whose beginning is gone still holds what it is to retain; else says so."""
+    log = LogOnDisk(machine, partition)
+    size = sum(place.header.size for place in log.places)
+    start = log.places[0].header.base_offset if log.places else log.end
+    if start > 0 and size < at_least:
+        return f"INV-1 {partition} on {machine} is left with {size} bytes from {start} on"
+    return None
 
 
 def check_replicas(

@@ -38,7 +38,14 @@ _fetched = msgspec.msgpack.Decoder(FetchResponse).decode
 
 
 class Client:
-    """Sends requests to whoever it believes to lead."""
+    """Sends requests to whoever it believes to lead.
+
+    What it is told counts if the partition was in one and the same life when it asked and when it
+    was answered: topics are deleted and made anew, and unclean elections lose records.
+    """
+
+    life_of: Callable[[TopicPartition], str | None] = staticmethod(lambda _: "")
+    """Which life of a partition every broker knows of; None: not all know of the same."""
 
     def __init__(
         self,
@@ -134,12 +141,14 @@ class Producer(Client):
             timeout_ms,
         )
         address = self.address_for(partition)
+        life = self.life_of(partition)
         body = await self.post(address, "/v1/produce", _encode(request), timeout_ms / 1000 + 1)
         if body is None:
             self.learn(partition, "", address, is_well=False)
             return False
         (result,) = _produced(body).partitions
-        return self._take(partition, address, values, result, acks_all=acks_all)
+        acks = acks_all if life is not None and life == self.life_of(partition) else None
+        return self._take(partition, address, values, result, acks_all=acks)
 
     def _take(
         self,
@@ -148,28 +157,32 @@ class Producer(Client):
         values: list[bytes],
         result: ProduceResult,
         *,
-        acks_all: bool,
+        acks_all: bool | None,
     ) -> bool:
+        """Note an answer; with None for `acks_all` it promises nothing."""
         is_well = result.error_code == 0
         self.learn(partition, result.leader_url, address, is_well=is_well)
         what = f"{partition} {values[0][:12].decode().rstrip('.')}+{len(values)} via {address}"
         if not is_well:
             self.trace.note(self.name, f"{what}: {result.error}")
             return False
-        acks = "all" if acks_all else "1"
+        acks = "all" if acks_all else "1" if acks_all is False else "none that counts"
         self.trace.note(self.name, f"{what}: @{result.base_offset} acks={acks}")
-        self.history.acked(partition, result.base_offset, values, acks_all=acks_all)
+        if acks_all is not None:
+            self.history.acked(partition, result.base_offset, values, acks_all=acks_all)
         return True
 
 
 class Consumer(Client):
     """Reads below the high watermark, forwards, and now and then again."""
 
-    _positions: dict[TopicPartition, int]
+    _positions: dict[tuple[TopicPartition, str | None], int]
     expects_damage = False
     """Whether bits may have flipped on the disks that are read."""
     leadership_of: Callable[[TopicPartition, str], object] = staticmethod(lambda *_: None)
     """The epoch in which an address truly leads a partition, None where it does not."""
+    start_of: Callable[[TopicPartition], int] = staticmethod(lambda _: 0)
+    """Below which offset retention has taken records from some replica."""
 
     async def run(self, pause_s: float) -> None:
         """Read until told to stop."""
@@ -180,12 +193,15 @@ class Consumer(Client):
                 await asyncio.sleep(0.1)
                 continue
             partition = self.random.choice(partitions)
-            position = self._positions.get(partition, 0)
+            key = partition, self.life_of(partition)
+            position = self._positions.get(key, 0)
             if self.random.random() < 0.05:
                 position = self.random.randint(0, position)
             end = await self.read(partition, position, self.random.choice((0, 300)))
             if end is not None:
-                self._positions[partition] = max(end, self._positions.get(partition, 0))
+                self._positions[key] = max(end, self._positions.get(key, 0))
+            elif position < self.start_of(partition):
+                self._positions[key] = self.start_of(partition)
             await asyncio.sleep(self.random.uniform(0.2 * pause_s, 1.8 * pause_s))
 
     async def read(self, partition: TopicPartition, position: int, max_wait_ms: int) -> int | None:
@@ -195,12 +211,15 @@ class Consumer(Client):
             max_wait_ms=max_wait_ms,
         )
         address = self.address_for(partition)
-        leadership = self.leadership_of(partition, address)
+        leadership, life = self.leadership_of(partition, address), self.life_of(partition)
         body = await self.post(address, "/v1/fetch", _encode(request), max_wait_ms / 1000 + 2)
         if body is None:
             self.learn(partition, "", address, is_well=False)
             return None
         (result,) = _fetched(body).partitions
+        if life is None or life != self.life_of(partition):
+            self.trace.note(self.name, f"{partition}@{position} via {address}: in another life")
+            return None
         is_well = result.error_code == 0
         self.learn(partition, result.leader_url, address, is_well=is_well)
         if not is_well:
@@ -235,7 +254,10 @@ class Consumer(Client):
     def _check_refusal(
         self, partition: TopicPartition, position: int, address: str, result: FetchResult
     ) -> None:
-        if result.error == "OFFSET_OUT_OF_RANGE" and partition.topic not in self.history.deleted:
+        is_promised = partition.topic not in self.history.deleted
+        if position < self.start_of(partition):
+            is_promised = False
+        if result.error == "OFFSET_OUT_OF_RANGE" and is_promised:
             self.history.contradict(
                 f"INV-4 {partition}@{position} was shown before, and is out of range at {address}: "
                 f"{result.message}"

@@ -9,11 +9,9 @@ from tests.simulation.plan import NETWORK, PROCESSES, ZOOKEEPER
 MEMBERS: Final = ("kill", "pause", "pause", "leave", "join", "replace", "change_mind", "cut")
 TOPICS: Final = ("grow", "create", "delete")
 COORDINATORS: Final = ("refuse", "refuse")
-_TROUBLES: Final = (
-    MEMBERS + TOPICS + COORDINATORS,
-    MEMBERS + TOPICS,
-    (*COORDINATORS, "pause"),  # little else happens, so that nobody hears of the other coordinator
-)
+_QUIET: Final = (*COORDINATORS, "pause")
+"""Little is written, so that a coordinator of the past hears nothing of the present one."""
+_TROUBLES: Final = (MEMBERS + TOPICS + COORDINATORS, MEMBERS + TOPICS, _QUIET)
 
 _BROKER_FAULTS: Final = (
     tuple(each for each in PROCESSES if "writing" not in each),
@@ -49,7 +47,10 @@ class GroupPlan:
     @staticmethod
     def of(random: Random) -> "GroupPlan":
         """Choose."""
-        chosen = random.sample(_BROKER_FAULTS, random.randint(0, len(_BROKER_FAULTS)))
+        troubles = random.choice(_TROUBLES)
+        is_quiet = troubles is _QUIET
+        most = 1 if is_quiet else len(_BROKER_FAULTS)
+        chosen = random.sample(_BROKER_FAULTS, random.randint(0, most))
         return GroupPlan(
             brokers=random.choice((2, 3, 3)),
             groups=random.randint(1, 3),
@@ -61,10 +62,10 @@ class GroupPlan:
                 "zookeeper.session.timeout.ms": random.choice(("2000", "6000")),
             },
             faults=tuple(kind for group in chosen for kind in group),
-            troubles=random.choice(_TROUBLES),
+            troubles=troubles,
             duration_s=random.choice((15.0, 30.0, 60.0)),
             pause_s=random.choice((0.5, 1.0, 3.0)),
             member_pause_s=random.choice((0.5, 2.0, 5.0)),
             at_most=random.choice((1, 1, 2)),
-            is_idle=random.random() < 0.25,
+            is_idle=random.random() < (0.75 if is_quiet else 0.1),
         )

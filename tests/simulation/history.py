@@ -24,6 +24,8 @@ class PartitionHistory:
     """Offset -> the record that some consumer has read there."""
     safe_end: int = 0
     """Every acknowledged (acks=all) and every seen record is below it."""
+    start: int = 0
+    """Below it records may be gone, by retention."""
 
 
 class History:
@@ -43,6 +45,14 @@ class History:
         if found is None:
             found = self.partitions[partition] = PartitionHistory()
         return found
+
+    def begin_anew(self, topic: str, number: int | None = None) -> None:
+        """Nothing is promised any more of what was, in a topic or in one partition of it."""
+        for partition in [each for each in self.partitions if each.topic == topic]:
+            if number in {None, partition.partition}:
+                del self.partitions[partition]
+        if number is None:
+            self.deleted.discard(topic)
 
     def live(self) -> Mapping[TopicPartition, PartitionHistory]:
         """Partitions of topics that nobody asked to delete."""
@@ -97,11 +107,12 @@ class History:
         self._fail(text)
 
     def promised(self, partition: TopicPartition) -> dict[int, bytes]:
-        """Offset -> the record that must be there for ever."""
+        """Offset -> the record that must be there, for ever where there is no retention."""
         history = self.of(partition)
         promised = {
             offset: record.value
             for offset, record in history.acknowledged.items()
             if record.acks_all
         }
-        return promised | history.seen
+        promised |= history.seen
+        return {offset: value for offset, value in promised.items() if offset >= history.start}

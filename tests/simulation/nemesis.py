@@ -98,6 +98,56 @@ class Nemesis:
             await self._trouble(machine, 0.0, 15.0)
             machine.start()
 
+    async def _topple(self) -> None:
+        """Kill a leader, and soon after it the next one, while another replica is slow to hear."""
+        partitions = [name for name, each in self._states.placements.items() if each.replicas[1:]]
+        if not partitions:
+            return
+        partition = self._random.choice(sorted(partitions))
+        toppled: list[Machine] = []
+        slow = self._slow_follower(partition)
+        for _ in range(self._random.randint(1, 2)):
+            leader = await self._leader_other_than(partition, toppled)
+            if leader is None or leader.id in self._troubled:
+                break
+            await asyncio.sleep(self._random.uniform(0.0, self._random.choice((0.02, 0.3))))
+            if leader.is_running:
+                leader.kill()
+                self._troubled.add(leader.id)
+                toppled.append(leader)
+        await asyncio.sleep(self._random.uniform(0.1, 5.0))
+        for way in slow:
+            self._cluster.network.slowness.pop(way, None)
+        self._random.shuffle(toppled)
+        for machine in toppled:
+            self._troubled.discard(machine.id)
+            machine.start()
+
+    def _slow_follower(self, partition: TopicPartition) -> list[tuple[str, str]]:
+        """Slow the network of one replica that does not lead; gives the ways."""
+        state = self._states.states.get(partition)
+        replicas = self._states.placements[partition].replicas
+        followers = [each for each in replicas if state is None or each != state.leader]
+        name = self._cluster.machines[self._random.choice(followers)].name
+        ways = [(name, other) for other in self._names()] + [(o, name) for o in self._names()]
+        factor = self._random.choice((30.0, 300.0, 1000.0))
+        self._note(f"slows {name}'s network by {factor}, and topples the leaders of {partition}")
+        self._cluster.network.slowness.update(dict.fromkeys(ways, factor))
+        return ways
+
+    async def _leader_other_than(
+        self, partition: TopicPartition, toppled: Sequence[Machine]
+    ) -> Machine | None:
+        """Wait for a leader that is none of those; None: there is none for long."""
+        for _ in range(600):
+            state = self._states.states.get(partition)
+            if state is not None and state.leader in self._cluster.machines:
+                machine = self._cluster.machines[state.leader]
+                if machine not in toppled:
+                    return machine
+            await asyncio.sleep(0.005)
+        return None
+
     async def _power(self) -> None:
         machine = self._pick()
         if machine is not None:

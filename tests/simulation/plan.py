@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-PROCESSES: Final = ("kill", "kill", "stop", "terminate", "die_while_writing", "kill_all")
+PROCESSES: Final = ("kill", "kill", "stop", "terminate", "die_while_writing", "kill_all", "topple")
 MACHINES: Final = ("power", "power", "lose_power_while_writing", "power_all")
 NETWORK: Final = ("isolate", "isolate", "cut", "slow_network")
 ZOOKEEPER: Final = (
@@ -13,6 +13,7 @@ ZOOKEEPER: Final = (
 DISKS: Final = ("slow_disk", "fail_disk", "fill_disk")
 DAMAGE: Final = ("flip", "flip")
 PEOPLE: Final = ("administer", "administer", "jump")
+KINDS_OF_TOPICS: Final = ("again", "short", "risky")
 
 SCRUB_MS: Final = 5_000
 
@@ -24,6 +25,8 @@ class Plan:
     brokers: int
     replication_factor: int
     topics: int
+    other_topics: tuple[str, ...]
+    """Kinds of topics of which less is promised, as `Administrator.create_topic` has them."""
     log_directories: int
     settings: dict[str, str]
     topic_config: dict[str, str]
@@ -38,6 +41,7 @@ class Plan:
     restarts_at_end: bool
     """Whether all brokers are killed once more before everything is read back."""
     idempotent_producers: int
+    client_producers: int
 
     @property
     def has_damage(self) -> bool:
@@ -48,7 +52,7 @@ class Plan:
     def of(random: Random) -> "Plan":
         """Choose."""
         brokers = random.choice((3, 3, 3, 4, 5))
-        factor = min(brokers, random.choice((1, 2, 3, 3, 3)))
+        factor = min(brokers, random.choice((1, 2, 3, 3, 3, 4)))
         policy = random.choice(("commit", "commit", "commit", "os"))
         kinds = [PROCESSES, NETWORK, ZOOKEEPER, PEOPLE]
         if policy == "commit":
@@ -60,6 +64,7 @@ class Plan:
             brokers=brokers,
             replication_factor=factor,
             topics=random.randint(1, 2),
+            other_topics=tuple(random.sample(KINDS_OF_TOPICS, random.choice((0, 1, 1, 2)))),
             log_directories=random.choice((1, 1, 2)),
             settings={
                 "log.flush.policy": policy,
@@ -70,6 +75,7 @@ class Plan:
                 "zookeeper.session.timeout.ms": random.choice(("2000", "6000")),
                 "replica.high.watermark.checkpoint.interval.ms": random.choice(("500", "5000")),
                 "log.flush.offset.checkpoint.interval.ms": random.choice(("1000", "60000")),
+                "log.retention.check.interval.ms": random.choice(("500", "3000")),
             },
             topic_config={
                 "min.insync.replicas": str(random.choice([1, min(2, factor)])),
@@ -82,4 +88,5 @@ class Plan:
             consumers=random.randint(1, 2),
             restarts_at_end=random.random() < 0.3,
             idempotent_producers=random.randint(0, 2),
+            client_producers=random.randint(0, 1),
         )

@@ -8,8 +8,15 @@ from typing import Final, NamedTuple, TypeVar
 
 from kafkalite.coordination import paths
 from kafkalite.model.ids import NO_LEADER, TopicPartition
-from tests.simulation.administrator import Administrator
-from tests.simulation.checkers import StandingChecker, StateChecker, check_promises, check_replicas
+from tests.simulation.administrator import RETAINED_BYTES, Administrator
+from tests.simulation.checkers import (
+    StandingChecker,
+    StateChecker,
+    check_promises,
+    check_replicas,
+    check_retention,
+)
+from tests.simulation.client_producer import ClientProducer
 from tests.simulation.clients import Client, Consumer, Producer
 from tests.simulation.cluster import Cluster
 from tests.simulation.history import History
@@ -26,6 +33,9 @@ _START_S: Final = 30.0
 _RECOVERY_S: Final = 120.0
 """After healing, everything must be as good as new within this, in virtual time."""
 _POLL_S: Final = 0.25
+_CUT_BYTES: Final = 1_000
+"""What a `short` log may lack: it was cut where it left its leader's, after retention."""
+_REQUESTS: Final = (paths.REASSIGN_PARTITIONS, paths.PREFERRED_REPLICA_ELECTION)
 
 
 class Outcome(NamedTuple):
@@ -98,8 +108,10 @@ class _Story:
             plan.replication_factor,
             plan.topic_config,
         )
+        self._states.begin_anew = self.history.begin_anew
+        self._administrator.kinds = ("t", "t", *plan.other_topics)
         self._clients: list[Client] = []
-        self._idempotent: list[IdempotentProducer] = []
+        self._idempotent: list[IdempotentProducer | ClientProducer] = []
 
     async def run(self) -> None:
         """Tell the story, or as much of it as comes before the first failure."""
@@ -158,8 +170,10 @@ class _Story:
             _START_S,
             "not all brokers started",
         )
-        while len(self._administrator.topics()) < plan.topics:
-            await self._administrator.create_topic()
+        while len(self._administrator.lasting_topics()) < plan.topics:
+            await self._administrator.create_topic("t")
+        for kind in plan.other_topics:
+            await self._administrator.create_topic(kind)
 
     def _make_clients(self) -> list[Client]:
         names = [f"p{n}" for n in range(self._plan.producers)]
@@ -172,7 +186,14 @@ class _Story:
             producer.take_id = self._administrator.take_producer_id
             producer.leadership_of = self._known_leadership
             producer.expects_damage = self._plan.has_damage
+            producer.partitions = self._lasting_partitions
             self._idempotent.append(producer)
+        for number in range(self._plan.client_producers):
+            client = self._client(ClientProducer, f"k{number}")
+            client.take_id = self._administrator.take_producer_id
+            client.leader_of = self._leader_address
+            client.partitions = self._lasting_partitions
+            self._idempotent.append(client)
         return [*self._clients, *self._idempotent]
 
     def _client(self, kind: type[ClientKind], name: str) -> ClientKind:
@@ -185,8 +206,10 @@ class _Story:
             self._partitions,
             self._cluster.random_for(name),
         )
+        client.life_of = self._life_of
         if isinstance(client, Consumer):
             client.leadership_of = self._leadership
+            client.start_of = self._start_of
             client.expects_damage = self._plan.has_damage
         return client
 
@@ -199,6 +222,12 @@ class _Story:
         ):
             return None
         return state.leader_epoch
+
+    def _leader_address(self, partition: TopicPartition) -> str | None:
+        state = self._states.states.get(partition)
+        if state is None or state.leader == NO_LEADER:
+            return None
+        return self._cluster.machines[state.leader].address
 
     def _known_leadership(self, partition: TopicPartition, address: str) -> int | None:
         """As `_leadership`, where the broker has heard of it."""
@@ -214,6 +243,37 @@ class _Story:
         return sorted(
             each for each in self._states.placements if each.topic not in self.history.deleted
         )
+
+    def _lasting_partitions(self) -> list[TopicPartition]:
+        """Those that keep every record: what is numbered is to be found again."""
+        names = self._administrator.lasting_topics()
+        return [each for each in self._partitions() if each.topic in names]
+
+    def _life_of(self, partition: TopicPartition) -> str | None:
+        """See Client: which topic of its name it is of, after which unclean election."""
+        states = self._states
+        topic_id = states.topic_ids.get(partition.topic)
+        state = states.states.get(partition)
+        for machine in self._cluster.machines.values():
+            held = None if machine.broker is None else machine.broker.partitions.held(partition)
+            if held is None:
+                continue
+            if held.log.topic_id != topic_id:
+                return None
+            if partition.topic in states.unclean and held.is_leader:
+                now = (machine.id, held.leader_epoch)
+                if state is None or now != (state.leader, state.leader_epoch):
+                    return None
+        return topic_id and f"{topic_id}/{states.unclean_elections[partition]}"
+
+    def _start_of(self, partition: TopicPartition) -> int:
+        """See Consumer."""
+        starts = [self.history.of(partition).start]
+        for machine in self._cluster.machines.values():
+            held = None if machine.broker is None else machine.broker.partitions.held(partition)
+            if held is not None:
+                starts.append(held.offsets.start)
+        return max(starts)
 
     async def _keep_checking(self) -> None:
         while True:
@@ -239,9 +299,11 @@ class _Story:
         for machine in self._cluster.machines.values():
             if not machine.is_serving:
                 return f"{machine} does not serve"
-        doomed = self._cluster.ensemble.model.children(paths.DELETE_TOPICS)
-        if doomed:
-            return f"{doomed} should be gone"
+        stored = self._cluster.ensemble.model
+        wished = [path for path in _REQUESTS if stored.get(path) is not None]
+        wished += stored.children(paths.DELETE_TOPICS) or []
+        if wished:
+            return f"{wished} should be carried out and gone"
         for partition, placement in sorted(self._states.placements.items()):
             state = self._states.states.get(partition)
             if state is None or state.leader == NO_LEADER:
@@ -276,6 +338,7 @@ class _Story:
         end = max(promised, default=-1) + 1
         position, deadline = 0, self._cluster.loop.time() + _RECOVERY_S
         while position < end:
+            position = max(position, self._start_of(partition))
             position = await consumer.read(partition, position, 300) or position
             if self._cluster.loop.time() > deadline:
                 self._cluster.fail(f"INV-1 {partition} cannot be read from {position} to {end}")
@@ -287,7 +350,7 @@ class _Story:
             self._cluster.fail(f"INV-6 {partition} holds a record twice")
         for producer in self._idempotent:
             check_order(producer, partition, seen, self._cluster.fail)
-        for offset, value in promised.items():
+        for offset, value in self.history.promised(partition).items():
             if seen.get(offset) != value:
                 self._cluster.fail(
                     f"INV-1 {partition}@{offset} is {seen.get(offset)!r}, not {value!r}"
@@ -296,7 +359,12 @@ class _Story:
     def _compare(self, partition: TopicPartition) -> None:
         end = self.history.of(partition).safe_end
         for replica in self._states.placements[partition].replicas:
-            check_promises(self._cluster, self.history, self._cluster.machines[replica], partition)
+            machine = self._cluster.machines[replica]
+            check_promises(self._cluster, self.history, machine, partition)
+            if partition.topic.startswith("short"):
+                wrong = check_retention(machine, partition, RETAINED_BYTES - _CUT_BYTES)
+                if wrong is not None:
+                    self._cluster.fail(wrong)
         check_replicas(self._cluster, self._states, partition, end)
 
     async def _until(

@@ -103,3 +103,14 @@ def test_loop_that_spins_without_time_going_by_is_an_error() -> None:
 
     with pytest.raises(LivelockError):
         _run(story)
+
+
+def test_time_passes_for_who_looks_again_at_once() -> None:
+    async def story(loop: SimulatedLoop) -> int:
+        looks = 0
+        while loop.time() < 1.001 and looks < 1_000:
+            await asyncio.sleep(1 if looks == 0 else 1e-18)  # less than a float can tell from none
+            looks += 1
+        return looks
+
+    assert 1 < _run(story) < 1_000

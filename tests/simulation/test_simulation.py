@@ -46,7 +46,7 @@ def _regressions() -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(60 + 30 * _SEEDS)
 def test_clusters_in_trouble_keep_every_promise() -> None:
     _check(run_seeds(range(1001, 1001 + _SEEDS), jobs=_JOBS))
 

@@ -14,6 +14,8 @@ from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
 from kafkalite.api.rest.proxy import RestProxy
+from kafkalite.api.streams.endpoint import StreamsEndpoint
+from kafkalite.api.streams.paths import StreamPath, parse_stream_path
 from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import (
     LogError,
@@ -54,6 +56,7 @@ class Dispatcher:
         controller: ControllerEndpoint,
         groups: GroupsEndpoint,
         streams: GroupStreamEndpoint,
+        topic_streams: StreamsEndpoint,
         rest: RestProxy,
         control: AsgiApp,
     ) -> None:
@@ -63,6 +66,7 @@ class Dispatcher:
         self._controller = controller
         self._groups = groups
         self._streams = streams
+        self._topic_streams = topic_streams
         self._rest = rest
         self._control = control
 
@@ -71,9 +75,9 @@ class Dispatcher:
             await self._control(scope, receive, send)
             return
         path: str = scope["path"]
-        parsed: RecordsPath | GroupPath | None = None
+        parsed: RecordsPath | GroupPath | StreamPath | None = None
         if path not in _NATIVE_PATHS:
-            parsed = parse_records_path(path) or parse_group_path(path)
+            parsed = parse_records_path(path) or parse_group_path(path) or parse_stream_path(path)
             if parsed is None:
                 app = self._rest.app_for(path) or self._control
                 await app(scope, receive, send)
@@ -110,7 +114,11 @@ class Dispatcher:
             return False
 
     async def _serve(
-        self, exchange: Exchange, method: str, path: str, parsed: RecordsPath | GroupPath | None
+        self,
+        exchange: Exchange,
+        method: str,
+        path: str,
+        parsed: RecordsPath | GroupPath | StreamPath | None,
     ) -> None:
         match parsed:
             case GroupPath(group, "heartbeat"):
@@ -121,6 +129,8 @@ class Dispatcher:
                 await self._streams.acknowledge(exchange, method, group)
             case GroupPath(group):
                 await self._groups.offsets(exchange, method, group)
+            case StreamPath():
+                await self._topic_streams.serve(exchange, method, parsed)
             case RecordsPath():
                 await self._serve_records(exchange, method, path, parsed)
             case _ if method != "POST":

@@ -1,4 +1,4 @@
-"""Server-sent events, as browsers read them: an answer that goes on, event by event.
+"""An answer that goes on, event by event; as server-sent events, where browsers read them.
 
     stream  = *(event / comment)
     event   = ["event: " name LF] ["id: " id LF] ["retry: " ms LF] *("data: " line LF) LF
@@ -23,10 +23,10 @@ WRITE_PATIENCE_S: Final = 60.0
 LAST_EVENT_ID: Final = b"last-event-id"
 """The header in which a browser that comes back names the last event that it got."""
 
-_KEEP_ALIVE: Final = b":\n\n"
+COMMENT: Final = b":\n\n"
+"""Says nothing, and shows that the stream is there."""
 _WILDCARDS: Final = frozenset({"*/*", "text/*", EVENT_STREAM})
 _HEADERS: Final[tuple[RawHeader, ...]] = (
-    (b"content-type", EVENT_STREAM.encode()),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
@@ -68,30 +68,46 @@ def encode_event(
     return b"%bdata: %b\n\n" % (head.encode(), data)
 
 
+class SlowReaderError(ClientGoneError):
+    """The client took nothing for WRITE_PATIENCE_S; what was to be sent was not."""
+
+
 class EventStream:
     """One answer of events. Used by one task; `start`, then events, then `end`."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(
+        self, exchange: Exchange, media: str = EVENT_STREAM, alive: bytes = COMMENT
+    ) -> None:
+        """Assign only.
+
+        Args:
+            exchange: what is answered.
+            media: the type of the answer.
+            alive: what is sent where nothing else is.
+        """
         self._exchange = exchange
+        self._media = media
+        self._alive = alive
         self._written = 0.0
 
     async def start(self, headers: Iterable[RawHeader] = ()) -> None:
         """Begin the answer."""
-        await self._exchange.start(200, [*_HEADERS, *headers])
+        media = (b"content-type", self._media.encode())
+        await self._exchange.start(200, [media, *_HEADERS, *headers])
         self._written = asyncio.get_running_loop().time()
 
     async def send(self, event: bytes) -> None:
         """Send what `encode_event` made; waits while the client is slower than we are.
 
         Raises:
-            ClientGoneError: it has taken nothing for WRITE_PATIENCE_S.
+            SlowReaderError: it has taken nothing for WRITE_PATIENCE_S.
         """
         await self._patiently(self._exchange.send_part(event, more=True))
 
     async def keep_alive(self) -> None:
-        """Send a comment, where nothing was sent for KEEP_ALIVE_S; raises as `send`."""
+        """Send what says nothing, where nothing was sent for KEEP_ALIVE_S; raises as `send`."""
         if self.silent_s >= KEEP_ALIVE_S:
-            await self.send(_KEEP_ALIVE)
+            await self.send(self._alive)
 
     @property
     def silent_s(self) -> float:
@@ -107,5 +123,5 @@ class EventStream:
             async with asyncio.timeout(WRITE_PATIENCE_S):
                 await sending
         except TimeoutError:
-            raise ClientGoneError from None
+            raise SlowReaderError from None
         self._written = asyncio.get_running_loop().time()

@@ -38,12 +38,14 @@ class ClientGoneError(Exception):
 class Exchange:
     """A request and the means to answer it. Made for one request, used by one task."""
 
-    __slots__ = ("_receive", "_scope", "_send", "started")
+    __slots__ = ("_is_whole", "_receive", "_scope", "_send", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._is_whole = False
+        """Whether `read_part` has given all there is."""
         self.started = False
         """Whether an answer has begun: from then on an error can only cut it off."""
 
@@ -101,6 +103,22 @@ class Exchange:
                 raise _too_large(limit)
             parts.append(body)
         return b"".join(parts)
+
+    async def read_part(self) -> bytes | None:
+        """What has arrived of the body since; waits for some. None: that was the end of it.
+
+        The client can send on only once what was sent before is taken here.
+
+        Raises:
+            ClientGoneError: it ends before it is whole.
+        """
+        if self._is_whole:
+            return None
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGoneError
+        self._is_whole = not message["more_body"]
+        return bytes(message["body"])
 
     async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which is given up when the client goes away.

@@ -18,6 +18,7 @@ from kafkalite.api.metrics_replication import (
     cluster_families,
     replication_families,
 )
+from kafkalite.api.metrics_streams import stream_families
 from kafkalite.broker.broker import Broker
 
 
@@ -52,6 +53,9 @@ class MetricsPage:
         broker = self._broker
         held = list(broker.partitions)
         yield from data_path_families(broker.probe)
+        yield from stream_families(
+            len(broker.streams), len(broker.tails), len(broker.record_streams)
+        )
         yield from self._broker_families()
         yield from log_families(held, len(broker.partitions.failures))
         yield from replication_families(held, broker.view, broker.replication.probe)

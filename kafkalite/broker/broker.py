@@ -37,9 +37,12 @@ from kafkalite.broker.ports import Peers
 from kafkalite.broker.probes import DataProbe
 from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.record_append import RecordAppendPath
+from kafkalite.broker.record_streams import RecordStreams
 from kafkalite.broker.remote_records import RemoteRecords
 from kafkalite.broker.replication.leadership_proof import LeadershipProof
 from kafkalite.broker.replication.replication import Replication
+from kafkalite.broker.tails.tail import TailWorld
+from kafkalite.broker.tails.tails import TopicTails
 from kafkalite.config.broker_config import apply_dynamic
 from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.topic_config import TopicSettings, topic_settings
@@ -224,6 +227,11 @@ class Broker:
             ),
             lambda: self.settings.group_max_streams,
         )
+        self.tails = TopicTails(
+            TailWorld(self.fetch_path, self.offset_lookup, view),
+            lambda: self.settings.topic_max_streams,
+        )
+        self.record_streams = RecordStreams(lambda: self.settings.produce_max_streams)
         self.replication = Replication(
             self.partitions,
             view,
@@ -290,6 +298,7 @@ class Broker:
         self.group_routing.start()
         self.groups.start()
         self.consumers.start()
+        self.tails.start()
         self._housekeeping.start()
         self.state = "running"
 
@@ -324,6 +333,8 @@ class Broker:
         self.state = "stopping"
         self.streams.stop_waiting()
         self.consumers.stop_waiting()
+        self.tails.stop_waiting()
+        self.record_streams.stop_waiting()
         self.fetch_path.stop_waiting()
         self.groups.stop_waiting()
         self.replication.stop_waiting()

@@ -16,6 +16,7 @@ from kafkalite.config.listener import Listener, parse_listener, reachable_host
 from kafkalite.config.names import key_of
 from kafkalite.config.producer_keys import ProducerKeys
 from kafkalite.config.rest_keys import RestKeys
+from kafkalite.config.stream_keys import StreamKeys
 from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, setting
 from kafkalite.config.setting import topic_setting as topic
 from kafkalite.config.throttled_replicas import (
@@ -462,6 +463,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     ProducerKeys,
     GroupKeys,
     RestKeys,
+    StreamKeys,
 )
 
 
@@ -479,6 +481,7 @@ class BrokerSettings(
     ProducerKeys,
     GroupKeys,
     RestKeys,
+    StreamKeys,
 ):
     """The settings of one broker. Immutable; made by `load.py`, or by tests from attributes."""
 

@@ -15,6 +15,7 @@ class Media(StrEnum):
     MSGPACK = "application/msgpack"
     TEXT = "text/plain"
     BYTES = "application/octet-stream"
+    EVENTS = "text/event-stream"
 
 
 _ALIASES: Final[Mapping[str, Media]] = {

@@ -48,6 +48,17 @@ def encode_page(media: Media, page: RecordsPage, *, text: bool) -> bytes:
     return head + b",".join(rows) + tail
 
 
+def encode_line(partition: int, record: Record, *, text: bool) -> bytes:
+    """A record of a topic as one line of JSON, without its end."""
+    row = _row(record, text=text).removeprefix(b"{")
+    return _one_line(b'{"partition":%d,%b' % (partition, row))
+
+
+def encode_packed(partition: int, record: Record) -> bytes:
+    """A record of a topic in msgpack."""
+    return msgspec.msgpack.encode({"partition": partition, **_packed(record)})
+
+
 def _row(record: Record, *, text: bool) -> bytes:
     key, key_note = _outgoing(record.key, b"key", text=text)
     value, value_note = _outgoing(record.value, b"value", text=text)
@@ -114,18 +125,19 @@ def _page_to_msgpack(page: RecordsPage) -> bytes:
         {
             "topic": page.topic,
             "partition": page.partition,
-            "records": [
-                {
-                    "offset": record.offset,
-                    "timestamp": record.timestamp,
-                    "key": record.key,
-                    "value": record.value,
-                    "headers": record.headers,
-                }
-                for record in page.records
-            ],
+            "records": [_packed(record) for record in page.records],
             "next_offset": page.next_offset,
             "high_watermark": page.high_watermark,
             "log_start_offset": page.log_start_offset,
         }
     )
+
+
+def _packed(record: Record) -> dict[str, object]:
+    return {
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": record.key,
+        "value": record.value,
+        "headers": record.headers,
+    }

@@ -6,7 +6,7 @@ a few numbers. `control_plane` gives a client that talks to the application in t
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -228,6 +228,9 @@ class FakeBroker:
         self.probe = DataProbe()
         self.replication = FakeReplication()
         self.partitions = FakePartitions()
+        self.streams: Sequence[object] = ()
+        self.tails: Sequence[object] = ()
+        self.record_streams: Sequence[object] = ()
         self._static = BrokerSettings.model_validate(
             {"zookeeper_connect": "nowhere:2181", "broker_id": 0, **(settings or {})}
         )

@@ -8,6 +8,7 @@ from kafkalite.broker.partition_read import PartitionRead, ReadPiece
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.offsets import OffsetRange
+from kafkalite.model.record import Record
 from kafkalite.wire.group_messages import (
     HeartbeatRequest,
     HeartbeatResponse,
@@ -73,6 +74,25 @@ class Reads(Protocol):
     async def fetch(self, request: FetchRequest) -> list[PartitionRead]: ...
 
     async def read_piece(self, piece: ReadPiece) -> bytes: ...
+
+
+class ReadPage(Protocol):
+    """What a reader fills; a ConsumerPage is one."""
+
+    left: int
+    """Bytes that it still takes."""
+    size: int
+    """Bytes of the keys and values in it."""
+    next_offsets: dict[TopicPartition, int]
+    """Of every partition that it brings forward: where it goes on."""
+    is_closed: bool
+    """Whether it ends here."""
+
+    @property
+    def is_empty(self) -> bool: ...
+
+    def take(self, partition: TopicPartition, records: Sequence[Record], begin: int) -> int:
+        """Take what fits of `records[begin:]`; gives the index of the first that is left."""
 
 
 class Offsets(Protocol):

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from kafkalite.broker.consumers.page import ConsumerPage
-from kafkalite.broker.consumers.ports import Reads
+from kafkalite.broker.consumers.ports import ReadPage, Reads
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.waiters import ReadWaiters
 from kafkalite.model.errors import (
@@ -76,7 +75,7 @@ class ConsumerReader:
     async def read(
         self,
         positions: Mapping[TopicPartition, int],
-        page: ConsumerPage,
+        page: ReadPage,
         *,
         wait_ms: int,
         min_bytes: int,
@@ -135,7 +134,7 @@ class ConsumerReader:
         self,
         partition: TopicPartition,
         positions: Mapping[TopicPartition, int],
-        page: ConsumerPage,
+        page: ReadPage,
     ) -> None:
         rest = self._kept.pop(partition, None)
         if rest is None:
@@ -158,7 +157,7 @@ class ConsumerReader:
     def _request(
         self,
         positions: Mapping[TopicPartition, int],
-        page: ConsumerPage,
+        page: ReadPage,
         wait_ms: int,
         min_bytes: int,
     ) -> FetchRequest:
@@ -189,7 +188,7 @@ class ConsumerReader:
         self,
         request: FetchRequest,
         positions: Mapping[TopicPartition, int],
-        page: ConsumerPage,
+        page: ReadPage,
     ) -> None:
         for read in await self._fetch(request) or ():
             await self._take(read, positions, page)
@@ -215,7 +214,7 @@ class ConsumerReader:
                 await asyncio.gather(fetching, return_exceptions=True)
 
     async def _take(
-        self, read: PartitionRead, positions: Mapping[TopicPartition, int], page: ConsumerPage
+        self, read: PartitionRead, positions: Mapping[TopicPartition, int], page: ReadPage
     ) -> None:
         partition = TopicPartition(read.topic, read.partition)
         if read.error is not None:
@@ -242,7 +241,7 @@ class ConsumerReader:
                 position += header.size
             await asyncio.sleep(0)
 
-    def _set_aside(self, partition: TopicPartition, error: LogError, page: ConsumerPage) -> None:
+    def _set_aside(self, partition: TopicPartition, error: LogError, page: ReadPage) -> None:
         """Read the others without it for a while; a client that gets nothing else is told why."""
         if isinstance(error, OffsetOutOfRangeError):
             self.out_of_range.add(partition)

@@ -17,6 +17,7 @@ from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
+from kafkalite.api.streams.endpoint import StreamsEndpoint
 from kafkalite.api.whole_request import WholeRequest
 from tests.support.whole_requests import Received
 
@@ -86,6 +87,7 @@ class _Server:
             cast("ControllerEndpoint", self.endpoint),
             cast("GroupsEndpoint", self.endpoint),
             cast("GroupStreamEndpoint", self.endpoint),
+            cast("StreamsEndpoint", self.endpoint),
             RestProxy(self._consumers, cast("TopicsEndpoint", _Topics(self.for_topics))),
             self._control,
         )

@@ -1,0 +1,34 @@
+"""The streams of topics of one broker, by what their path asks for."""
+
+from kafkalite.api.exchange import Exchange
+from kafkalite.api.streams.paths import StreamPath
+from kafkalite.api.streams.record_stream import RecordStreamEndpoint
+from kafkalite.api.streams.topic_stream import TopicStreamEndpoint
+from kafkalite.broker.broker import Broker
+
+
+class StreamsEndpoint:
+    """Serves both directions. Holds nothing of a request."""
+
+    def __init__(self, tails: TopicStreamEndpoint, records: RecordStreamEndpoint) -> None:
+        self._tails = tails
+        self._records = records
+
+    async def serve(self, exchange: Exchange, method: str, path: StreamPath) -> None:
+        """Answer; see the two."""
+        if path.end == "stream":
+            await self._tails.listen(exchange, method, path.topic)
+        else:
+            await self._records.post(exchange, method, path.topic)
+
+
+def streams_endpoint(broker: Broker) -> StreamsEndpoint:
+    """What answers for the streams of topics of `broker`."""
+    # JSON may take twice the bytes that it stands for.
+    max_line_bytes = 2 * broker.settings.message_max_bytes
+    return StreamsEndpoint(
+        TopicStreamEndpoint(broker.tails),
+        RecordStreamEndpoint(
+            broker.partitions, broker.record_append_path, broker.record_streams, max_line_bytes
+        ),
+    )

@@ -16,9 +16,9 @@ from kafkalite.config.listener import Listener, parse_listener, reachable_host
 from kafkalite.config.names import key_of
 from kafkalite.config.producer_keys import ProducerKeys
 from kafkalite.config.rest_keys import RestKeys
-from kafkalite.config.stream_keys import StreamKeys
 from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, setting
 from kafkalite.config.setting import topic_setting as topic
+from kafkalite.config.stream_keys import StreamKeys
 from kafkalite.config.throttled_replicas import (
     NO_REPLICAS,
     ThrottledReplicas,

@@ -16,7 +16,6 @@ import uvloop
 from kafkalite.api.asgi import Dispatcher
 from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.fetch import FetchEndpoint
-from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.http_server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
@@ -172,7 +171,6 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         ),
         ControllerEndpoint(broker.controller),
         GroupsEndpoint(broker.groups, broker.group_routing, broker.view),
-        GroupStreamEndpoint(broker.streams, broker.view, broker.peers),
         streams_endpoint(broker),
         RestProxy(consumers_endpoint(broker), topics_endpoint(broker, slots)),
         LazyControl(broker),

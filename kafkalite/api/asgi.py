@@ -9,7 +9,6 @@ from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import AsgiApp, ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.fetch import FetchEndpoint
-from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
@@ -55,8 +54,7 @@ class Dispatcher:
         records: RecordsEndpoint,
         controller: ControllerEndpoint,
         groups: GroupsEndpoint,
-        streams: GroupStreamEndpoint,
-        topic_streams: StreamsEndpoint,
+        streams: StreamsEndpoint,
         rest: RestProxy,
         control: AsgiApp,
     ) -> None:
@@ -66,7 +64,6 @@ class Dispatcher:
         self._controller = controller
         self._groups = groups
         self._streams = streams
-        self._topic_streams = topic_streams
         self._rest = rest
         self._control = control
 
@@ -124,13 +121,13 @@ class Dispatcher:
             case GroupPath(group, "heartbeat"):
                 await self._groups.heartbeat(exchange, method, group)
             case GroupPath(group, "stream"):
-                await self._streams.listen(exchange, method, group)
+                await self._streams.groups.listen(exchange, method, group)
             case GroupPath(group, "stream/ack"):
-                await self._streams.acknowledge(exchange, method, group)
+                await self._streams.groups.acknowledge(exchange, method, group)
             case GroupPath(group):
                 await self._groups.offsets(exchange, method, group)
             case StreamPath():
-                await self._topic_streams.serve(exchange, method, parsed)
+                await self._streams.serve(exchange, method, parsed)
             case RecordsPath():
                 await self._serve_records(exchange, method, path, parsed)
             case _ if method != "POST":

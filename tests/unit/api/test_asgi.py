@@ -11,7 +11,6 @@ from kafkalite.api.asgi import Dispatcher, RecordsPath, parse_records_path
 from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.exchange import Exchange
 from kafkalite.api.fetch import FetchEndpoint
-from kafkalite.api.group_stream import GroupStreamEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.produce import ProduceEndpoint
 from kafkalite.api.records import RecordsEndpoint
@@ -86,7 +85,6 @@ class _Server:
             cast("RecordsEndpoint", self.endpoint),
             cast("ControllerEndpoint", self.endpoint),
             cast("GroupsEndpoint", self.endpoint),
-            cast("GroupStreamEndpoint", self.endpoint),
             cast("StreamsEndpoint", self.endpoint),
             RestProxy(self._consumers, cast("TopicsEndpoint", _Topics(self.for_topics))),
             self._control,

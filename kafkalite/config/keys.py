@@ -383,8 +383,8 @@ class ReplicationKeys(BaseModel):
     )
     replica_fetch_max_bytes: NotNegative = setting(
         _MEBI,
-        "How much a follower asks for of one partition at a time; a single larger batch still "
-        "comes.",
+        "How much a follower asks for of one partition at a time, while others have something, "
+        "too; a single larger batch still comes.",
     )
     replica_fetch_response_max_bytes: Positive = setting(
         10 * _MEBI,

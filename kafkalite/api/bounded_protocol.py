@@ -4,19 +4,23 @@ import asyncio
 import math
 import sys
 from collections.abc import Callable
-from typing import ClassVar, Final, NamedTuple, cast
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
-from httptools import HttpParserUpgrade
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from kafkalite.api.corked_transport import CorkedTransport, Outbox
 from kafkalite.api.errors import problem_response
+from kafkalite.api.intake import READ_BYTES, Intake
+from kafkalite.api.large_body import LARGE_BODY, LargeBody, announced_size
 from kafkalite.api.whole_request import Express, WholeRequest
 from kafkalite.model.errors import InvalidRequestError, LogError, RequestHeaderTooLargeError
 
 MAX_HEAD_BYTES: Final = 64 << 10
 """Of a request's line and headers, and of what follows the last chunk of a body."""
+_LARGE_BYTES: Final = READ_BYTES
+"""From here on a body of known size is offered as a `LargeBody`."""
 _BODY_SILENCE_S: Final = 30.0
 """How long a client may pause within a body."""
 _PHRASES: Final = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
@@ -30,6 +34,8 @@ class Shared(NamedTuple):
     tell_count: Callable[[int], None]
     """Told the number of connections whenever it changes."""
     outbox: Outbox
+    arrivals: memoryview
+    """Where the system puts what is read next, but for large bodies."""
     express: Express
     """Asked first about a request that has arrived whole."""
 
@@ -48,6 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         corked = CorkedTransport(cast("asyncio.Transport", transport), self.shared.outbox)
         super().connection_made(corked)
+        self._intake = Intake(self, self.shared.arrivals)
+        cast("asyncio.Transport", transport).set_protocol(self._intake)
         self._head_bytes = 0
         """Received of a head that is not whole."""
         self._ended_here = False
@@ -57,6 +65,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """What the parser has been given last, or shall be next."""
         self._unstarted: tuple[RequestResponseCycle, ASGI3Application] | None = None
         """A request of which more may have arrived already."""
+        self._in_body: RequestResponseCycle | None = None
+        """The request of whose body a part was received."""
+        self._large: LargeBody | None = None
+        """Of the latest request, until all of it has come."""
         self._due = math.inf
         """When the connection is closed unless something happens."""
         self._alarm: asyncio.TimerHandle | None = None
@@ -72,13 +84,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self.shared.tell_count(len(self.connections))
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         self._ended_here = False
-        self._parsed = data
-        super().data_received(data)
-        while self._parsed is not data:  # another protocol was declined: see below
-            data = self._parsed
-            super().data_received(data)
+        parsed = self._parsed = cast("bytes", data)  # the parser takes any buffer
+        super().data_received(parsed)
+        while self._parsed is not parsed:  # another protocol was declined: see below
+            parsed = self._parsed
+            super().data_received(parsed)
         if self._unstarted is not None:
             self._start(*self._unstarted)
         cycle = self.cycle
@@ -87,7 +99,21 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes = 0
             self._due = math.inf
         elif not self.transport.is_closing():
-            self._part_received(len(data))
+            self._part_received(len(parsed))
+
+    def large_body_received(self, *, is_whole: bool) -> None:
+        """Bytes of a large body were put where it is gathered; `is_whole` with the last ones."""
+        if not is_whole or self.cycle.response_complete:
+            self._expect_within(self._body_patience_s)
+        else:
+            self._due = math.inf
+        if not is_whole:
+            return
+        # The old one is in the middle of the body, and stays there.
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self._large = None
+        self._head_bytes = 0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # Called when the head is whole. The body most often came with it, and is read next.
@@ -96,6 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._ended_here = True
+        self._large = None
         if self._unstarted is not None:
             cycle, app = self._unstarted
             self._unstarted = None
@@ -117,7 +144,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self._large is None or not self.pipeline:
+            # Of a large body that waits no more is to come than was parsed: it is copied.
+            self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             if cycle.more_body:
@@ -171,10 +200,23 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse_head()
             return
         self._expect_within(self._body_patience_s)
+        if self._in_body is not cycle:
+            self._in_body = cycle
+            self._offer_large(cycle)
         if self._in_chunk and not cycle.body:
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.transport.abort()
+
+    def _offer_large(self, cycle: RequestResponseCycle) -> None:
+        """Let a body be received into one buffer, if it is large; wait until it is asked for."""
+        size = announced_size(cycle)
+        if size < _LARGE_BYTES or cycle.response_complete or self.parser.should_upgrade():
+            return
+        self._large = LargeBody(cycle, size, self._intake.take_over)
+        scope: Any = cycle.scope  # uvicorn's types of extensions are narrower than ASGI's
+        scope["extensions"] = {LARGE_BODY: self._large}
+        self.flow.pause_reading()
 
     @property
     def _body_patience_s(self) -> float:
@@ -229,7 +271,9 @@ def bounded_protocol(
 ) -> type[HttpToolsProtocol]:
     """The class of the connections of one server, as uvicorn wants it."""
 
+    arrivals = memoryview(bytearray(READ_BYTES))
+
     class OneServersProtocol(BoundedProtocol):
-        shared = Shared(max_connections, max_idle_s, count, Outbox(), express)
+        shared = Shared(max_connections, max_idle_s, count, Outbox(), arrivals, express)
 
     return OneServersProtocol

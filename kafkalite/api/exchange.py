@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from kafkalite.api.errors import ProblemResponse
+from kafkalite.api.large_body import LARGE_BODY, LargeBody
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
 from kafkalite.wire.batch import Buffer
 from kafkalite.wire.messages import MAX_WAIT_MS
@@ -74,12 +75,19 @@ class Exchange:
         return parse_query(self.raw_query, allowed)
 
     async def read_body(self, limit: int) -> bytes:
+        """As `read_buffer`, of what nobody can change."""
+        return bytes(await self.read_buffer(limit))
+
+    async def read_buffer(self, limit: int) -> bytes | bytearray:
         """The whole body, never holding more than `limit` bytes of it.
 
         Raises:
             RequestTooLargeError: it is larger; known from the header where there is one.
             ClientGoneError: it ends before it is whole.
         """
+        extensions = self._scope.get("extensions")
+        if extensions and LARGE_BODY in extensions:
+            return await _read_large(extensions[LARGE_BODY], limit)
         message = await self._receive()
         if message["type"] != "http.request":
             raise ClientGoneError
@@ -218,6 +226,15 @@ def parse_query(raw: bytes, allowed: frozenset[str]) -> Mapping[str, str]:
             raise InvalidRequestError(f"The parameter {name!r} comes twice")
         parameters[name] = text
     return parameters
+
+
+async def _read_large(large: LargeBody, limit: int) -> bytearray:
+    if large.size > limit:
+        raise _too_large(limit)
+    body = await large.read()
+    if body is None:
+        raise ClientGoneError
+    return body
 
 
 def _too_large(limit: int) -> RequestTooLargeError:

@@ -31,7 +31,7 @@ class ProduceEndpoint:
 
     async def post(self, exchange: Exchange) -> None:
         check_msgpack(exchange)
-        body = await exchange.read_body(self._max_body_bytes)
+        body = await exchange.read_buffer(self._max_body_bytes)
         try:
             request = _decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -186,7 +186,7 @@ def test_all_are_closed_the_youngest_first(io: IoThread) -> None:
 
 def _python(program: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-X", "dev", "-c", textwrap.dedent(program)],
+        [sys.executable, "-W", "default", "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -17,7 +17,7 @@ _MOST_LINES = 24
 
 def _run(broker: BrokerProcess) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", str(_PROGRAM), broker.address],
+        [sys.executable, "-W", "error", str(_PROGRAM), broker.address],
         capture_output=True,
         text=True,
         timeout=120,

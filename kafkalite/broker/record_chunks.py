@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kafkalite.model.record import Record
+from kafkalite.model.record import Header
 from kafkalite.wire.batch import HEADER_SIZE
 from kafkalite.wire.record_bodies import IncomingRecord
 
@@ -22,7 +22,14 @@ def chunks(
     chunk: list[int] = []
     size = 0
     for index in indexes:
-        record_size = _size(incoming[index].record)
+        value, key, _, headers, _ = incoming[index].record
+        record_size = _RECORD_OVERHEAD_BYTES
+        if value:
+            record_size += len(value)
+        if key:
+            record_size += len(key)
+        if headers:
+            record_size += _headers_size(headers)
         if chunk and size + record_size > target:
             yield chunk
             chunk, size = [], 0
@@ -31,8 +38,5 @@ def chunks(
     yield chunk
 
 
-def _size(record: Record) -> int:
-    size = len(record.value or b"") + len(record.key or b"") + _RECORD_OVERHEAD_BYTES
-    for name, data in record.headers:
-        size += len(name) * 4 + len(data or b"") + _RECORD_OVERHEAD_BYTES
-    return size
+def _headers_size(headers: Sequence[Header]) -> int:
+    return sum(len(name) * 4 + len(data or b"") + _RECORD_OVERHEAD_BYTES for name, data in headers)

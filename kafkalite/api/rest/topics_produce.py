@@ -30,7 +30,7 @@ from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
-from kafkalite.model.errors import UnknownTopicOrPartitionError
+from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
 from kafkalite.wire.messages import ACKS_ALL, ACKS_LEADER
 from kafkalite.wire.record_bodies import IncomingRecord
 from kafkalite.wire.rest_produce import decode_one_produced, decode_produce
@@ -169,18 +169,14 @@ class _Answer:
 def answer_of(places: Sequence[RecordPlace]) -> RestAnswer:
     """Where each record went, in their order: 200 if any was stored, else 422."""
     rows = [
-        _ROW % (place.partition, place.offset) if place.error is None else _failed_row(place)
-        for place in places
+        _ROW % (partition, offset) if error is None else _failed_row(error)
+        for partition, offset, error, _ in places
     ]
     is_stored = any(place.error is None for place in places)
-    return RestAnswer(
-        200 if is_stored else UNPROCESSABLE, b"".join((_BEGIN, b",".join(rows), _END))
-    )
+    return RestAnswer(200 if is_stored else UNPROCESSABLE, _BEGIN + b",".join(rows) + _END)
 
 
-def _failed_row(place: RecordPlace) -> bytes:
-    error = place.error
-    assert error is not None
+def _failed_row(error: LogError) -> bytes:
     return msgspec.json.encode(
         {
             "partition": None,

@@ -1,0 +1,145 @@
+"""The programs in `examples/http`, run as their README says."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+import pytest
+
+DIRECTORY: Final = Path(__file__).parents[2] / "examples" / "http"
+LEFT_OUT: Final = "KAFKALITE_EXAMPLES_LEFT_OUT"
+"""The variable that names the languages which a machine does not have, with commas between them."""
+_RUN_TIMEOUT_S: Final = 200.0
+
+
+def _is_there(*commands: str) -> bool:
+    return all(shutil.which(command) for command in commands)
+
+
+def _compiles_java() -> bool:
+    if not _is_there("java"):
+        return False
+    listing = subprocess.run(
+        ["java", "--list-modules"], capture_output=True, text=True, check=False, timeout=120
+    )
+    return "jdk.compiler" in listing.stdout
+
+
+class Language(NamedTuple):
+    """How the example of one language is run."""
+
+    file: str
+    command: tuple[str, ...]
+    """What comes before the file."""
+    package: str
+    """Debian's, that has what is needed."""
+    is_installed: Callable[[], bool]
+
+
+LANGUAGES: Final = {
+    "curl": Language("example.sh", ("bash",), "curl", lambda: _is_there("bash", "curl")),
+    "javascript": Language("example.mjs", ("node",), "nodejs", lambda: _is_there("node")),
+    "go": Language("example.go", ("go", "run"), "golang-go", lambda: _is_there("go")),
+    "java": Language("Example.java", ("java",), "default-jdk-headless", _compiles_java),
+}
+
+
+def needed(name: str) -> Language:
+    """A language that is installed.
+
+    One that is not fails the test, unless it is left out by name: then the test is skipped.
+    """
+    language = LANGUAGES[name]
+    if name in os.environ.get(LEFT_OUT, "").split(","):
+        pytest.skip(f"{LEFT_OUT} names {name}")
+    if not language.is_installed():
+        pytest.fail(
+            f"examples/http/{language.file} needs Debian's package {language.package}; to leave it "
+            f"out, set {LEFT_OUT}={name}"
+        )
+    return language
+
+
+class ExampleRun(NamedTuple):
+    """What a program that ended has said."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return records_of(self.output)
+
+
+class ExampleProgram:
+    """The example of one language. Knows the command only."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = tuple(command)
+
+    def run(self, *arguments: str) -> ExampleRun:
+        """Run it to its end."""
+        done = subprocess.run(
+            [*self._command, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_RUN_TIMEOUT_S,
+            check=False,
+        )
+        return ExampleRun(done.returncode, done.stdout, done.stderr)
+
+    def start(self, directory: Path, *arguments: str) -> "RunningExample":
+        """Run it until it is ended; what it says is kept in `directory`."""
+        return RunningExample([*self._command, *arguments], directory)
+
+
+class RunningExample:
+    """A program that goes on. Life: `with`, which ends it."""
+
+    def __init__(self, command: Sequence[str], directory: Path) -> None:
+        self._output = directory / "output"
+        self._errors = directory / "errors"
+        with self._output.open("wb") as output, self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(command, stdout=output, stderr=errors)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What it has shown so far. AssertionError when it has ended."""
+        assert self._process.poll() is None, self.errors
+        return records_of(self._output.read_text())
+
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+def records_of(output: str) -> list[dict[str, Any]]:
+    """The records in what an example prints: one a line, answers, or server-sent events."""
+    records: list[dict[str, Any]] = []
+    for line in output.splitlines(keepends=True):
+        text = line.removeprefix("data: ")
+        if not line.endswith("\n") or not text.startswith(("{", "[")):
+            continue  # not whole yet; or a field of an event
+        found = json.loads(text)
+        if isinstance(found, dict):
+            found = found.get("records", [found] if "value" in found else [])
+        records += found
+    return records

@@ -35,13 +35,18 @@ def test_it_sends_and_reads_and_goes_on_where_it_was(
     with BrokerProcess(tmp_path, connect) as broker:
         for first in (0, 10):
             last, *read = _run(broker)
-            assert re.fullmatch(r"the last one is at RecordMetadata\(topic='flights', .*", last)
+            assert re.fullmatch(r"the last one is at RecordMetadata\(topic='departures', .*", last)
             assert f"offset={first + 9}," in last
             partition = read[0].split()[0]
             assert read == [
                 f"{partition} {first + number} b'UA' {{'carrier': 'UA', 'flight': {number}}}"
                 for number in range(10)
             ]
+
+
+def test_readme_shows_it() -> None:
+    shown = f"```python\n{_PROGRAM.read_text()}```\n"
+    assert shown in (_ROOT / "README.md").read_text()
 
 
 def test_it_is_short() -> None:

@@ -8,6 +8,8 @@ _LARGE_BYTES: Final = 16 << 10
 """From this size on writes are not worth copying: they leave together, but as they are."""
 _MOST_BYTES: Final = 1 << 20
 """Held back until the turn ends."""
+_LINGER_S: Final = 60.0
+"""How long a client may take to read what is left when its connection is closed."""
 
 
 class Outbox:
@@ -85,8 +87,12 @@ class CorkedTransport(asyncio.Transport):
             self._transport.writelines(corked)
 
     def close(self) -> None:
+        """Once all is written; a client that does not read it is not waited for without an end."""
         self.uncork()
+        is_unread = not self._transport.is_closing() and self._transport.get_write_buffer_size()
         self._transport.close()
+        if is_unread:
+            asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
 
     def abort(self) -> None:
         self._corked.clear()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from kafkalite.api import corked_transport
 from kafkalite.api.corked_transport import CorkedTransport, Outbox
 
 
@@ -15,6 +16,7 @@ class _Transport(asyncio.Transport):
         super().__init__()
         self.written: list[bytes | list[bytes]] = []
         self.is_reset = False
+        self.unread = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self.is_reset:
@@ -28,7 +30,10 @@ class _Transport(asyncio.Transport):
         return self.is_reset
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unread
+
+    def abort(self) -> None:
+        self.written.append(b"aborted")
 
     def close(self) -> None:
         self.written.append(b"closed")
@@ -90,3 +95,20 @@ def test_connection_that_was_reset_keeps_no_other_from_its_answer(reset: int) ->
         assert transports[1 - reset].written == [b"answer"]
 
     asyncio.run(scenario())
+
+
+def test_closing_does_not_wait_for_ever_for_a_client_that_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(corked_transport, "_LINGER_S", 0.0)
+
+    async def scenario(unread: int) -> list[bytes | list[bytes]]:
+        transport = _Transport()
+        transport.unread = unread
+        CorkedTransport(transport, Outbox()).close()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return transport.written
+
+    assert asyncio.run(scenario(1)) == [b"closed", b"aborted"]
+    assert asyncio.run(scenario(0)) == [b"closed"]

@@ -7,6 +7,7 @@ import base64
 import itertools
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -233,7 +234,7 @@ def test_what_is_not_base64_is_refused(api: Api, value: object) -> None:
     body = {"records": [{"value": "QQ=="}, {"value": value}]}
     answer = api.produce(f"/topics/{topic}", body, _BINARY)
     assert _told(answer) == (400, 400)
-    shown = json.dumps(value, separators=(",", ":"))
+    shown = json.dumps(value)
     expected = f"Bad Request: data={shown} is not a valid base64 string."
     assert answer.json()["message"] == expected
     assert _values(api, topic) == []
@@ -487,6 +488,99 @@ def test_lone_failure_is_a_422(api: Api, record: dict[str, Any], code: int) -> N
     assert (failed["offset"], failed["error_code"]) == (None, code)
 
 
+# -- 6.4 records by partition and offset ------------------------------------------------------
+
+
+def test_records_are_read_by_partition_and_offset_without_an_instance(api: Api) -> None:
+    topic = api.topic()
+    path = f"/topics/{topic}/partitions/0"
+    headers = [{"key": "h", "value": "AQ=="}]
+    body = {"records": [{"key": "k", "value": {"n": 0}, "timestamp": 1_000, "headers": headers}]}
+    api.produce(path, body)
+    for number in range(1, 5):
+        record = {"value": {"n": number}, "timestamp": 1_000 * (number + 1)}
+        api.produce(path, {"records": [record]})
+    answer = api.get(f"{path}/records", accept=_JSON)
+    assert answer.headers["content-type"] == _JSON
+    assert answer.headers["x-next-offset"] == "5"
+    assert answer.json()[0] == {
+        "topic": topic,
+        "key": "k",
+        "value": {"n": 0},
+        "partition": 0,
+        "offset": 0,
+        "timestamp": 1_000,
+        "headers": headers,
+    }
+    assert [one["value"]["n"] for one in answer.json()] == [0, 1, 2, 3, 4]
+    for query, offsets, next_offset in (
+        ("offset=3", [3, 4], 5),
+        ("offset=1&count=2", [1, 2], 3),
+        ("timestamp=2500&count=1", [2], 3),
+        ("timestamp=9999", [], 5),
+        ("offset=latest", [], 5),
+        ("offset=earliest&count=1", [0], 1),
+        ("offset=5", [], 5),
+        ("offset=1&max_bytes=1", [1], 2),
+    ):
+        answer = api.get(f"{path}/records?{query}", accept=_JSON)
+        assert [one["offset"] for one in answer.json()] == offsets, query
+        assert answer.headers["x-next-offset"] == str(next_offset), query
+
+
+@pytest.mark.parametrize(
+    ("accept", "media", "value"),
+    [
+        ("*/*", _BINARY, "MQ=="),
+        ("application/json", _BINARY, "MQ=="),
+        (_BINARY, _BINARY, "MQ=="),
+        (f"text/html, {_TEXT}, */*", _TEXT, "1"),
+        (_JSON, _JSON, 1),
+    ],
+)
+def test_records_come_in_the_format_that_is_accepted(
+    api: Api, accept: str, media: str, value: object
+) -> None:
+    path = f"/topics/{api.topic()}/partitions/0"
+    api.produce(path, {"records": [{"value": 1}]})
+    answer = api.get(f"{path}/records", accept=accept)
+    assert (answer.headers["content-type"], answer.json()[0]["value"]) == (media, value)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("offset=2", 416),
+        ("offset=-1", 422),
+        ("offset=x", 422),
+        ("count=0", 422),
+        ("offset=0&timestamp=0", 422),
+        ("timestamp=x", 422),
+    ],
+)
+def test_records_that_cannot_be_asked_for_are_refused(api: Api, query: str, status: int) -> None:
+    path = f"/topics/{api.topic()}/partitions/0"
+    api.produce(path, {"records": [{"value": 1}]})
+    assert _told(api.get(f"{path}/records?{query}")) == (status, status)
+    assert _told(api.get(f"{path}/records", accept="text/html")) == (406, 406)
+
+
+def test_record_that_does_not_fit_the_format_can_be_passed(api: Api) -> None:
+    path = f"/topics/{api.topic()}/partitions/0"
+    api.produce(path, {"records": [{"value": _b64(b"{")}, {"value": _b64(b"1")}]}, _BINARY)
+    assert _told(api.get(f"{path}/records", accept=_JSON)) == (422, 422)
+    skipped = api.get(f"{path}/records?on_error=skip", accept=_JSON)
+    assert [one["offset"] for one in skipped.json()] == [1]
+
+
+def test_reader_may_wait_for_the_first_record(api: Api) -> None:
+    path = f"/topics/{api.topic()}/partitions/0"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(api.get, f"{path}/records?timeout=20000", accept=_JSON)
+        api.produce(path, {"records": [{"value": 1}]})
+        assert [one["value"] for one in waiting.result().json()] == [1]
+
+
 # -- 4 administration -------------------------------------------------------------------------
 
 
@@ -550,6 +644,8 @@ def test_any_broker_takes_records_and_creates_topics_that_are_produced_to(tmp_pa
                 assert answer.json()["offsets"][0]["offset"] == number, answer.text
                 offsets = api.get(f"/topics/{topic}/partitions/0/offsets").json()
                 assert offsets == {"beginning_offset": 0, "end_offset": number + 1}
+                page = api.get(f"/topics/{topic}/partitions/0/records?timestamp=0", accept=_JSON)
+                assert [one["value"] for one in page.json()] == list(range(number + 1))
                 made = api.produce(f"/topics/made{number}", {"records": [{"value": 1}] * 2})
                 assert made.status_code == 200, made.text
                 body = {"records": [{"value": 1, "partition": 0}]}

@@ -78,6 +78,19 @@ def check_accepts_records(accept: str, wanted: EmbeddedFormat) -> None:
     raise RestError(NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
 
 
+def format_to_send(accept: str, default: EmbeddedFormat) -> EmbeddedFormat:
+    """The format of records that an Accept header asks for: the first that it names.
+
+    Raises:
+        RestError: 406, it names none, and does not accept any either.
+    """
+    for named in _entries(accept).formats:
+        if named is not None:
+            return EmbeddedFormat(named)
+    check_accepts_json(accept)
+    return default
+
+
 def records_type(wanted: EmbeddedFormat) -> bytes:
     """The content type of records in a format."""
     return f"application/vnd.kafka.{wanted.value}.v2+json".encode()
@@ -89,17 +102,17 @@ class _Accepted:
     __slots__ = ("accepts_json", "formats")
 
     def __init__(self, accept: str) -> None:
-        self.formats: set[str | None] = set()
-        """Embedded formats that are asked for; None: whichever there is."""
+        self.formats: dict[str | None, None] = {}
+        """Embedded formats that are asked for, in their order; None: whichever there is."""
         for entry in accept.split(",") if accept.strip() else ["*/*"]:
             name, *parameters = (part.strip().lower() for part in entry.split(";"))
             if any(_is_refusal(parameter) for parameter in parameters):
                 continue
             kafka = _KAFKA.fullmatch(name)
             if name in _ANY_JSON:
-                self.formats.add(None)
+                self.formats[None] = None
             elif kafka is not None:
-                self.formats.add(kafka[1])
+                self.formats[kafka[1]] = None
         self.accepts_json = bool(self.formats)
 
 

@@ -8,6 +8,7 @@ from kafkalite.api.rest.topics_admin import RestTopicAdmin
 from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
 from kafkalite.api.rest.topics_metadata import RestMetadata
 from kafkalite.api.rest.topics_produce import ProduceOptions, RestProduce
+from kafkalite.api.rest.topics_records import RestRecords
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.consumers.messenger import Messenger
 from kafkalite.config.topic_config import describe_topic_config
@@ -68,6 +69,7 @@ def topics_endpoint(broker: Broker, slots: ProduceSlots) -> TopicsEndpoint:
             broker.settings.socket_request_max_bytes,
         ),
         RestMetadata(broker.view, broker.partitions, broker.offset_lookup, configs_of),
+        RestRecords(broker.fetch_path, broker.offset_lookup, lambda: options().default_format),
         RestTopicAdmin(broker.topics, broker.partitions),
         is_running=lambda: broker.state == "running",
         not_ready_reasons=broker.not_ready_reasons,

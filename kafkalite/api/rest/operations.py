@@ -1,8 +1,6 @@
 """What a broker does for the consumer instances that it serves, one method for each path."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -26,6 +24,7 @@ from kafkalite.api.rest.errors import (
 from kafkalite.api.rest.media import check_accepts_records, records_type
 from kafkalite.api.rest.paths import CREATE, INSTANCE, ConsumersPath
 from kafkalite.api.rest.query import parse_partitions_query, parse_records_query
+from kafkalite.api.rest.replying import joined
 from kafkalite.broker.consumers.errors import ConsumerError
 from kafkalite.broker.consumers.instance import ConsumerInstance
 from kafkalite.broker.consumers.instances import ConsumerInstances
@@ -39,8 +38,6 @@ from kafkalite.wire.rest_records import PoisonRecordError
 
 MAX_TIMEOUT_MS: Final = 30_000
 """The longest that a request for records waits."""
-_JOINED_AT_ONCE: Final = 2_000
-"""Rows joined in one go."""
 _TRANSFORMED: Final = (RestError, LogError, ConsumerError, PoisonRecordError, StoreError)
 _NO_CONTENT: Final = RestAnswer(204)
 
@@ -208,7 +205,7 @@ class ConsumerOperations:
         if timeout_ms is None:
             timeout_ms = self._options().request_timeout_ms
         rows = await instance.poll(min(timeout_ms, MAX_TIMEOUT_MS), query.max_bytes, query.on_error)
-        return RestAnswer(200, b"[%b]" % await _joined(rows), records_type(wanted))
+        return RestAnswer(200, b"[%b]" % await joined(rows), records_type(wanted))
 
     # -- offsets --------------------------------------------------------------------------------
 
@@ -249,15 +246,3 @@ class ConsumerOperations:
 
 def _json(document: object) -> RestAnswer:
     return RestAnswer(200, msgspec.json.encode(document))
-
-
-async def _joined(rows: list[bytes]) -> bytes:
-    """Rows with commas between them; others run while many are joined."""
-    if len(rows) <= _JOINED_AT_ONCE:
-        return b",".join(rows)
-    parts = []
-    left = iter(rows)
-    while some := list(islice(left, _JOINED_AT_ONCE)):
-        parts.append(b",".join(some))
-        await asyncio.sleep(0)
-    return b",".join(parts)

@@ -11,6 +11,7 @@ from kafkalite.wire.rest_records import OnError
 MAX_BYTES: Final = 16 << 20
 """Of keys and values in one answer, whatever is asked for."""
 _DEFAULT_BYTES: Final = 1 << 20
+_MAX_COUNT: Final = 100_000
 _MAX_FIELDS: Final = 2_000
 _MAX_PARTITION: Final = 2**31 - 1
 
@@ -39,6 +40,44 @@ def parse_records_query(raw: bytes) -> RecordsQuery:
         _number(found, "timeout"),
         _DEFAULT_BYTES if max_bytes is None else min(max_bytes, MAX_BYTES),
         OnError(on_error),
+    )
+
+
+class PageQuery(NamedTuple):
+    """Which records of a partition are asked for, without a consumer instance."""
+
+    offset: int | None
+    """Of the first; None: the first that there is."""
+    is_latest: bool
+    """Whether they begin after the last one that there is."""
+    timestamp: int | None
+    """Of the first, or a later one, in place of its offset."""
+    max_records: int
+    records: RecordsQuery
+
+
+def parse_page_query(raw: bytes) -> PageQuery:
+    """What a query string says; parameters that are not known are passed over.
+
+    Raises:
+        RestError: 422, one of them cannot be used.
+    """
+    found = dict(_pairs(raw))
+    named = found.get("offset", "earliest").lower()
+    if named in {"earliest", "latest"}:
+        found.pop("offset", None)
+    timestamp = _number(found, "timestamp")
+    if timestamp is not None and "offset" in found:
+        raise unprocessable("Records begin at an offset or at a timestamp, not at both")
+    count = _number(found, "count")
+    if count == 0:
+        raise unprocessable("count must be 1 or more")
+    return PageQuery(
+        _number(found, "offset"),
+        named == "latest",
+        timestamp,
+        _MAX_COUNT if count is None else min(count, _MAX_COUNT),
+        parse_records_query(raw),
     )
 
 

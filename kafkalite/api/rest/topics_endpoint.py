@@ -28,14 +28,18 @@ from kafkalite.api.rest.topics_paths import (
     METHODS,
     NOTHING,
     READY,
+    RECORDS,
     ROOT,
     TopicsPath,
     parse_topics_path,
 )
 from kafkalite.api.rest.topics_produce import RestProduce
+from kafkalite.api.rest.topics_records import RestRecords
 from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import LogError, RequestTooLargeError
+from kafkalite.model.ids import TopicPartition
 from kafkalite.wire.rest_produce import RefusedBodyError
+from kafkalite.wire.rest_records import PoisonRecordError
 
 _MAX_ADMIN_BYTES: Final = 1 << 20
 
@@ -47,6 +51,7 @@ class TopicsEndpoint:
         self,
         produce: RestProduce,
         metadata: RestMetadata,
+        records: RestRecords,
         admin: RestTopicAdmin,
         *,
         is_running: Callable[[], bool],
@@ -57,12 +62,14 @@ class TopicsEndpoint:
         Args:
             produce: takes records.
             metadata: tells of topics and brokers.
+            records: gives records of one partition.
             admin: creates topics.
             is_running: whether the broker's picture of the cluster can be trusted.
             not_ready_reasons: why it should not be sent requests; none: it may.
         """
         self._produce = produce
         self._metadata = metadata
+        self._records = records
         self._admin = admin
         self._is_running = is_running
         self._not_ready_reasons = not_ready_reasons
@@ -78,7 +85,7 @@ class TopicsEndpoint:
         except RequestTooLargeError as error:
             answer = refusal(RestError(413, f"HTTP Request Entity Too Large: {error.detail}"))
             close = True
-        except (RestError, RefusedBodyError, LogError) as error:
+        except (RestError, RefusedBodyError, PoisonRecordError, LogError) as error:
             answer = refusal(error)
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
             answer = refusal(unexpected(error, uuid.uuid4().hex))
@@ -110,7 +117,8 @@ class TopicsEndpoint:
             raise RestError(405, "HTTP 405 Method Not Allowed", [allow])
         if path.operation in {HEALTHY, READY}:
             return self._probe(path.operation)
-        check_accepts_json(exchange.header(b"accept"))
+        if path.operation != RECORDS:
+            check_accepts_json(exchange.header(b"accept"))
         if path.operation == ROOT:
             return RestAnswer(200, _root())
         if method == "POST" and path.operation != ADMIN_TOPICS:
@@ -123,6 +131,11 @@ class TopicsEndpoint:
         if path.operation == ADMIN_TOPICS:
             body = await exchange.read_body(_MAX_ADMIN_BYTES)
             return await self._admin.create(exchange.header(b"content-type"), body)
+        if path.operation == RECORDS:
+            topic, number = self._metadata.partition_of(path)
+            place = TopicPartition(topic.name, number)
+            page = self._records.get(place, exchange.header(b"accept"), exchange.raw_query)
+            return await exchange.while_connected(page)
         return await self._metadata.get(path)
 
     def _probe(self, operation: str) -> RestAnswer:

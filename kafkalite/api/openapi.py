@@ -11,6 +11,7 @@ from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, SCHEMAS, data_plan
 from kafkalite.api.group_stream_paths import group_stream_paths
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
+from kafkalite.api.streams.openapi_paths import STREAM_SCHEMAS, stream_paths
 
 _DESCRIPTION: Final = """\
 A partitioned, durable commit log with Kafka's model, spoken over HTTP.
@@ -55,6 +56,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
             operation["responses"].pop("422", None)
     paths.update(data_plane_paths())
     paths.update(group_stream_paths())
+    paths.update(stream_paths())
     paths.update(rest_paths())
     for item in paths.values():
         for operation in item.values():
@@ -67,6 +69,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     )
     schemas.update(ours)
     schemas.update(SCHEMAS)
+    schemas.update(STREAM_SCHEMAS)
     schemas.update(REST_SCHEMAS)
     schemas["Problem"] = _PROBLEM
     document["paths"] = dict(sorted(paths.items()))

@@ -42,6 +42,8 @@ V1 = {
     ("post", "/v1/topics/{topic}/partitions/{partition}/delete-records"),
     ("get", "/v1/topics/{topic}/partitions/{partition}/records"),
     ("post", "/v1/topics/{topic}/partitions/{partition}/records"),
+    ("post", "/v1/topics/{topic}/records/stream"),
+    ("get", "/v1/topics/{topic}/stream"),
     ("post", "/v1/produce"),
     ("post", "/v1/producer-ids"),
     ("post", "/v1/fetch"),

@@ -70,7 +70,7 @@ async def _as_coroutine(scenario: Callable[[], Awaitable[None]]) -> None:
 
 async def _next(tail: TopicTail) -> TailRecords | TailNotice:
     while True:
-        found = await tail.next_event(1.0)
+        found = await tail.next_event(60.0)
         if found is not None:
             return found
         assert not tail.is_over

@@ -23,13 +23,15 @@ _QUICKLY_CAUGHT: Final = (
     "truncate_to_high_watermark",
     "show_what_is_not_committed",
     "believe_own_shrink_at_once",
-    "keep_diverging_tail",
+    "retain_half",
     "lead_for_former_life",
     "followers_forget_producers",
     "cut_logs_keep_their_producers",
     "retries_are_acknowledged_at_once",
 )
 """Those that a few seeds find; how many the others take is in docs/design/simulation.md."""
+_BITING_SEEDS: Final = (1, 2, 10, 12)
+"""Seeds in which much goes wrong, of which one at least finds each of those."""
 
 
 def _check(outcomes: Iterable[Outcome]) -> None:
@@ -72,4 +74,4 @@ def test_seed_does_the_same_whatever_strings_hash_to(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("bug", _QUICKLY_CAUGHT)
 def test_planted_mistake_is_caught(bug: str) -> None:
     assert bug in BUGS
-    assert any(outcome.failures for outcome in run_seeds(range(1, 13), bug, jobs=_JOBS))
+    assert any(outcome.failures for outcome in run_seeds(_BITING_SEEDS, bug, jobs=_JOBS))

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 from kafkalite.api import docs_page, exception_handlers
 from kafkalite.api.control_front import ControlFront
@@ -74,6 +75,8 @@ def make_control_app(broker: Broker) -> FastAPI:
     for part in _PARTS:
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
+    for path in ("/openapi", "/openapi/v3"):  # where Strimzi's bridge has it
+        app.add_api_route(path, _document, include_in_schema=False)
     return app
 
 
@@ -84,6 +87,10 @@ class _ControlApp(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = make_openapi(self)
         return self.openapi_schema
+
+
+async def _document(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
 
 
 async def _docs() -> Response:

@@ -11,15 +11,16 @@ from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, SCHEMAS, data_plan
 from kafkalite.api.group_stream_paths import group_stream_paths
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
+from kafkalite.api.rest.topics_openapi import TOPICS_SCHEMAS, topics_paths
 from kafkalite.api.streams.openapi_paths import STREAM_SCHEMAS, stream_paths
 
 _DESCRIPTION: Final = """\
 A partitioned, durable commit log with Kafka's model, spoken over HTTP.
 
 Every error of `/v1` is a problem document (RFC 9457) with Kafka's name and code of the error and
-whether the same request may succeed later; `/consumers` speaks as REST Proxy does. Any broker
-answers; the partition's own requests (offsets, records) are for its leader, and another broker
-names it in `leader_id` and `leader_url`.
+whether the same request may succeed later; `/consumers` and `/topics` speak as REST Proxy does. Any
+broker answers; the partition's own requests (offsets, records) are for its leader, and another
+broker names it in `leader_id` and `leader_url`.
 """
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
@@ -58,6 +59,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     paths.update(group_stream_paths())
     paths.update(stream_paths())
     paths.update(rest_paths())
+    paths.update(topics_paths())
     for item in paths.values():
         for operation in item.values():
             operation["responses"].setdefault("default", problem_reply("Any other error."))
@@ -71,6 +73,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     schemas.update(SCHEMAS)
     schemas.update(STREAM_SCHEMAS)
     schemas.update(REST_SCHEMAS)
+    schemas.update(TOPICS_SCHEMAS)
     schemas["Problem"] = _PROBLEM
     document["paths"] = dict(sorted(paths.items()))
     return document

@@ -291,6 +291,19 @@ def test_root_and_brokers_satisfy_each_client(api: Api) -> None:
 def test_probes_answer_empty(api: Api, path: str) -> None:
     answer = api.get(path, accept="text/html")
     assert (answer.status_code, answer.content) == (200, b"")
+    assert "content-type" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/openapi", "/openapi/v3"])
+def test_openapi_is_where_clients_of_the_bridge_look(api: Api, path: str) -> None:
+    answer = api.get(path)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["openapi"] == "3.1.0"
+    assert "/topics/{topic}" in answer.json()["paths"]
+
+
+def test_metrics_are_plain_text(api: Api) -> None:
+    assert api.get("/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
 # -- 2.1 metadata -----------------------------------------------------------------------------

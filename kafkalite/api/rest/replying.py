@@ -16,8 +16,10 @@ async def send_answer(exchange: Exchange, answer: RestAnswer, *, close: bool = F
     headers = [*answer.headers]
     if close:
         headers.append((b"connection", b"close"))
-    if answer.status == 204:
-        await exchange.start(204, headers)
+    if not answer.body:
+        if answer.status != 204:
+            headers.append((b"content-length", b"0"))
+        await exchange.start(answer.status, headers)
         await exchange.send_part(b"", more=False)
     else:
         await exchange.respond(answer.status, answer.media, answer.body, headers)

@@ -30,6 +30,22 @@ _CONSUMERS = {
     ("get", f"{_INSTANCE}/offsets"),
     ("post", f"{_INSTANCE}/offsets"),
 }
+_PARTITION = "/topics/{topic}/partitions/{partition}"
+_REST_TOPICS = {
+    ("get", "/"),
+    ("get", "/brokers"),
+    ("get", "/healthy"),
+    ("get", "/ready"),
+    ("get", "/topics"),
+    ("get", "/topics/{topic}"),
+    ("post", "/topics/{topic}"),
+    ("get", "/topics/{topic}/partitions"),
+    ("get", _PARTITION),
+    ("post", _PARTITION),
+    ("get", f"{_PARTITION}/offsets"),
+    ("get", f"{_PARTITION}/records"),
+    ("post", "/admin/topics"),
+}
 V1 = {
     ("get", "/v1/topics"),
     ("post", "/v1/topics"),
@@ -58,6 +74,7 @@ V1 = {
     ("delete", "/v1/groups/{group}/offsets"),
     ("post", "/v1/groups/{group}/offsets/reset"),
     *_CONSUMERS,
+    *_REST_TOPICS,
     ("get", "/v1/brokers"),
     ("get", "/v1/brokers/{broker_id}"),
     ("get", "/v1/brokers/{broker_id}/config"),
@@ -114,7 +131,8 @@ def test_every_operation_answers_errors_with_problems(document: dict[str, Any]) 
         assert "default" in operation["responses"], (method, path)
         for status, reply in operation["responses"].items():
             if status.startswith(("4", "5")) and path != "/readyz":
-                assert list(reply["content"]) == ["application/problem+json"], (path, status)
+                media = "vnd.kafka.v2" if (method, path) in _REST_TOPICS else "problem"
+                assert list(reply["content"]) == [f"application/{media}+json"], (path, status)
 
 
 def test_every_operation_says_what_it_answers_when_all_is_well(document: dict[str, Any]) -> None:

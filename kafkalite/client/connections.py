@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -63,19 +64,42 @@ class Connections:
         self._pools: dict[tuple[str, int, Lane], ConnectionPool] = {}
         self._heads: dict[tuple[BrokerAddress, str], bytes] = {}
         """The heads of produces and fetches up to their lengths."""
+        self._unsent: set[object] = set()
+        """Produces whose tasks have not begun: none may overtake them."""
         self._sweep: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept, because asking for it is a system call each time (Python 3.11's getpid)."""
         self._is_closed = False
 
-    async def produce(
+    def produce(
         self, address: BrokerAddress, parts: Sequence[Buffer], timeout_s: float
-    ) -> ProduceResponse:
+    ) -> asyncio.Future[ProduceResponse]:
         """Send a ProduceRequest whose body is the `parts` one after the other.
 
         Those for one broker arrive in the order of the calls. The parts are written as they are,
         and must not change until there is an answer.
         """
-        pipeline = self._pipeline(address)
         request = (self._head(address, "/v1/produce", sum(map(len, parts))), *parts)
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        pipeline = self._pipelines.get((address.host, address.port))
+        if pipeline is not None and not self._is_closed and not self._unsent:
+            answer: asyncio.Future[ProduceResponse] = loop.create_future()
+            tell = partial(_tell, address, answer)
+            if pipeline.begin(request, _SMALL_ANSWER_BYTES, timeout_s, tell):
+                return answer
+        place = object()
+        self._unsent.add(place)
+        task = loop.create_task(self._produce_in_line(place, address, request, timeout_s))
+        task.add_done_callback(lambda _: self._unsent.discard(place))
+        return task
+
+    async def _produce_in_line(
+        self, place: object, address: BrokerAddress, request: Sequence[Buffer], timeout_s: float
+    ) -> ProduceResponse:
+        self._unsent.discard(place)  # from here on the pipeline knows of it
+        pipeline = self._pipeline(address)
         reply = await _asked(address, pipeline.exchange(request, _SMALL_ANSWER_BYTES, timeout_s))
         return _decoded(_produced.decode, address, reply)
 
@@ -185,6 +209,25 @@ async def _asked(address: BrokerAddress, exchange: Coroutine[Any, Any, PeerReply
         return await exchange
     except PeerError as error:
         raise _told(error, address) from error
+
+
+def _tell(
+    address: BrokerAddress,
+    answer: asyncio.Future[ProduceResponse],
+    outcome: PeerReply | PeerError,
+) -> None:
+    """Settle `answer`, unless nobody waits for it any more."""
+    if answer.done():
+        return
+    if isinstance(outcome, PeerError):
+        error = _told(outcome, address)
+        error.__cause__ = outcome
+        answer.set_exception(error)
+        return
+    try:
+        answer.set_result(_decoded(_produced.decode, address, outcome))
+    except LogError as error:
+        answer.set_exception(error)
 
 
 def _told(error: PeerError, address: BrokerAddress) -> LogError:

@@ -4,7 +4,7 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 import httptools
 
@@ -20,10 +20,23 @@ LARGE_BYTES: Final = _READ_BYTES
 with its head, so that the parser never sees the end of one."""
 
 
+class Replying(Protocol):
+    """Who is told of an answer, once, on the loop; a future is one."""
+
+    def done(self) -> bool:
+        """Whether it is of no use any more."""
+
+    def set_result(self, result: PeerReply, /) -> None:
+        """The answer came."""
+
+    def set_exception(self, error: PeerError | TimeoutError, /) -> None:
+        """It will not, or not in time."""
+
+
 class _Expected(NamedTuple):
     """An answer that is waited for."""
 
-    reply: "asyncio.Future[PeerReply]"
+    reply: Replying
     max_bytes: int
 
 
@@ -98,12 +111,16 @@ class PeerConnection(asyncio.BufferedProtocol):
 
         What this gives is for `answer_to`, which has to follow.
         """
+        reply: asyncio.Future[PeerReply] = asyncio.get_running_loop().create_future()
+        self.send_for(reply, request, max_bytes)
+        return reply
+
+    def send_for(self, reply: Replying, request: Sequence[Buffer], max_bytes: int) -> None:
+        """As `send`, and `reply` is told. Whoever leaves off waiting has to `give_up`."""
         transport = self._transport
         assert transport is not None
-        reply: asyncio.Future[PeerReply] = asyncio.get_running_loop().create_future()
         self._expected.append(_Expected(reply, max_bytes))
         transport.writelines(request)
-        return reply
 
     async def answer_to(
         self, reply: "asyncio.Future[PeerReply]", timeout_s: float | None = None
@@ -116,11 +133,11 @@ class PeerConnection(asyncio.BufferedProtocol):
         """
         timer = None
         if timeout_s is not None:
-            timer = asyncio.get_running_loop().call_later(timeout_s, self._give_up, reply)
+            timer = asyncio.get_running_loop().call_later(timeout_s, self.give_up, reply)
         try:
             return await reply
         except asyncio.CancelledError:
-            self._give_up(reply)
+            self.give_up(reply)
             raise
         finally:
             if timer is not None:
@@ -218,7 +235,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         if not self._parser.should_keep_alive():
             self._fail(PeerBrokenError("The other side closes the connection after an answer"))
 
-    def _give_up(self, reply: "asyncio.Future[PeerReply]") -> None:
+    def give_up(self, reply: Replying) -> None:
         """Nobody waits for this answer any more; if it came, it would be taken for another one."""
         if not reply.done():
             reply.set_exception(TimeoutError())

@@ -96,7 +96,7 @@ def test_produces_follow_each_other_on_one_connection_in_the_order_of_the_calls(
         parts: list[list[Buffer]] = [
             [b"%d" % number, memoryview(b"0"), bytearray(b"1")] for number in range(1, 21)
         ]
-        asked = [asyncio.create_task(connections.produce(address, each, 10)) for each in parts]
+        asked = [connections.produce(address, each, 10) for each in parts]
         await server.until(lambda it: len(it.heard) == 1)
         go_on.set()
         offsets = [each.partitions[0].base_offset for each in await asyncio.gather(*asked)]
@@ -143,13 +143,53 @@ def test_a_produce_without_an_answer_in_time_takes_those_behind_it_along(
     async def scenario(
         connections: Connections, address: BrokerAddress, server: ScriptedServer
     ) -> None:
-        late = asyncio.create_task(connections.produce(address, [b"1"], 0.1))
-        behind = asyncio.create_task(connections.produce(address, [b"2"], 10))
+        late = connections.produce(address, [b"1"], 0.1)
+        behind = connections.produce(address, [b"2"], 10)
         found = await asyncio.gather(late, behind, return_exceptions=True)
         assert [type(each) for each in found] == [RequestTimedOutError, NetworkError]
         await server.until(lambda it: it.closed == 1)
 
     _run(new_loop, _never, scenario)
+
+
+def test_produces_on_an_open_connection_have_each_its_own_time(new_loop: NewLoop) -> None:
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        if heard.body != b"3":
+            writer.write(http(_produced(heard)))
+
+    async def scenario(
+        connections: Connections, address: BrokerAddress, server: ScriptedServer
+    ) -> None:
+        await connections.produce(address, [b"1"], 10)
+        # Answered long before it is due, and no reason to end what comes behind it.
+        await connections.produce(address, [b"2"], 0.05)
+        long = connections.produce(address, [b"3"], 10)
+        short = connections.produce(address, [b"3"], 0.2)
+        found = await asyncio.gather(long, short, return_exceptions=True)
+        assert [type(each) for each in found] == [NetworkError, RequestTimedOutError]
+        await server.until(lambda it: it.closed == 1)
+        assert len(server.heard) == 4
+        await connections.produce(address, [b"4"], 10)
+
+    _run(new_loop, answer, scenario)
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_not_taken_for_another_one(
+    new_loop: NewLoop,
+) -> None:
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(_produced(heard)))
+
+    async def scenario(
+        connections: Connections, address: BrokerAddress, server: ScriptedServer
+    ) -> None:
+        await connections.produce(address, [b"1"], 10)
+        connections.produce(address, [b"2"], 10).cancel()
+        third = await connections.produce(address, [b"3"], 10)
+        assert third.partitions[0].base_offset == 3
+        assert server.connections == 1
+
+    _run(new_loop, answer, scenario)
 
 
 def test_a_connection_that_was_closed_meanwhile_is_not_produced_to(new_loop: NewLoop) -> None:
@@ -278,9 +318,9 @@ def test_what_is_outstanding_fails_when_it_is_closed(new_loop: NewLoop) -> None:
     async def scenario(
         connections: Connections, address: BrokerAddress, server: ScriptedServer
     ) -> None:
-        asked = [
-            asyncio.create_task(connections.produce(address, [b"1"], 10)),
-            asyncio.create_task(connections.produce(address, [b"2"], 10)),
+        asked: list[asyncio.Future[Any]] = [
+            connections.produce(address, [b"1"], 10),
+            connections.produce(address, [b"2"], 10),
             asyncio.create_task(connections.fetch(address, _FETCH, 10)),
         ]
         await server.until(lambda it: len(it.heard) == 3)
@@ -299,7 +339,7 @@ def test_what_is_outstanding_fails_when_it_is_closed(new_loop: NewLoop) -> None:
 def test_nobody_overtakes_those_that_waited_for_the_connection(
     new_loop: NewLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late: list[asyncio.Task[ProduceResponse]] = []
+    late: list[asyncio.Future[ProduceResponse]] = []
 
     async def scenario(
         connections: Connections, address: BrokerAddress, server: ScriptedServer
@@ -307,12 +347,38 @@ def test_nobody_overtakes_those_that_waited_for_the_connection(
         async def connect_and_come_late(*arguments: Any) -> PeerConnection:
             connection: PeerConnection = await connect(*arguments)
             # Its turn comes after the first one has sent, and before the second one is woken.
-            late.append(asyncio.create_task(connections.produce(address, [b"3"], 5)))
+            late.append(connections.produce(address, [b"3"], 5))
             return connection
 
         monkeypatch.setattr(pipeline, "connect", connect_and_come_late)
         await asyncio.gather(*(connections.produce(address, [each], 5) for each in (b"1", b"2")))
         await late[0]
+        assert [heard.body for heard in server.heard] == [b"1", b"2", b"3"]
+
+    _run(new_loop, _say_produced, scenario)
+
+
+def test_nobody_overtakes_those_that_are_yet_to_see_that_there_is_a_connection(
+    new_loop: NewLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[asyncio.Future[ProduceResponse]] = []
+
+    async def scenario(
+        connections: Connections, address: BrokerAddress, server: ScriptedServer
+    ) -> None:
+        def produce(number: bytes) -> None:
+            late.append(connections.produce(address, [number], 5))
+
+        async def connect_and_come_late(*arguments: Any) -> PeerConnection:
+            connection: PeerConnection = await connect(*arguments)
+            # Called when the connection is in use, and before what is called now has had a turn.
+            asyncio.get_running_loop().call_soon(produce, b"3")
+            produce(b"2")
+            return connection
+
+        monkeypatch.setattr(pipeline, "connect", connect_and_come_late)
+        await connections.produce(address, [b"1"], 5)
+        await asyncio.gather(*late)
         assert [heard.body for heard in server.heard] == [b"1", b"2", b"3"]
 
     _run(new_loop, _say_produced, scenario)

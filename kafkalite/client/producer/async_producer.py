@@ -71,15 +71,17 @@ class AsyncProducer:
         """
         check_timestamp(timestamp)
         core = self._started.core
-        waits = core.taking(
-            topic,
+        record = (
             to_bytes("value", value, self._serialize_value),
             to_bytes("key", key, self._serialize_key),
             partition,
             to_headers(headers),
             timestamp,
         )
-        return await core.wait_on_loop(waits)
+        taken = core.accumulator.append(topic, *record)
+        if isinstance(taken, Delivery):
+            return taken  # nothing to wait for, as nearly always
+        return await core.wait_on_loop(core.taking(topic, *record, obstacle=taken))
 
     async def send_many(
         self, topic: str, values: Sequence[Any], *, partition: int | None = None

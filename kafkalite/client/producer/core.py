@@ -263,16 +263,23 @@ class ProducerCore(Generic[Address]):
         partition: int | None = None,
         headers: tuple[Header, ...] = (),
         timestamp: int | None = None,
+        *,
+        obstacle: Obstacle | None = None,
     ) -> Generator["Wait", None, Delivery]:
-        """Take one record; yields what to wait for, as long as there is something."""
+        """Take one record; yields what to wait for, as long as there is something.
+
+        `obstacle` is what `Accumulator.append` said, where it was tried before.
+        """
         patience = _Patience(self)
         while True:
+            if obstacle is not None:
+                if isinstance(obstacle, NoRoom):
+                    partition = obstacle.partition  # it is chosen once
+                yield from patience.until_gone(obstacle)
             taken = self.accumulator.append(topic, value, key, partition, headers, timestamp)
             if isinstance(taken, Delivery):
                 return taken
-            if isinstance(taken, NoRoom):
-                partition = taken.partition  # it is chosen once
-            yield from patience.until_gone(taken)
+            obstacle = taken
 
     def taking_many(
         self, topic: str, values: Sequence[bytes], partition: int | None = None

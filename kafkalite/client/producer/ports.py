@@ -1,7 +1,8 @@
 """What the producer needs of the rest of the client."""
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from asyncio import Future
+from collections.abc import Collection, Coroutine, Hashable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from kafkalite.model.ids import TopicPartition
 from kafkalite.wire.batch import Buffer
@@ -55,10 +56,13 @@ class ProduceConnections(Protocol[Address_contra]):
     One with an attribute `was_sent` that is False says that the request surely was not carried out.
     """
 
-    async def produce(
+    def produce(
         self, address: Address_contra, parts: Sequence[Buffer], timeout_s: float, /
-    ) -> ProduceResponse:
-        """Send a ProduceRequest; those for one broker arrive in the order of the calls."""
+    ) -> Future[ProduceResponse] | Coroutine[Any, Any, ProduceResponse]:
+        """Send a ProduceRequest; those for one broker arrive in the order of the calls.
+
+        A future where it is sent already, which saves a task.
+        """
 
     async def request(
         self,

@@ -5,7 +5,9 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Generic, NamedTuple
+from functools import partial
+from threading import get_ident
+from typing import Any, Final, Generic, NamedTuple
 
 from kafkalite.client.errors import DeliveryTimeoutError
 from kafkalite.client.producer.accumulator import Accumulator
@@ -26,7 +28,7 @@ from kafkalite.model.errors import (
     error_by_code,
 )
 from kafkalite.model.offsets import NO_OFFSET
-from kafkalite.wire.messages import ProduceResult
+from kafkalite.wire.messages import ProduceResponse, ProduceResult
 
 _SLACK_S: Final = 1.0
 """Longer than the broker itself takes to give a request up."""
@@ -59,8 +61,8 @@ Sent = list[tuple[PartitionQueue, ProducerBatch]]
 class Sender(Generic[Address]):
     """Looks at what waits whenever something happens, and has several requests under way.
 
-    Lives on the loop, where `start` is called; `wake` may be called from anywhere. Owns a task a
-    request. `stop` ends all of them; what is not settled then is left to be failed.
+    Lives on the loop, where `start` is called; `wake` may be called from anywhere. Owns what is
+    under way. `stop` ends all of it; what is not settled then is left to be failed.
     """
 
     def __init__(
@@ -85,12 +87,17 @@ class Sender(Generic[Address]):
         self._clock = clock
         self._backoff_s = backoff_s
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        """The loop's."""
         self._is_woken = False
         self._active: dict[PartitionQueue, None] = {}
         self._in_flight: dict[Address, int] = {}
         """Requests under way."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: set[asyncio.Future[ProduceResponse]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        """Left as it is where it comes too early: most are set for deadlines that nobody needs."""
+        self._timer_s = math.inf
+        """When it goes off."""
         self._stale_topics: set[str] = set()
         self._refresh_task: asyncio.Task[None] | None = None
         self._metadata_due_s = math.inf
@@ -106,6 +113,7 @@ class Sender(Generic[Address]):
     def start(self) -> None:
         """Begin, on the running loop."""
         self._loop = asyncio.get_running_loop()
+        self._thread = get_ident()
         self._metadata_due_s = self._now_s() + self._options.metadata_max_age_s
 
     def wake(self) -> None:
@@ -113,7 +121,10 @@ class Sender(Generic[Address]):
         if not self._is_woken and self._loop is not None:
             # Two threads may both come here: then it looks twice.
             self._is_woken = True
-            self._loop.call_soon_threadsafe(self.look)
+            if get_ident() == self._thread:
+                self._loop.call_soon(self.look)  # several system calls less
+            else:
+                self._loop.call_soon_threadsafe(self.look)
 
     @contextmanager
     def flushing(self) -> Iterator[None]:
@@ -137,16 +148,18 @@ class Sender(Generic[Address]):
         self._loop = None
 
     async def stop(self) -> None:
-        """End all tasks."""
+        """Wait for no answer any more."""
         self._loop = None
         if self._timer is not None:
             self._timer.cancel()
         await self._ids.close()
-        tasks = [*self._tasks, *([self._refresh_task] if self._refresh_task else [])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        pending: list[asyncio.Future[Any]] = [*self._answers]
+        if self._refresh_task:
+            pending.append(self._refresh_task)
+        for each in pending:
+            each.cancel()
+        if pending:
+            await asyncio.wait(pending)
 
     def fail_all(self, error: LogError) -> None:
         """Give up whatever is left; after `stop`."""
@@ -170,11 +183,16 @@ class Sender(Generic[Address]):
         if now_s >= self._metadata_due_s:
             self._metadata_due_s = now_s + self._options.metadata_max_age_s
             self._refresh(*self._accumulator.topics)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._next_s < math.inf:
-            self._timer = self._loop.call_later(max(self._next_s - now_s, 0), self.look)
+        if self._next_s < self._timer_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_s = self._next_s
+            self._timer = self._loop.call_later(max(self._next_s - now_s, 0), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_s = math.inf
+        self.look()
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ms() / 1000
@@ -256,36 +274,49 @@ class Sender(Generic[Address]):
         for queue, batch in sent:
             queue.sent(batch)
         self._in_flight[address] = self._in_flight.get(address, 0) + 1
-        assert self._loop is not None
-        task = self._loop.create_task(self._exchange(address, sent))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        answer = self._asked(address, sent)
+        self._answers.add(answer)
+        answer.add_done_callback(partial(self._settle, address, sent))
 
-    async def _exchange(self, address: Address, sent: Sent) -> None:
+    def _asked(self, address: Address, sent: Sent) -> asyncio.Future[ProduceResponse]:
+        assert self._loop is not None
         options = self._options
-        parts = produce_body(
-            [batch for _, batch in sent],
-            acks=options.acks,
-            timeout_ms=int(options.request_timeout_s * 1000),
-        )
+        try:
+            parts = produce_body(
+                [batch for _, batch in sent],
+                acks=options.acks,
+                timeout_ms=int(options.request_timeout_s * 1000),
+            )
+            answer = self._connections.produce(address, parts, options.request_timeout_s + _SLACK_S)
+        except Exception as error:  # noqa: BLE001 - answered like one that comes later
+            failed: asyncio.Future[ProduceResponse] = self._loop.create_future()
+            failed.set_exception(error)
+            return failed
+        if isinstance(answer, asyncio.Future):
+            return answer
+        return self._loop.create_task(answer)
+
+    def _settle(
+        self, address: Address, sent: Sent, answer: asyncio.Future[ProduceResponse]
+    ) -> None:
+        self._answers.discard(answer)
+        self._release(address)
+        if answer.cancelled():
+            return  # by `stop`
         results: list[ProduceResult] = []
         failure: LogError | None = None
-        try:
-            response = await self._connections.produce(
-                address, parts, options.request_timeout_s + _SLACK_S
-            )
-            results = response.partitions
+        error = answer.exception()
+        if error is None:
+            results = answer.result().partitions
             if [(result.topic, result.partition) for result in results] != [
                 queue.place for queue, _ in sent
             ]:
                 failure = NetworkError("The broker answered for other partitions")
-        except LogError as error:
+        elif isinstance(error, LogError):
             failure = error
-        except Exception as error:  # a fault of ours must not leave those who wait without answer
-            _logger.exception("A produce request failed in an unexpected way")
+        else:  # a fault of ours must not leave those who wait without answer
+            _logger.error("A produce request failed in an unexpected way", exc_info=error)
             failure = LogError(f"The request failed: {error!r}")
-        finally:
-            self._release(address)
         now_s = self._now_s()
         if failure is not None:
             self._warn(str(failure))

@@ -51,7 +51,8 @@ public class Example {
         String name = "java-" + UUID.randomUUID();
         String me = base + "/consumers/" + group + "/instances/" + name;
         post(base + "/consumers/" + group, V2, """
-                {"name": "%s", "format": "json", "auto.offset.reset": "earliest"}""".formatted(name));
+                {"name": "%s", "format": "json", "auto.offset.reset": "earliest",
+                 "enable.auto.commit": false}""".formatted(name));
         try {
             post(me + "/subscription", V2, """
                     {"topics": ["%s"]}""".formatted(topic));

@@ -99,7 +99,7 @@ func consume(base, topic, group string) (err error) {
 	var me struct {
 		URI string `json:"base_uri"`
 	}
-	create := `{"format": "json", "auto.offset.reset": "earliest"}`
+	create := `{"format": "json", "auto.offset.reset": "earliest", "enable.auto.commit": false}`
 	if err := askFor(&me, "POST", base+"/consumers/"+group, create, headers); err != nil {
 		return err
 	}

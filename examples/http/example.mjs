@@ -42,6 +42,7 @@ async function consume(base, topic, group) {
     const created = await post(`${base}/consumers/${group}`, {
         format: "json",
         "auto.offset.reset": "earliest",
+        "enable.auto.commit": false,
     });
     const me = (await created.json()).base_uri;
     try {

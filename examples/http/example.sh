@@ -29,8 +29,8 @@ produce() {
 consume() {
     local me records name="curl-$$"
     me="$base/consumers/$group/instances/$name"
-    ask "$base/consumers/$group" -H "$v2" \
-        -d "{\"name\": \"$name\", \"format\": \"json\", \"auto.offset.reset\": \"earliest\"}" >&2
+    ask "$base/consumers/$group" -H "$v2" -d "{\"name\": \"$name\", \"format\": \"json\",
+        \"auto.offset.reset\": \"earliest\", \"enable.auto.commit\": false}" >&2
     # Whatever happens: leave the group at once, so that others get the partitions.
     trap 'curl --silent --request DELETE "'"$me"'"' EXIT
     ask "$me/subscription" -H "$v2" -d "{\"topics\": [\"$topic\"]}"

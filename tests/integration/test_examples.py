@@ -125,9 +125,11 @@ def test_a_tail_goes_on_where_it_was_when_the_broker_is_back(
         return
     with example.start(tmp_path, "tail", broker.url, topic) as tail:
         _send_until_shown(broker, topic, tail)
+        tail.pause()
         broker.restart()
         for number in range(4):
             _send(broker, topic, number)
+        tail.resume()
         wait_until(
             lambda: [record["value"] for record in tail.records].count(3) == 2,
             "what was sent afterwards is shown",

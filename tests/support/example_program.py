@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,6 +119,13 @@ class RunningExample:
     def errors(self) -> str:
         return self._errors.read_text()
 
+    def pause(self) -> None:
+        """Freeze it: it notices nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def __enter__(self) -> Self:
         return self
 
@@ -127,7 +135,7 @@ class RunningExample:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.terminate()
+        self._process.kill()
         self._process.wait()
 
 

@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 LARGE_BODY: Final = "kafkalite.large_body"
 """The ASGI extension of a request that has a `LargeBody`."""
 _FIRST_BYTES: Final = 256 << 10
-_GROWTH: Final = 4
+_GROWTH: Final = 5
 """A buffer is no larger than so many times what came of the body, or `_FIRST_BYTES`: Python fills
 buffers with zeros, so that one of the size that a client merely announces would be memory lost."""
 

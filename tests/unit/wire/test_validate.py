@@ -207,6 +207,56 @@ def test_a_payload_that_is_not_the_grammar_is_corrupt(payload: bytes, codec: Com
         validate(batch)
 
 
+LARGE = b"\xc5\x04\x00" + bytes(1024)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        record(value=LARGE),
+        record(key=LARGE),
+        record(key=LARGE, value=b"\xc5\xff\xff" + bytes(65_535)),
+        record(value=LARGE, headers=b"\x91\x92\xa1a\xc0"),
+        record(value=b"\xc6\x00\x00\x04\x00" + bytes(1024)),
+    ],
+    ids=range(5),
+)
+def test_large_records_are_taken(payload: bytes) -> None:
+    assert validate(forge(payload=payload))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        record(value=LARGE)[:-1],
+        record(value=LARGE) + b"\x00",
+        record(value=LARGE[:-1]),
+        record(size=3, value=LARGE, headers=b""),
+        record(size=5, value=LARGE, extra=b"\xc0"),
+        record(delta=b"\xff", value=LARGE),
+        record(key=b"\xa3key", value=LARGE),
+        record(value=b"\xda\x04\x00" + b"a" * 1024),
+        record(value=b"\xc8\x04\x00\x05" + bytes(1024)),
+        record(value=LARGE, headers=b"\x80"),
+        record(value=LARGE, headers=b"\x91\xa1a"),
+        b"\x92" + record(value=LARGE)[1:],
+        b"\x92" + record(value=LARGE)[1:] * 2,
+        b"\xdc\x40\x00" + record()[1:] * 0x4000,
+    ],
+    ids=range(14),
+)
+def test_large_records_that_are_not_the_grammar_or_not_counted_are_corrupt(payload: bytes) -> None:
+    with pytest.raises(CorruptMessageError):
+        validate(forge(payload=payload))
+
+
+def test_many_large_records_are_taken() -> None:
+    count = 8193
+    payload = b"\xdc" + count.to_bytes(2, "big") + record(value=LARGE)[1:] * count
+    batch = forge(payload=payload, record_count=count, last_offset_delta=count - 1)
+    assert validate(batch, 16 * MAX_BYTES)
+
+
 def test_the_record_and_the_field_that_are_wrong_are_named() -> None:
     records: list[Any] = [[0, None, b"a", None], [0, "text", b"b", None]]
     with pytest.raises(CorruptMessageError, match=r"Batch 1, at byte \d+: .*\$\[1\]\[1\]"):
@@ -221,9 +271,10 @@ def test_a_timestamp_that_would_overflow_is_refused() -> None:
         validate(forge([[2**64 - 1, None, b"", None]], base_timestamp=0, max_timestamp=latest))
 
 
+@pytest.mark.parametrize("value", [b"", bytes(1024)], ids=["small", "large"])
 @pytest.mark.parametrize("headers", [None, [["h", b"v"]]])
-def test_the_greatest_delta_counts_wherever_it_is(headers: object) -> None:
-    records = [[delta, None, b"", headers] for delta in (2, 40, 7)]
+def test_the_greatest_delta_counts_wherever_it_is(headers: object, value: bytes) -> None:
+    records = [[delta, None, value, headers] for delta in (2, 40, 7)]
     assert validate(forge(records, max_timestamp=TIME + 40))
     for wrong in (2, 7, 39, 41):
         with pytest.raises(InvalidRecordError, match=f"is of {TIME + 40}, max_timestamp"):

@@ -3,8 +3,8 @@
 # included, and runs them: test.sh [PYTEST-ARGUMENT...]
 #
 # Where one of these cannot be installed, its tests are left out and named; with CI=true that is a
-# failure. Examples in languages that KAFKALITE_EXAMPLES_LEFT_OUT names (of curl, javascript, go and
-# java, with commas between them) are left out anyway.
+# failure. Examples in languages that KAFKALITE_EXAMPLES_LEFT_OUT names (of curl, javascript,
+# typescript, go and java, with commas between them) are left out anyway.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/lib/debian_package.sh"
@@ -25,6 +25,7 @@ has_language() {
         curl) command -v curl ;;
         javascript) command -v node ;;
         go) command -v go ;;
+        typescript) command -v npm ;;
         java) command -v java && java --list-modules | grep '^jdk.compiler' ;;
     esac
 } >/dev/null 2>&1
@@ -60,6 +61,7 @@ if ! has_browser; then
 fi
 want_language curl curl
 want_language javascript nodejs
+want_language typescript npm
 want_language go golang-go
 want_language java default-jdk-headless
 cd "$ROOT"

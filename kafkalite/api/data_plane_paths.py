@@ -73,6 +73,7 @@ _HEADER: Final = {
         "value_encoding": {"type": "string", "enum": ["text", "base64"], "default": "text"},
     },
 }
+_HEADERS_ITEM: Final = {"$ref": SCHEMA_REFERENCE.format(name="RecordHeader")}
 _RECORD: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
@@ -83,7 +84,7 @@ _RECORD: Final[dict[str, Any]] = {
         "timestamp": {"type": ["integer", "null"], "description": "ms since the epoch."},
         "headers": {
             "oneOf": [
-                {"type": "array", "items": _HEADER},
+                {"type": "array", "items": _HEADERS_ITEM},
                 {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
                 {"type": "null"},
             ]
@@ -99,7 +100,7 @@ _READ_RECORD: Final[dict[str, Any]] = {
         "timestamp": {"type": "integer"},
         "key": {},
         "value": {},
-        "headers": {"type": "array", "items": _HEADER},
+        "headers": {"type": "array", "items": _HEADERS_ITEM},
         "key_encoding": {"type": "string", "enum": ["text", "base64"]},
         "value_encoding": {"type": "string", "enum": ["text", "base64"]},
     },
@@ -116,8 +117,9 @@ _RECORD_RESULT: Final[dict[str, Any]] = {
     },
 }
 SCHEMAS: Final[dict[str, Any]] = {
+    "RecordHeader": _HEADER,
     "Record": _RECORD,
-    "Records": {
+    "NewRecords": {
         "type": "object",
         "required": ["records"],
         "properties": {
@@ -342,11 +344,15 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
         ],
         "requestBody": _body(
             {
-                _JSON: _schema("Records"),
+                _JSON: _schema("NewRecords"),
                 _NDJSON: _schema("Record"),
-                _MSGPACK: _schema("Records"),
+                _MSGPACK: _schema("NewRecords"),
                 "text/plain": {"type": "string", "description": "One record a line."},
-                "application/octet-stream": {"description": "The body is one record's value."},
+                "application/octet-stream": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "The body is one record's value.",
+                },
             }
         ),
         "responses": _documented(

@@ -1,8 +1,6 @@
 """The programs in `examples/http`, run as their README says."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -10,20 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-import pytest
+from tests.support.tools import is_there, require_tool
 
 DIRECTORY: Final = Path(__file__).parents[2] / "examples" / "http"
-LEFT_OUT: Final = "KAFKALITE_EXAMPLES_LEFT_OUT"
-"""The variable that names the languages which a machine does not have, with commas between them."""
 _RUN_TIMEOUT_S: Final = 200.0
 
 
-def _is_there(*commands: str) -> bool:
-    return all(shutil.which(command) for command in commands)
-
-
 def _compiles_java() -> bool:
-    if not _is_there("java"):
+    if not is_there("java"):
         return False
     listing = subprocess.run(
         ["java", "--list-modules"], capture_output=True, text=True, check=False, timeout=120
@@ -43,26 +35,17 @@ class Language(NamedTuple):
 
 
 LANGUAGES: Final = {
-    "curl": Language("example.sh", ("bash",), "curl", lambda: _is_there("bash", "curl")),
-    "javascript": Language("example.mjs", ("node",), "nodejs", lambda: _is_there("node")),
-    "go": Language("example.go", ("go", "run"), "golang-go", lambda: _is_there("go")),
+    "curl": Language("example.sh", ("bash",), "curl", lambda: is_there("bash", "curl")),
+    "javascript": Language("example.mjs", ("node",), "nodejs", lambda: is_there("node")),
+    "go": Language("example.go", ("go", "run"), "golang-go", lambda: is_there("go")),
     "java": Language("Example.java", ("java",), "default-jdk-headless", _compiles_java),
 }
 
 
 def needed(name: str) -> Language:
-    """A language that is installed.
-
-    One that is not fails the test, unless it is left out by name: then the test is skipped.
-    """
+    """A language that is installed; see `require_tool`."""
     language = LANGUAGES[name]
-    if name in os.environ.get(LEFT_OUT, "").split(","):
-        pytest.skip(f"{LEFT_OUT} names {name}")
-    if not language.is_installed():
-        pytest.fail(
-            f"examples/http/{language.file} needs Debian's package {language.package}; to leave it "
-            f"out, set {LEFT_OUT}={name}"
-        )
+    require_tool(name, language.package, language.is_installed)
     return language
 
 

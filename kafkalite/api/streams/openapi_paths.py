@@ -82,7 +82,10 @@ _TAIL_LINE: Final[dict[str, Any]] = {
         "timestamp": {"type": "integer"},
         "key": {},
         "value": {},
-        "headers": {"type": "array"},
+        "headers": {
+            "type": "array",
+            "items": {"$ref": SCHEMA_REFERENCE.format(name="RecordHeader")},
+        },
         "event": {
             "type": "string",
             "enum": ["start", "moved", "trouble", "alive", "end", "closed"],

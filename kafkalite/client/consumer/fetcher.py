@@ -184,8 +184,9 @@ class Fetcher:
         """Whether somebody is to be asked for whom the request in flight does not ask."""
         if len(link.asked) >= MAX_ENTRIES:
             return False
+        now_s = time.monotonic()
         return any(
-            self._is_due(each)
+            self._is_due(each, now_s)
             and (
                 (asked := link.asked.get(key)) is None
                 or asked.partition is not each
@@ -205,10 +206,11 @@ class Fetcher:
     async def _run(self, link: _Link) -> None:
         pauses = self._make_pauses()
         while link.partitions:
-            entries = self._due_entries(link)
+            now_s = time.monotonic()
+            entries = self._due_entries(link, now_s)
             room = self._room()
             if not entries or room <= 0:
-                await self._wait(link, is_starved=bool(entries))
+                await self._wait(link, now_s, is_starved=bool(entries))
                 continue
             try:
                 await self._fetch(link, entries, room)
@@ -217,29 +219,30 @@ class Fetcher:
             else:
                 pauses.reset()
 
-    async def _wait(self, link: _Link, *, is_starved: bool) -> None:
+    async def _wait(self, link: _Link, now_s: float, *, is_starved: bool) -> None:
+        """Wait until somebody may be asked for, where at `now_s` nobody may."""
         link.wake.clear()
         if is_starved:
             self.needed_room = self._wanted_room() + self._reserved
             if self._room() > 0 or self._prefetch.drop_parked():
                 return  # something was handed out meanwhile
-        pause_s = _until_due(link.partitions.values())
+        pause_s = _until_due(link.partitions.values(), now_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await link.wake.wait()
 
-    def _is_due(self, each: PartitionPosition) -> bool:
+    def _is_due(self, each: PartitionPosition, now_s: float) -> bool:
         return (
             each.fetch_offset != NO_OFFSET
             and not each.is_paused
             and each.error is None
-            and each.retry_at_s <= time.monotonic()
+            and each.retry_at_s <= now_s
         )
 
-    def _due_entries(self, link: _Link) -> list[_Asked]:
+    def _due_entries(self, link: _Link, now_s: float) -> list[_Asked]:
         entries: list[_Asked] = []
         for each in link.partitions.values():
-            if self._is_due(each):
+            if self._is_due(each, now_s):
                 entries.append(_Asked(each, each.stint))
                 if len(entries) >= MAX_ENTRIES:
                     break
@@ -408,9 +411,10 @@ class Fetcher:
             self._owner.note_trouble(error)
 
 
-def _until_due(partitions: Iterable[PartitionPosition]) -> float | None:
-    """Seconds until one of them may be asked for again; None where that is not a matter of time."""
-    due = [each.retry_at_s for each in partitions if each.retry_at_s]
-    now_s = time.monotonic()
-    later = [each for each in due if each > now_s]
+def _until_due(partitions: Iterable[PartitionPosition], now_s: float) -> float | None:
+    """Seconds from `now_s` until one of them may be asked for again; None: not a matter of time.
+
+    `now_s` is when they were looked at: one whose rest ends since is told of, too.
+    """
+    later = [each.retry_at_s for each in partitions if each.retry_at_s > now_s]
     return min(later) - now_s if later else None

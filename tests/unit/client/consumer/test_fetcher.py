@@ -2,9 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from kafkalite.client.backoff import Backoff
+from kafkalite.client.consumer import fetcher as fetcher_module
 from kafkalite.client.consumer.decoding import Decoding
 from kafkalite.client.consumer.failures import UnreadableError
 from kafkalite.client.consumer.fetcher import Fetcher, FetchOptions
@@ -262,6 +267,23 @@ def test_errors_that_pass_are_waited_for() -> None:
         brokers.logs[_T0].error = None
         await _until(lambda: reader.prefetch.has_parts)
         assert "error" not in reader.told
+
+    _run(story)
+
+
+def test_a_partition_whose_rest_ends_just_as_it_is_looked_at_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With each look at the clock it is so much later that a rest ends between two of them."""
+    ticks = count(1)
+    clock = SimpleNamespace(monotonic=lambda: next(ticks) * 0.06)
+    monkeypatch.setattr(fetcher_module, "time", clock)
+
+    async def story(brokers: MemoryBrokers, reader: _Reader) -> None:
+        await brokers.append(_T0, 1)
+        brokers.logs[_T0].error = OffsetNotAvailableError()
+        reader.read(_T0)
+        await _until(lambda: len(brokers.fetches) == 2)
 
     _run(story)
 

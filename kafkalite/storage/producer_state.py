@@ -142,6 +142,8 @@ class ProducerState:
     def replace(self, producers: dict[int, Producer]) -> None:
         """Know `producers` and nothing else."""
         self._producers = producers
+        if self.now_ms != TIME_UNKNOWN:
+            self.begin(self.now_ms)  # noted before time was told, they are not silent since
 
     def copy(self) -> dict[int, Producer]:
         """What is known now."""

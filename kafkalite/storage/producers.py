@@ -160,7 +160,8 @@ class Producers:
         """Write the snapshot that is due, if one is. Raises OSError."""
         with self._mutex:
             due, self._due = self._due, None
-            if due is None:
+            if due is None or (self._offsets and self._offsets[-1] >= due.offset):
+                # Nothing is due any more; what is newer may stand between other segments.
                 return
             self._write(due.offset, due.producers)
             within = [each for each in self._offsets if each > due.segment_base]

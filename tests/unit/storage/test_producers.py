@@ -404,3 +404,37 @@ def test_a_retry_after_a_restart_is_found() -> None:
     assert stored.base_offset == base_offset
     with pytest.raises(OutOfOrderSequenceNumberError):
         life.log.producers.stored([header._replace(base_sequence=header.base_sequence + 4)])
+
+
+def test_a_snapshot_that_rolls_overtook_takes_none_of_those_between_segments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """IDP-6, IDP-7: producer 99 has no batch left, and is known from such a snapshot alone."""
+    monkeypatch.setattr(producers_module, "_BYTES_A_SNAPSHOT", 1)
+    life = _Life()
+    life.append(99)
+    life.log.mark_producers()
+    life.append_many(60)
+    assert len(life.bases) > 4
+    life.log.persist()
+    assert life.snapshots == life.bases[1:]
+    life.log.advance_start_offset(life.bases[2])
+    life.retain(life.log.size_bytes - 2_000)
+    life.truncate(life.bases[1])
+    life.check()
+
+
+def test_a_cut_does_not_make_a_producer_look_silent_that_was_read_before_time_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A snapshot was written by a broker that stopped before it knew of its partitions."""
+    monkeypatch.setattr(producers_module, "_BYTES_A_SNAPSHOT", 1)
+    life = _Life(replace(OPTIONS, segment_bytes=100_000))
+    life.append_many(3)
+    life.kill_and_start()
+    life.stop_and_start()
+    life.log.producers.begin(1_000_000)
+    life.append_many(3)
+    life.truncate(6)
+    life.log.producers.expire(1_000_001, 60_000)
+    life.check()

@@ -12,8 +12,8 @@ from kafkalite.broker.gathering import Gathering, Then
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.probes import DataProbe
-from kafkalite.broker.record_chunks import chunks
-from kafkalite.broker.record_place import RecordPlace
+from kafkalite.broker.record_chunks import chunks, share_a_batch
+from kafkalite.broker.record_place import RecordPlace, ValuesPlace
 from kafkalite.broker.remote_records import RemoteRecords
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import LogError
@@ -21,7 +21,7 @@ from kafkalite.model.partitioning import partition_for_key
 from kafkalite.model.record import Record
 from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.record_bodies import IncomingRecord
-from kafkalite.wire.records import encode_batch_with_header, encode_one
+from kafkalite.wire.records import encode_batch_with_header, encode_one, encode_values
 
 _TRIES: Final = 8
 """Partitions drawn before a record is sent to one that has no leader."""
@@ -108,6 +108,43 @@ class RecordAppendPath:
             await self._append_elsewhere(topic, incoming, elsewhere, places, acks, timeout_ms)
         await self._wait(runs, places)
         return places
+
+    async def append_values(
+        self, topic: str, values: Sequence[bytes | None], named: int | None, *, timeout_ms: int
+    ) -> ValuesPlace | None:
+        """Append records that have nothing but values to one partition, in one batch (acks=all).
+
+        As `append`, but for what it costs: without an object for each record. None: nothing was
+        done, as something about them is unusual; `append` knows what.
+
+        Args:
+            topic: the topic.
+            values: one or more.
+            named: the partition; None: any one.
+            timeout_ms: how long they may take to be safe.
+        """
+        try:
+            if named is None:
+                count = self._partitions.known_count(topic)
+                if count is None:
+                    return None
+                named = self._choose_for(_KEYLESS, topic, count)
+            partition = self._partitions.get(topic, named)
+            if not partition.is_leader or not share_a_batch(
+                values, partition.settings.batch_target_bytes
+            ):
+                return None
+            batch, header = encode_values(values, self._clock.wall_ms())
+            stored, header = await as_stored(partition, batch, header)
+            appended = partition.append(stored, (header,), acks_all=True)
+        except LogError:
+            return None
+        self._probe.produce_requests += 1
+        self._probe.appended(len(values), len(batch))
+        committed = partition.committed(appended.end_offset, timeout_ms)
+        failure = await failure_of(committed) if committed is not None else None
+        self._probe.produce_errors += failure is not None
+        return ValuesPlace(named, appended.base_offset, failure)
 
     async def _append_elsewhere(
         self,
@@ -240,6 +277,7 @@ class RecordAppendPath:
 
 
 _NOWHERE: Final = RecordPlace(-1, -1)
+_KEYLESS: Final = Record(None)
 
 
 def _note(runs: Sequence[_Run], places: list[RecordPlace]) -> None:

@@ -11,6 +11,12 @@ _RECORD_OVERHEAD_BYTES: Final = 64
 """More than a record takes beside its key, value and headers."""
 
 
+def share_a_batch(values: Sequence[bytes | None], target_bytes: int) -> bool:
+    """Whether records that have nothing but values fit one batch."""
+    size = sum([len(value) for value in values if value])
+    return size + len(values) * _RECORD_OVERHEAD_BYTES + HEADER_SIZE <= target_bytes
+
+
 def chunks(
     incoming: Sequence[IncomingRecord], indexes: list[int], target_bytes: int
 ) -> Iterator[list[int]]:

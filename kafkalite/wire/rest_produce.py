@@ -94,11 +94,29 @@ class _TextBody(_Body, frozen=True, forbid_unknown_fields=True):
     records: list[_TextRecord] | None = None
 
 
+class _RawValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    value: msgspec.Raw = _NULL
+
+
+class _BinaryValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    value: bytes | None = None
+
+
+class _RawValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    records: list[_RawValue]
+
+
+class _BinaryValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    records: list[_BinaryValue]
+
+
 class _Fields(msgspec.Struct):
     records: list[dict[str, msgspec.Raw]]
 
 
 _raw_body = msgspec.json.Decoder(_RawBody)
+_raw_values = msgspec.json.Decoder(_RawValues)
+_binary_values = msgspec.json.Decoder(_BinaryValues)
 _binary_body = msgspec.json.Decoder(_BinaryBody)
 _text_body = msgspec.json.Decoder(_TextBody)
 _fields = msgspec.json.Decoder(_Fields)
@@ -131,6 +149,18 @@ def decode_produce(wanted: EmbeddedFormat, body: bytes) -> list[IncomingRecord]:
     return records
 
 
+def decode_values(wanted: EmbeddedFormat, body: bytes) -> list[bytes | None] | None:
+    """The values of a body whose records have nothing else; None leaves it to `decode_produce`.
+
+    That is how most records come that come together, and they need no object each.
+    """
+    try:
+        values = _VALUE_DECODERS[wanted](body) if wanted in _VALUE_DECODERS else []
+    except (*_MALFORMED, RequestTooLargeError):
+        return None
+    return values if 1 < len(values) <= MAX_RECORDS else None
+
+
 def decode_one_produced(wanted: EmbeddedFormat, body: bytes) -> IncomingRecord | None:
     """The record of a body that brings just one; None leaves the body to `decode_produce`."""
     try:
@@ -151,16 +181,42 @@ def _from_binary(body: bytes) -> list[IncomingRecord]:
 def _from_json(body: bytes) -> list[IncomingRecord]:
     check_utf8(body)
     check_objects(body)
-    if b" " in body or b"\n" in body or b"\t" in body or b"\r" in body:
-        body = _format(body, indent=-1)
     return [
         _incoming(
             _json_bytes(record.value),
             None if record.key is _NULL else _json_bytes(record.key),
             record,
         )
-        for record in _raw_body.decode(body).records or ()
+        for record in _raw_body.decode(_without_blanks(body)).records or ()
     ]
+
+
+def _values_of_binary(body: bytes) -> list[bytes | None]:
+    check_objects(body)
+    return [record.value for record in _binary_values.decode(body).records]
+
+
+def _values_of_json(body: bytes) -> list[bytes | None]:
+    check_utf8(body)
+    check_objects(body)
+    records = _raw_values.decode(_without_blanks(body)).records
+    values: list[bytes | None] = [bytes(record.value) for record in records]
+    if b"null" in values:
+        return [None if value == b"null" else value for value in values]
+    return values
+
+
+_VALUE_DECODERS: Final[dict[EmbeddedFormat, Callable[[bytes], list[bytes | None]]]] = {
+    EmbeddedFormat.BINARY: _values_of_binary,
+    EmbeddedFormat.JSON: _values_of_json,
+}
+
+
+def _without_blanks(body: bytes) -> bytes:
+    """JSON without the blanks between its tokens."""
+    if b" " in body or b"\n" in body or b"\t" in body or b"\r" in body:
+        return _format(body, indent=-1)
+    return body
 
 
 def _from_text(body: bytes) -> list[IncomingRecord]:

@@ -422,6 +422,42 @@ def test_async_is_answered_before_the_records_are_safe(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("media", "encoded", "stored"),
+    [
+        (_JSON, ['"a"', "null", "[1, 2]"], [b'"a"', None, b"[1,2]"]),
+        (_BINARY, ['"QQ=="', "null", '""'], [b"A", None, b""]),
+    ],
+)
+def test_values_alone_are_stored_as_records_are(
+    api: Api, media: str, encoded: list[str], stored: list[bytes | None]
+) -> None:
+    topic = api.topic()
+    plain = ",".join(f'{{"value":{text}}}' for text in encoded)
+    full = ",".join(f'{{"value":{text},"key":null,"timestamp":5}}' for text in encoded)
+    for path in (f"/topics/{topic}", f"/topics/{topic}/partitions/0"):
+        for records in (plain, full):
+            answer = api.produce(path, f'{{"records":[{records}]}}'.encode(), media)
+            assert [one["error_code"] for one in answer.json()["offsets"]] == [None] * 3
+    assert _values(api, topic) == stored * 4
+    assert {one["timestamp"] == 5 for one in api.stored(topic)} == {True, False}
+    assert all(one["key"] is None for one in api.stored(topic))
+    last = api.produce(f"/topics/{topic}", f'{{"records":[{plain}]}}'.encode(), media)
+    assert [(one["partition"], one["offset"]) for one in last.json()["offsets"]] == [
+        (0, 12),
+        (0, 13),
+        (0, 14),
+    ]
+
+
+def test_values_that_are_too_large_do_not_take_the_others_with_them(api: Api) -> None:
+    topic = api.topic()
+    body = {"records": [{"value": "a"}, {"value": "x" * 5000}, {"value": "b"}]}
+    answer = api.produce(f"/topics/{topic}", body)
+    assert [one["error_code"] for one in answer.json()["offsets"]] == [None, 50002, None]
+    assert _values(api, topic) == [b'"a"', b'"b"']
+
+
+@pytest.mark.parametrize(
     ("body", "code"),
     [
         (b"{", 400),

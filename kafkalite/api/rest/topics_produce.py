@@ -29,11 +29,11 @@ from kafkalite.api.whole_request import WholeRequest
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
-from kafkalite.broker.record_place import RecordPlace
+from kafkalite.broker.record_place import RecordPlace, ValuesPlace
 from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
 from kafkalite.wire.messages import ACKS_ALL, ACKS_LEADER
 from kafkalite.wire.record_bodies import IncomingRecord
-from kafkalite.wire.rest_produce import decode_one_produced, decode_produce
+from kafkalite.wire.rest_produce import decode_one_produced, decode_produce, decode_values
 from kafkalite.wire.rest_records import EmbeddedFormat
 
 _TIMEOUT_MS: Final = 30_000
@@ -43,6 +43,7 @@ _EXPRESS_BYTES: Final = 8 << 10
 _CACHED_QUERIES: Final = 64
 _BEGIN: Final = b'{"offsets":['
 _ROW: Final = b'{"partition":%d,"offset":%d,"error_code":null,"error":null}'
+_ROW_OF_PARTITION: Final = _ROW.replace(b"%d", b"%%d").replace(b"%%d", b"%d", 1)
 _END: Final = b'],"key_schema_id":null,"value_schema_id":null}'
 _ONE: Final = _BEGIN + _ROW + _END
 
@@ -87,6 +88,13 @@ class RestProduce:
             raise RestError(TOPIC_NOT_FOUND, f"Topic {topic} not found")
         body = await exchange.read_body(self._max_body_bytes)
         with self._slots:
+            values = None if is_async else decode_values(wanted, body)
+            if values is not None:
+                place = await self._append_path.append_values(
+                    topic, values, partition, timeout_ms=_TIMEOUT_MS
+                )
+                if place is not None:
+                    return answer_of_values(place, len(values))
             incoming = decode_produce(wanted, body)
             if partition is not None:
                 await self._check_exists(topic, partition)
@@ -164,6 +172,16 @@ class _Answer:
         else:
             answer = answer_of([outcome])
             self._request.respond(answer.status, answer.media, answer.body)
+
+
+def answer_of_values(place: ValuesPlace, count: int) -> RestAnswer:
+    """As `answer_of`, for records that share a batch."""
+    partition, base_offset, error = place
+    offsets = range(base_offset, base_offset + count)
+    if error is not None:
+        return answer_of([RecordPlace(partition, offset, error) for offset in offsets])
+    row = _ROW_OF_PARTITION % partition
+    return RestAnswer(200, _BEGIN + b",".join([row % offset for offset in offsets]) + _END)
 
 
 def answer_of(places: Sequence[RecordPlace]) -> RestAnswer:

@@ -7,7 +7,12 @@ import pytest
 from kafkalite.model.errors import RequestTooLargeError
 from kafkalite.model.record import Record
 from kafkalite.wire.record_bodies import MAX_RECORDS, IncomingRecord
-from kafkalite.wire.rest_produce import RefusedBodyError, decode_one_produced, decode_produce
+from kafkalite.wire.rest_produce import (
+    RefusedBodyError,
+    decode_one_produced,
+    decode_produce,
+    decode_values,
+)
 from kafkalite.wire.rest_records import EmbeddedFormat
 
 _JSON = EmbeddedFormat.JSON
@@ -174,6 +179,42 @@ def test_more_records_than_a_request_may_bring_are_too_many() -> None:
     body = b'{"records":[' + b",".join([b"{}"] * (MAX_RECORDS + 1)) + b"]}"
     with pytest.raises(RequestTooLargeError):
         decode_produce(_JSON, body)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "body", "expected"),
+    [
+        (_JSON, b'{"records":[{"value":1},{"value": [2, 3]}]}', [b"1", b"[2,3]"]),
+        (_JSON, b'{"records":[{"value":null},{},{"value":"null"}]}', [None, None, b'"null"']),
+        (_BINARY, b'{"records":[{"value":"QQ=="},{"value":null},{}]}', [b"A", None, None]),
+        (_BINARY, b'{"records":[{"value":"QQ=="},{"value":""}]}', [b"A", b""]),
+    ],
+)
+def test_values_that_come_alone_are_taken_without_records(
+    wanted: EmbeddedFormat, body: bytes, expected: list[bytes | None]
+) -> None:
+    assert decode_values(wanted, body) == expected
+    assert _values(wanted, body) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"records":[{"value":"QQ=="}]}',
+        b'{"records":[{"value":"QQ=="},{"value":"QQ==","key":"QQ=="}]}',
+        b'{"records":[{"value":"QQ=="},{"value":"QQ==","partition":1}]}',
+        b'{"records":[{"value":"QQ=="},{"value":"QQ=="}],"value_schema_id":1}',
+        b'{"records":[]}',
+        b"{}",
+        b"",
+        b'{"records":[{"value":"\xff"},{}]}',
+        b'{"records":[{},{}]} x',
+    ],
+)
+def test_what_is_more_than_values_is_left_to_records(body: bytes) -> None:
+    assert decode_values(_JSON, body) is None
+    assert decode_values(_BINARY, body) is None
+    assert decode_values(_TEXT, body) is None
 
 
 def test_one_record_is_taken_alone_only_where_there_is_one() -> None:

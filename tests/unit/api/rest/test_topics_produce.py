@@ -7,12 +7,17 @@ import pytest
 
 from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.rest.errors import RestError
-from kafkalite.api.rest.topics_produce import ProduceOptions, RestProduce, answer_of
+from kafkalite.api.rest.topics_produce import (
+    ProduceOptions,
+    RestProduce,
+    answer_of,
+    answer_of_values,
+)
 from kafkalite.broker.gathering import Then
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
-from kafkalite.broker.record_place import RecordPlace
+from kafkalite.broker.record_place import RecordPlace, ValuesPlace
 from kafkalite.model.errors import MessageTooLargeError, NotEnoughReplicasError
 from kafkalite.model.record import Record
 from kafkalite.wire.messages import ACKS_ALL
@@ -175,6 +180,15 @@ def test_answer_is_a_success_when_any_record_was_stored() -> None:
     told = _row(error_code=50002, error="too large", message="too large")
     assert rows == [_row(partition=0, offset=7), told]
     assert answer_of([failed]).status == 422
+
+
+def test_values_that_share_a_batch_are_answered_one_by_one() -> None:
+    rows = json.loads(answer_of_values(ValuesPlace(2, 7), 3).body)["offsets"]
+    assert rows == [_row(partition=2, offset=offset) for offset in (7, 8, 9)]
+    failed = answer_of_values(ValuesPlace(2, 7, NotEnoughReplicasError("too late")), 2)
+    assert failed.status == 422
+    told = _row(error_code=50003, error="too late", message="too late")
+    assert json.loads(failed.body)["offsets"] == [told, told]
 
 
 def test_record_that_may_yet_be_committed_has_no_offset_when_it_failed() -> None:

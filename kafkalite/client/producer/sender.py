@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import get_ident
 from typing import Any, Final, Generic, NamedTuple
@@ -25,6 +25,7 @@ from kafkalite.model.errors import (
     NotEnoughReplicasAfterAppendError,
     NotLeaderOrFollowerError,
     RequestTimedOutError,
+    RequestTooLargeError,
     error_by_code,
 )
 from kafkalite.model.offsets import NO_OFFSET
@@ -118,13 +119,17 @@ class Sender(Generic[Address]):
 
     def wake(self) -> None:
         """Look at what waits soon; from any thread."""
-        if not self._is_woken and self._loop is not None:
-            # Two threads may both come here: then it looks twice.
-            self._is_woken = True
-            if get_ident() == self._thread:
-                self._loop.call_soon(self.look)  # several system calls less
-            else:
-                self._loop.call_soon_threadsafe(self.look)
+        loop = self._loop
+        if self._is_woken or loop is None:
+            return
+        # Two threads may both come here: then it looks twice. An interruption may come with the
+        # end of any call, so that there is none between noting this and doing it.
+        is_here = get_ident() == self._thread
+        self._is_woken = True
+        if is_here:
+            loop.call_soon(self.look)  # several system calls less
+        else:
+            loop.call_soon_threadsafe(self.look)
 
     @contextmanager
     def flushing(self) -> Iterator[None]:
@@ -225,6 +230,9 @@ class Sender(Generic[Address]):
             has_more = has_more or queue.has_more
             sent.append((queue, batch))
             requests[address] = (sent, size + batch.size)
+            # It had its turn: those for which there was no room come before it.
+            del self._active[queue]
+            self._active[queue] = None
         for address, (sent, _) in requests.items():
             self._send(address, sent)
         return has_more
@@ -321,6 +329,8 @@ class Sender(Generic[Address]):
         if failure is not None:
             self._warn(str(failure))
             is_open = getattr(failure, "was_sent", True)
+            if isinstance(failure, RequestTooLargeError):
+                is_open = False  # it was not even read
             for queue, batch in sent:
                 self._refused(queue, batch, failure, now_s, is_open=is_open)
         else:
@@ -482,9 +492,13 @@ class Sender(Generic[Address]):
     async def _ask_for(self, topics: set[str]) -> list[tuple[str, int]]:
         try:
             await self._cluster.refresh(topics)
-            return [(topic, await self._cluster.partitions(topic)) for topic in topics]
         except LogError:
             return []  # whoever needs it asks again
+        found: list[tuple[str, int]] = []
+        for topic in topics:
+            with suppress(LogError):  # it is gone; the others are not
+                found.append((topic, await self._cluster.partitions(topic)))
+        return found
 
 
 def _too_late(batch: ProducerBatch, last: LogError | None) -> DeliveryTimeoutError:

@@ -18,6 +18,7 @@ from kafkalite.wire.records import (
     encode_batch,
     encode_batch_with_header,
     encode_one,
+    encode_values,
 )
 from tests.support.batches import MAX_BYTES, TIME, forge, validate
 
@@ -73,6 +74,14 @@ def test_one_record_is_encoded_as_a_batch_of_one(record: Record) -> None:
     assert validate(batch) == [header]
     assert decode_batch(batch, header, max_bytes=MAX_BYTES) == [record._replace(offset=0)]
     assert encode_batch([record], now_ms=1) == batch
+
+
+def test_values_are_encoded_as_records_that_have_nothing_else() -> None:
+    values = [b"a", None, b""]
+    batch, header = encode_values(values, TIME)
+    assert header == read_header(batch)
+    assert validate(batch) == [header]
+    assert batch == encode_batch([Record(value, timestamp=TIME) for value in values], now_ms=1)
 
 
 def test_a_time_of_zero_is_a_time() -> None:

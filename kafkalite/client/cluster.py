@@ -318,7 +318,7 @@ class Cluster:
             raise refusal(reply, broker)
         try:
             return _decode(reply.content)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise NetworkError(f"{broker.netloc} is not a broker of kafkalite: {error}") from None
 
     def _learnt(self, found: MetadataResponse) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -13,11 +15,13 @@ from kafkalite.model.errors import (
     MessageTooLargeError,
     NetworkError,
     PolicyViolationError,
+    RequestTooLargeError,
     UnknownTopicOrPartitionError,
     UnsupportedVersionError,
 )
 from kafkalite.model.ids import TopicPartition
-from kafkalite.wire.batch import header_at
+from kafkalite.wire.batch import Buffer, header_at
+from kafkalite.wire.messages import ProduceResponse
 from tests.support.idempotent_brokers import Faults, IdempotentBrokers, JsonReply
 from tests.support.on_loop import on_loop, until
 from tests.support.producers import open_core
@@ -381,3 +385,77 @@ async def test_partitions_of_one_broker_share_the_requests_that_may_be_in_flight
         assert await core.flush(10)
     assert len(brokers.requests) == 12
     assert brokers.most_in_flight == 2
+
+
+@on_loop
+async def test_a_partition_that_always_has_something_to_send_does_not_keep_others_from_it() -> None:
+    brokers = IdempotentBrokers({"t": 2})
+    async with open_core(
+        brokers, batch_size=0, max_in_flight_requests_per_connection=1, max_request_size=300
+    ) as core:
+        left = 30
+
+        def one_more() -> None:
+            nonlocal left
+            left -= 1
+            if left > 0:
+                core.accumulator.append("t", b"x" * 150, None, 0)
+
+        brokers.on_request = one_more
+        for _ in range(3):
+            await _send(core, b"x" * 150, partition=0)
+        other = await _send(core, b"y" * 150, partition=1)
+        async with asyncio.timeout(10):
+            await other
+        assert left > 20, "it has its turn although there is more for the busy one"
+
+
+@on_loop
+async def test_a_request_that_the_broker_finds_too_large_goes_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brokers = IdempotentBrokers({"t": 1})
+    carry_out = brokers.produce
+
+    async def produce(
+        address: int, parts: Sequence[Buffer], timeout_s: float, /
+    ) -> ProduceResponse:
+        if sum(map(len, parts)) > 1_000:
+            raise RequestTooLargeError
+        return await carry_out(address, parts, timeout_s)
+
+    monkeypatch.setattr(brokers, "produce", produce)
+    async with open_core(brokers, linger_ms=5) as core:
+        deliveries = [await _send(core, b"%02d" % number * 50) for number in range(40)]
+        assert await core.flush(10)
+        assert [(await delivery).offset for delivery in deliveries] == list(range(40))
+
+
+@on_loop
+async def test_partitions_that_a_topic_gets_are_used_also_where_another_topic_is_gone() -> None:
+    brokers = IdempotentBrokers({"gone": 1, "t": 1})
+    async with open_core(brokers, metadata_max_age_ms=0) as core:
+        await (await _send(core, b"a", topic="gone"))
+        await (await _send(core, b"a"))
+        del brokers.topics["gone"]
+        brokers.topics["t"] = 2
+        async with asyncio.timeout(2):
+            while len(core.accumulator.topics["t"].queues) < 2:
+                await (await _send(core, b"a", partition=0))
+
+
+@on_loop
+async def test_an_answer_that_is_no_text_is_not_the_last_question_for_an_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brokers = IdempotentBrokers({"t": 1})
+    ask = brokers.request
+    answers = [JsonReply(500, b'{"error":"\xff"}')]
+
+    async def request(address: int, *rest: Any) -> JsonReply:
+        return answers.pop() if answers else await ask(address, *rest)
+
+    monkeypatch.setattr(brokers, "request", request)
+    async with open_core(brokers) as core:
+        async with asyncio.timeout(2):
+            assert (await (await _send(core, b"a"))).offset == 0

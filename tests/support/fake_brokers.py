@@ -61,7 +61,8 @@ class FakeBrokers:
         if isinstance(answer, LogError):
             raise answer
         status, document = answer
-        return PeerReply(status, {}, json.dumps(document).encode())
+        content = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return PeerReply(status, {}, content)
 
 
 @dataclass

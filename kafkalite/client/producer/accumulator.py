@@ -403,7 +403,7 @@ class Accumulator:
         found: list[ProducerBatch | None] = []
         for known in list(self.topics.values()):
             for queue in known.queues:
-                if queue.is_active:
+                if not queue.is_empty:
                     # In the order in which batches move on, so that none is missed.
                     found += (queue.open, *queue.ready.copy(), *queue.numbered)
         return [batch for batch in found if batch is not None and not batch.is_done]

@@ -30,6 +30,7 @@ from kafkalite.client.producer.sender import Sender, SendOptions
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import (
     LogError,
+    NetworkError,
     RequestTimedOutError,
     UnknownTopicOrPartitionError,
     UnsupportedVersionError,
@@ -218,7 +219,7 @@ class ProducerCore(Generic[Address]):
         )
         try:
             answer = _decode_id(reply.body)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             answer = _IdAnswer()
         if reply.status == 200 and answer.producer_id >= 0:
             return answer.producer_id
@@ -226,7 +227,9 @@ class ProducerCore(Generic[Address]):
             raise UnsupportedVersionError(
                 "The brokers give no producer ids; set enable.idempotence=false"
             )
-        raise error_by_name(answer.error)(answer.detail or f"No producer id: HTTP {reply.status}")
+        reason = answer.detail or f"No producer id: HTTP {reply.status}"
+        # Without a name it comes from something between, and says nothing of the next attempt.
+        raise error_by_name(answer.error)(reason) if answer.error else NetworkError(reason)
 
     async def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until all that was taken so far is settled; gives whether it is, in time."""

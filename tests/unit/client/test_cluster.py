@@ -271,3 +271,4 @@ def test_nonsense_is_an_error_of_the_network() -> None:
             await cluster.refresh(["t"])
 
     _run(scenario, lambda _: (200, {"no": "metadata"}))
+    _run(scenario, lambda _: (200, b'{"cluster_id":"\xff"}'))

@@ -283,6 +283,14 @@ def test_a_batch_that_was_opened_and_got_no_record_is_dropped() -> None:
     assert rig.memory.free == rig.memory.total
 
 
+def test_what_is_unfinished_is_found_while_the_loop_is_about_to_leave_its_queue() -> None:
+    """A record may come just as the loop has found the queue empty, and notes so."""
+    rig = _Rig()
+    rig.send(b"a")
+    rig.queue().is_active = False
+    assert len(rig.accumulator.unfinished()) == 1
+
+
 def test_what_is_unfinished_is_found_wherever_it_is() -> None:
     rig = _Rig(batch_bytes=100)
     for _ in range(3):

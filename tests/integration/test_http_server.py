@@ -387,11 +387,14 @@ def test_many_pipelined_requests_are_answered_one_after_the_other_without_a_task
         async with _express_server() as (express, (reader, writer)):
             numbers = range(3000)
             express.answers_at_once = True
-            writer.write(b"".join(_post("/now", b"%05d" % number) for number in numbers))
+            # While the first one is in work, others arrive that could be answered right behind it.
+            posts = [_post("/now", b"%05d" % number) for number in numbers]
+            writer.write(_post("/slow") + b"".join(posts))
+            await reader.readuntil(b"\r\n\r\n/slow")
             for number in numbers:
                 await reader.readuntil(b"\r\n\r\n")
                 assert await reader.readexactly(5) == b"%05d" % number
-            assert (express.taken, express.passed) == (3000, 0)
+            assert (express.taken, express.passed) == (3000, 1)
 
     uvloop.run(scenario())
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from kafkalite.broker.metadata_view import MetadataChange
+from kafkalite.broker.tails.shared_reads import SharedReads
 from kafkalite.broker.tails.tail import TailWish, TailWorld, TopicTail
 from kafkalite.model.errors import BrokerNotAvailableError
 
@@ -12,8 +14,8 @@ class TopicTails:
     """The table of tails. Lives on the loop; owns no task. Life: `start`, `stop_waiting`."""
 
     def __init__(self, world: TailWorld, max_tails: Callable[[], int]) -> None:
-        """Assign only."""
-        self._world = world
+        """Nothing is served yet."""
+        self._world = replace(world, reads=SharedReads(world.reads))
         self._max_tails = max_tails
         self._tails: set[TopicTail] = set()
         self._is_closed = False

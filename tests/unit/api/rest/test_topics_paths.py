@@ -17,6 +17,7 @@ from kafkalite.api.rest.topics_paths import TopicsPath, parse_topics_path
         ("/topics//t//partitions/", TopicsPath(paths.PARTITIONS, "t")),
         ("/topics/t/partitions/12", TopicsPath(paths.PARTITION, "t", 12)),
         ("/topics/t/partitions/0012/", TopicsPath(paths.PARTITION, "t", 12)),
+        ("/topics/t/partitions/00000000000012", TopicsPath(paths.PARTITION, "t", 12)),
         ("/topics/t/partitions/0", TopicsPath(paths.PARTITION, "t", 0)),
         ("/topics/t/partitions/1/offsets", TopicsPath(paths.OFFSETS, "t", 1)),
         ("/topics/t/partitions/1/records", TopicsPath(paths.RECORDS, "t", 1)),

@@ -126,7 +126,7 @@ class GroupRequests:
             if reply.status != _OK:
                 raise refusal(reply, address)
             return decoder.decode(reply.content)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self._ask_another()
             raise NetworkError(f"{address.netloc} is not a broker of kafkalite: {error}") from error
         except LogError as error:

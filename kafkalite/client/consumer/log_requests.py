@@ -156,5 +156,5 @@ class LogRequests:
             raise refusal(reply, answered)
         try:
             return msgspec.json.decode(reply.content, type=kind)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise NetworkError(f"{answered.netloc} is not a broker of kafkalite: {error}") from None

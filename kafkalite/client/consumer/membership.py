@@ -115,7 +115,7 @@ class GroupMember:
         self._looked_s = time.monotonic()
         self._is_stopping = False
         self._is_in_trouble = False
-        self._failure: LogError | None = None
+        self._failure: Exception | None = None
         """What ended the membership for good."""
         self.session_due_s = _ALWAYS
         """When the membership ends unless it is heard of; any thread may read it."""
@@ -124,7 +124,7 @@ class GroupMember:
 
     def start(self) -> None:
         """Begin to join."""
-        self._task = asyncio.create_task(self._run(), name="heartbeats")
+        self._task = asyncio.create_task(self._beat(), name="heartbeats")
 
     def subscribe(self, topics: tuple[str, ...], pattern: str | None) -> None:
         """Want these from now on."""
@@ -178,6 +178,12 @@ class GroupMember:
             await self._leave()
 
     # -- the task --------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        try:
+            await self._run()
+        except Exception as error:  # noqa: BLE001 - whoever polls would wait for ever
+            self._fail(error)
 
     async def _run(self) -> None:
         while not self._is_stopping:
@@ -300,7 +306,7 @@ class GroupMember:
         self._tell()
         await asyncio.sleep(self._backoff.next_pause())
 
-    def _fail(self, failure: LogError) -> None:
+    def _fail(self, failure: Exception) -> None:
         self._lose()
         self._failure = failure
         self._tell()

@@ -271,3 +271,22 @@ def test_a_stale_answer_changes_nothing() -> None:
             assert member.look().assignment == {_T0, _T1}
 
     _run(story)
+
+
+def test_what_nobody_foresaw_ends_the_membership_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else whoever polls would wait for ever for partitions that nobody asks for."""
+
+    async def story() -> None:
+        coordinator = _Coordinator()
+
+        async def heartbeat(request: HeartbeatRequest, timeout_s: float) -> HeartbeatResponse:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(coordinator, "heartbeat", heartbeat)
+        async with _member(coordinator) as member:
+            with pytest.raises(ZeroDivisionError):
+                await _wait_for(member, lambda now: now.epoch > 0)
+
+    asyncio.run(story())

@@ -88,7 +88,7 @@ def test_no_more_is_read_than_is_reported() -> None:
         await _turns()
         assert client.taken == 1
         broker.may_append.set()
-        await serving
+        await asyncio.wait_for(serving, 10)
         assert [each.get("offset") for each in client.reports] == [0, 1, 2, None]
         assert broker.values == [b"0", b"1", b"2"]
 
@@ -105,7 +105,7 @@ def test_the_broker_does_not_wait_for_a_body_that_goes_on() -> None:
         await _turns()
         assert not serving.done()
         streams.stop_waiting()
-        await serving
+        await asyncio.wait_for(serving, 10)
         assert len(streams) == 0
         assert client.reports[-1]["error"] == "BROKER_NOT_AVAILABLE"
         assert client.reports[-1]["lines"] == 1
@@ -125,7 +125,7 @@ def test_what_fails_as_a_whole_is_reported_of_each_line_and_the_stream_goes_on()
         broker.error = None
         client.parts.put_nowait(b"{}\n")
         client.parts.put_nowait(None)
-        await serving
+        await asyncio.wait_for(serving, 10)
         errors = [each.get("error") for each in client.reports]
         assert errors == ["NOT_ENOUGH_REPLICAS", "NOT_ENOUGH_REPLICAS", None, None]
 

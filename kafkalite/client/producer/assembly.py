@@ -1,5 +1,6 @@
 """Puts a producer's core together with a cluster's picture and connections of its own."""
 
+import asyncio
 import random
 
 from kafkalite.client.broker_address import BrokerAddress
@@ -19,14 +20,17 @@ class Assembly:
         self.core = core
         self._cluster = cluster
         self._connections = connections
+        self._closing = asyncio.Lock()
+        """Held by who closes: the core needs all else until it has sent the rest."""
 
     async def close(self, timeout_s: float | None) -> None:
-        """Close the core, which sends what it holds, and then all else."""
-        try:
-            await self.core.close(timeout_s)
-        finally:
-            await self._cluster.close()
-            await self._connections.close()
+        """Close the core, which sends what it holds, and then all else; once, others wait."""
+        async with self._closing:
+            try:
+                await self.core.close(timeout_s)
+            finally:
+                await self._cluster.close()
+                await self._connections.close()
 
 
 async def assemble(settings: ProducerSettings) -> Assembly:

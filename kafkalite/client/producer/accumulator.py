@@ -148,10 +148,9 @@ class Accumulator:
                 too_large = self._too_large(size)
                 if too_large is not None:
                     return _failed(queue.place, too_large)
-                limit = self._reserve(BATCH_OVERHEAD + size, _FIRST_BYTES)
-                if not limit:
+                batch = self._open_with_room(queue, BATCH_OVERHEAD + size)
+                if batch is None:
                     return NoRoom(queue.place.partition, BATCH_OVERHEAD + size)
-                batch = self._open(queue, limit)
             index = batch.add(value, key, headers, timestamp, size)
             if not batch.is_plain:
                 if self.plain.get(topic) is batch:
@@ -293,6 +292,17 @@ class Accumulator:
                 )
         return None
 
+    def _open_with_room(self, queue: PartitionQueue, least: int) -> ProducerBatch | None:
+        """A new batch of at least so many bytes; None while there is no memory for it."""
+        limit = self._reserve(least, _FIRST_BYTES)
+        if not limit:
+            return None
+        try:
+            return self._open(queue, limit)
+        except BaseException:  # a KeyboardInterrupt may come between any two steps
+            self._mend(queue, limit)
+            raise
+
     def _open(self, queue: PartitionQueue, limit: int) -> ProducerBatch:
         now_s = self._clock.monotonic_ms() / 1000
         batch = ProducerBatch(
@@ -307,6 +317,15 @@ class Accumulator:
         self._activate(queue)
         self._wake()
         return batch
+
+    def _mend(self, queue: PartitionQueue, limit: int) -> None:
+        """Undo, or finish, an `_open` that was interrupted."""
+        if queue.open is None:
+            self._memory.give_back(limit)
+        else:
+            queue.is_active = True
+            self.newly_active.append(queue)
+            self._wake()
 
     def _close(self, queue: PartitionQueue, batch: ProducerBatch) -> None:
         if self._detach(queue, batch):

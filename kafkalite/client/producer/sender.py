@@ -36,6 +36,8 @@ _SLACK_S: Final = 1.0
 _TICK_S: Final = 0.01
 """How far the time of a record may be off that waits in a batch which cannot be sent."""
 _RETRY_LOCK_S: Final = 0.001
+_CLOCK_STEP_S: Final = 0.001
+"""What is due within a step of the clock is not due before its next one."""
 _OPEN_ENDED: Final = frozenset(
     error.code
     for error in (NetworkError, RequestTimedOutError, NotEnoughReplicasAfterAppendError, LogError)
@@ -192,7 +194,8 @@ class Sender(Generic[Address]):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_s = self._next_s
-            self._timer = self._loop.call_later(max(self._next_s - now_s, 0), self._on_timer)
+            wait_s = max(self._next_s - now_s, _CLOCK_STEP_S)
+            self._timer = self._loop.call_later(wait_s, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -1,4 +1,5 @@
 import threading
+from collections import deque
 
 import pytest
 
@@ -270,6 +271,44 @@ def test_a_thread_that_was_interrupted_in_any_step_of_closing_loses_nothing(
     assert rig.queue().ready[0].state is BatchState.OPEN
     rig.send(b"c" * 30)
     assert rig.stored() == [[b"a" * 30], [b"c" * 30]]
+
+
+def test_an_interruption_before_a_batch_is_open_keeps_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = _Rig()
+    monkeypatch.setattr(rig.clock, "wall_ms", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        rig.accumulator.append("t", b"v", None, None)
+    assert rig.memory.free == rig.memory.total
+    assert rig.queue().open is None
+
+
+def test_an_interruption_after_a_batch_is_open_leaves_it_where_the_loop_looks() -> None:
+    rig = _Rig()
+    rig.accumulator.newly_active = _InterruptedOnce()
+    with pytest.raises(KeyboardInterrupt):
+        rig.accumulator.append("t", b"v", None, None)
+    assert rig.woken == 1
+    assert list(rig.accumulator.take_active()) == [rig.queue()]
+    assert rig.accumulator.close_open(rig.queue())
+    assert rig.memory.free == rig.memory.total
+
+
+class _InterruptedOnce(deque[PartitionQueue]):
+    """A deque; the first time, Control-C comes before anything is added."""
+
+    is_over = False
+
+    def append(self, queue: PartitionQueue, /) -> None:
+        if not self.is_over:
+            self.is_over = True
+            raise KeyboardInterrupt
+        super().append(queue)
+
+
+def _interrupt() -> int:
+    raise KeyboardInterrupt
 
 
 def test_a_batch_that_was_opened_and_got_no_record_is_dropped() -> None:

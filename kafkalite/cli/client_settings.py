@@ -7,7 +7,7 @@ import msgspec
 
 from kafkalite.cli.client_properties import ClientProperties
 from kafkalite.cli.failure import CommandError
-from kafkalite.client.settings import ClientSettings
+from kafkalite.client.settings import ClientSettings, words_of
 from kafkalite.config.names import key_of
 
 _THE_COMMANDS: Final = frozenset({"bootstrap.servers", "security.protocol"})
@@ -34,7 +34,7 @@ def settings_of(
         if text is None:
             continue
         least = _least(field.type)
-        if least is None:
+        if least is None or text in words_of(field.type):
             found[key] = text
             continue
         value = given.number(key)

@@ -162,10 +162,18 @@ def _meta(declared_type: object) -> Meta | None:
     return None
 
 
+def words_of(declared_type: object) -> Mapping[str, object]:
+    """The texts that stand for values of a setting, such as `{"all": -1}`."""
+    meta = _meta(declared_type)
+    if meta is None or meta.extra is None:
+        return {}
+    words: Mapping[str, object] = meta.extra["words"]
+    return words
+
+
 def _converted(field: msgspec.structs.FieldInfo, value: object) -> object:
     """`value` as the field's type; text is read."""
-    meta = _meta(field.type)
-    words = {} if meta is None or meta.extra is None else meta.extra["words"]
+    words = words_of(field.type)
     if isinstance(value, str):
         value = value.strip()
         if value in words:
@@ -183,6 +191,8 @@ def _converted(field: msgspec.structs.FieldInfo, value: object) -> object:
             known = ", ".join(map(str, (*words, *get_args(_bare(field.type)))))
             raise ConfigError(f"{key_of(field.name)}: {value!r} is none of {known}") from None
         reason = str(error)[0].lower() + str(error)[1:]
+        if words:
+            reason += f", or one of {', '.join(words)}"
         raise ConfigError(f"{key_of(field.name)}: {value!r} does not do: {reason}") from None
 
 

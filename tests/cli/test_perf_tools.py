@@ -28,7 +28,7 @@ _HEADER = (
 def _produce(broker: BrokerProcess, topic: str, *arguments: str) -> Outcome:
     return run_script(
         *("kafka-producer-perf-test", "--topic", topic, *arguments),
-        *("--producer-props", f"bootstrap.servers={broker.address}", "acks=1"),
+        *("--producer-props", f"bootstrap.servers={broker.address}", "acks=all"),
     )
 
 

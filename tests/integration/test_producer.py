@@ -247,6 +247,29 @@ def test_a_callback_that_finds_no_room_is_told_instead_of_blocking_everything(
     assert "callback" in str(told[0])
 
 
+@pytest.mark.parametrize("wait", ["flush", "result", "exception"])
+def test_a_callback_that_waits_is_told_instead_of_waiting_for_itself(
+    broker: BrokerProcess, topic: Topic, wait: str
+) -> None:
+    told: list[Exception] = []
+    with Producer(bootstrap_servers=broker.address) as producer:
+
+        def wait_for_itself(_: object) -> None:
+            try:
+                delivery = producer.send(topic.name, b"second")
+                if wait == "flush":
+                    producer.flush()
+                else:
+                    getattr(delivery, wait)()
+            except RuntimeError as error:
+                told.append(error)
+
+        producer.send(topic.name, b"first").add_done_callback(wait_for_itself)
+        wait_until(lambda: told, "the callback is told")
+    assert "callback" in str(told[0])
+    assert _values(topic) == [b"first", b"second"]
+
+
 @pytest.mark.slow
 def test_nothing_is_lost_when_the_interpreter_exits(broker: BrokerProcess, topic: Topic) -> None:
     program = f"""

@@ -20,6 +20,7 @@ from kafkalite.client.producer.producer_batch import (
     VALUE_OVERHEAD,
     BatchState,
     ProducerBatch,
+    nowhere,
     record_size,
 )
 from kafkalite.model.clock import Clock
@@ -94,12 +95,15 @@ class Accumulator:
         make_queue: Callable[[TopicPartition], PartitionQueue],
         make_sticky: Callable[[], StickyChoice],
         wake: Callable[[], None],
+        settles_here: Callable[[], bool] = nowhere,
     ) -> None:
         """Assign only.
 
         Args:
             wake: have the loop look; called from any thread.
+            settles_here: whether it is asked on that loop.
         """
+        self._settles_here = settles_here
         self._options = options
         self._batch_bytes = min(options.batch_bytes, options.max_request_bytes, memory.total)
         self._memory = memory
@@ -310,6 +314,7 @@ class Accumulator:
             now_ms=self._clock.wall_ms(),
             now_s=now_s,
             deadline_s=now_s + self._options.delivery_timeout_s,
+            settles_here=self._settles_here,
         )
         batch.reserved = limit
         batch.set_limit(limit)

@@ -117,6 +117,7 @@ class ProducerCore(Generic[Address]):
                 randrange=randrange,
             ),
             wake=self.wake,
+            settles_here=lambda: self._sender.is_here,
         )
         ids = ProducerIds(self._ask_for_id, backoff_s=backoff_s, on_change=self.wake)
         self._sender = Sender(
@@ -340,7 +341,15 @@ class ProducerCore(Generic[Address]):
                             await returned.wait()
 
     def flush_blocking(self, timeout_s: float | None = None) -> bool:
-        """As `flush`, in another thread than the loop's."""
+        """As `flush`, in another thread than the loop's.
+
+        Raises:
+            RuntimeError: called on the loop, by a callback.
+        """
+        if self._sender.is_here:
+            raise RuntimeError(
+                "a callback must not flush the producer that calls it: do it in another thread"
+            )
         due_s = math.inf if timeout_s is None else self._now_s() + timeout_s
         with self._sender.flushing():
             for batch in self.accumulator.unfinished():

@@ -63,6 +63,11 @@ class BatchState(Enum):
     WAITING = "to be sent again"
 
 
+def nowhere() -> bool:
+    """Nobody's loop."""
+    return False
+
+
 class ProducerBatch:
     """Records of one partition, in order.
 
@@ -100,6 +105,7 @@ class ProducerBatch:
         "refused_since_s",
         "reserved",
         "sent_as_first",
+        "settles_here",
         "size",
         "state",
         "topic",
@@ -107,7 +113,14 @@ class ProducerBatch:
     )
 
     def __init__(
-        self, topic: str, partition: int, *, now_ms: int, now_s: float, deadline_s: float
+        self,
+        topic: str,
+        partition: int,
+        *,
+        now_ms: int,
+        now_s: float,
+        deadline_s: float,
+        settles_here: Callable[[], bool] = nowhere,
     ) -> None:
         """An open batch without records.
 
@@ -115,9 +128,10 @@ class ProducerBatch:
             now_ms: the time, for records that come without one.
             now_s: the same on the loop's clock, and ...
             deadline_s: ... when to give the batch up.
+            settles_here: whether it is asked on the loop that settles the batch.
         """
-        self.topic = topic
-        self.partition = partition
+        self.settles_here = settles_here
+        self.topic, self.partition = topic, partition
         self.created_s = now_s
         self.deadline_s = deadline_s
         self.state = BatchState.OPEN
@@ -268,6 +282,7 @@ class ProducerBatch:
                 now_ms=self.base_ms,
                 now_s=self.created_s,
                 deadline_s=self.deadline_s,
+                settles_here=self.settles_here,
             )
             for _ in range(2)
         )
@@ -333,9 +348,18 @@ class ProducerBatch:
         _call(function)
 
     def wait(self, timeout: float | None) -> bool:
-        """Block until it is done, for `timeout` seconds at most; gives whether it is."""
+        """Block until it is done, for `timeout` seconds at most; gives whether it is.
+
+        Raises:
+            RuntimeError: called on the loop that settles it, which would wait for itself.
+        """
         if self.is_done:
             return True
+        if self.settles_here():
+            raise RuntimeError(
+                "a callback, or a task on the producer's loop, must not block until a record is "
+                "acknowledged: await it, or wait in another thread"
+            )
         event = self._event
         if event is None:
             # Two threads may each make one: both are told.

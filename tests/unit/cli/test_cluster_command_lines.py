@@ -36,8 +36,8 @@ _BOOTSTRAP = ("--bootstrap-server", "nowhere.invalid:1")
             "reassign-partitions --verify --reassignment-json-file f --additional",
             'Option "[verify]" can\'t be used with option "[additional]"',
         ),
-        ("cluster start", "argument action: invalid choice"),
-        ("cluster", "the following arguments are required: action"),
+        ("cluster start", "'start' is no action of kafkalite cluster; there is one"),
+        ("cluster", "Name an action of kafkalite cluster; there is one"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_refused(

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.support.waiting import wait_until
+
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS: Final = (
     "--headless",
@@ -20,9 +22,8 @@ _FLAGS: Final = (
     "--no-proxy-server",
     "--remote-debugging-pipe",
 )
-_LOADED: Final = """new Promise(done => {
-    if (document.readyState === "complete") done(); else onload = done;
-})"""
+_LOADED: Final = 'location.href !== "about:blank" && document.readyState === "complete"'
+"""A page begins as a blank one, which is complete, too."""
 
 
 class Browser:
@@ -87,7 +88,7 @@ class Browser:
         target = self._ask("Target.createTarget", url=url)["targetId"]
         attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        self.run(_LOADED)
+        wait_until(self._is_loaded, f"{url} is shown")
 
     def run(self, script: str) -> Any:
         """What an expression of the page comes to; a promise is waited for."""
@@ -96,6 +97,11 @@ class Browser:
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def _is_loaded(self) -> bool:
+        # While one page takes the place of another there is none to ask.
+        answer = self._answer_to("Runtime.evaluate", expression=_LOADED, returnByValue=True)
+        return answer.get("result", {}).get("result", {}).get("value") is True
 
     def _send(self, method: str, **parameters: Any) -> int:
         number = next(self._numbers)
@@ -106,12 +112,16 @@ class Browser:
         return number
 
     def _ask(self, method: str, **parameters: Any) -> Any:
+        message = self._answer_to(method, **parameters)
+        assert "error" not in message, message["error"]
+        return message["result"]
+
+    def _answer_to(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = self._send(method, **parameters)
         while True:
             message = self._next_message()
             if message.get("id") == number:
-                assert "error" not in message, message["error"]
-                return message["result"]
+                return message
 
     def _next_message(self) -> dict[str, Any]:
         while b"\0" not in self._unread:

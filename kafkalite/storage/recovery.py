@@ -26,6 +26,7 @@ from kafkalite.storage.leader_epochs import LeaderEpochs
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.scan import Batch, Damage
 from kafkalite.storage.segment import DELETED_SUFFIX, LOG_SUFFIX, SUFFIXES, Segment, segment_path
+from kafkalite.wire.batch import HEADER_SIZE, MAGIC, read_header
 
 _log = logging.getLogger(__name__)
 
@@ -149,7 +150,10 @@ class Recovery:
             # failed write-back the two differ.
             self._disk.sync(file.descriptor)
             self._disk.drop_cached(file.descriptor)
-        for found in segment.rescan(file, file_size, scan_from, offset_limit=next_base):
+        following = None if next_base is None else self._first_epoch(next_base)
+        for found in segment.rescan(
+            file, file_size, scan_from, offset_limit=next_base, epoch_after=following
+        ):
             if isinstance(found, Batch):
                 self._epochs.assign(found.header.leader_epoch, found.header.base_offset)
             elif self._is_torn(segment.end_offset, found, has_next_segment=next_base is not None):
@@ -168,6 +172,17 @@ class Recovery:
         elif segment.end_offset > self._known.recovery_point:
             self._disk.sync(file.descriptor)
         return True
+
+    def _first_epoch(self, base_offset: int) -> int | None:
+        """The epoch with which a segment begins, None where its first batch cannot be told."""
+        path = segment_path(self._directory, base_offset, LOG_SUFFIX)
+        file = OpenFile(self._disk, path, os.O_RDONLY)
+        head = self._disk.pread(file.descriptor, HEADER_SIZE, 0)
+        if len(head) < HEADER_SIZE:
+            return None
+        header = read_header(head)
+        is_first = header.base_offset == base_offset and header.magic == MAGIC
+        return header.leader_epoch if is_first else None
 
     def _is_torn(self, offset: int, damage: Damage, *, has_next_segment: bool) -> bool:
         if offset < self._known.bound:

@@ -6,12 +6,15 @@ and never gives up: a stretch that cannot be read is reported with the place whe
 
 import re
 import struct
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from kafkalite.model.ids import NO_EPOCH
 from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage.files import Disk
+from kafkalite.storage.leader_epochs import EpochStart
 from kafkalite.wire.batch import (
     CRC_START,
     HEADER_SIZE,
@@ -124,6 +127,9 @@ class DamageTally:
         self._expected = resumes
 
 
+_offset_of: Final = itemgetter(1)
+
+
 def _is_plausible(header: BatchHeader, offset: int) -> bool:
     return (
         header.base_offset == offset
@@ -137,13 +143,31 @@ class Scanner:
     """Reads a segment file from a position on, checking everything."""
 
     def __init__(
-        self, disk: Disk, descriptor: int, end_position: int, *, offset_limit: int | None = None
+        self,
+        disk: Disk,
+        descriptor: int,
+        end_position: int,
+        *,
+        offset_limit: int | None = None,
+        epochs: Sequence[EpochStart] = (),
+        epoch_after: int | None = None,
     ) -> None:
+        """Assign only; nothing is read yet.
+
+        Args:
+            disk: that the file is on.
+            descriptor: of the file, open.
+            end_position: how much of it to read.
+            offset_limit: first offset that belongs to the next segment, where there is one.
+            epochs: where the log's epochs begin, as far as known: batches there have to agree.
+            epoch_after: of what follows the end, where it is known.
+        """
         self._disk = disk
         self._descriptor = descriptor
         self._end = end_position
         self._offset_limit = offset_limit
-        """First offset that belongs to the next segment, where there is one."""
+        self._epochs = epochs
+        self._epoch_after = epoch_after
         self._window = b""
         self._window_start = 0
 
@@ -186,8 +210,15 @@ class Scanner:
             return None
         if self._offset_limit is not None and header.next_offset > self._offset_limit:
             return None
+        if not self._agrees(header):
+            return None
         body = self._read(position + CRC_START, header.size - CRC_START)
         return header if checksum(body) == header.crc else None
+
+    def _agrees(self, header: BatchHeader) -> bool:
+        """Whether a batch's epoch is the one that its log knows for its offset, if it knows any."""
+        index = bisect_right(self._epochs, header.base_offset, key=_offset_of)
+        return not index or self._epochs[index - 1][0] == header.leader_epoch
 
     def _epoch_holds(self, position: int, header: BatchHeader, epoch: int) -> bool:
         """Whether a rise of the epoch is real.
@@ -197,6 +228,8 @@ class Scanner:
         """
         if header.leader_epoch == epoch:
             return True
+        if position + header.size >= self._end:
+            return self._epoch_after is None or header.leader_epoch <= self._epoch_after
         following = self._batch_at(position + header.size, header.next_offset, epoch)
         return following is None or following.leader_epoch >= header.leader_epoch
 

@@ -17,6 +17,7 @@ from kafkalite.config.views import LogOptions
 from kafkalite.model.record import NO_TIMESTAMP
 from kafkalite.storage import index_file, offset_index, time_index
 from kafkalite.storage.files import OpenFile, write_all
+from kafkalite.storage.leader_epochs import EpochStart
 from kafkalite.storage.offset_index import Entry, OffsetIndex
 from kafkalite.storage.open_files import OpenFiles
 from kafkalite.storage.retention import SegmentAge
@@ -327,7 +328,7 @@ class Segment:
         self.size, self.end_offset = size, end_offset
         self.seal()
 
-    def inspect(self, offset: int) -> list[DamagedStretch]:
+    def inspect(self, offset: int, epochs: Sequence[EpochStart]) -> list[DamagedStretch]:
         """Check the batches around `offset`, and from there both ways until sound ones follow.
 
         That is what lies between two entries of the index, so it takes no time that others would
@@ -335,11 +336,11 @@ class Segment:
         """
         offsets, _ = self.indexes
         entry = offsets.at_or_below(offset - self.base_offset)
-        found = self._inspect_from(entry)
+        found = self._inspect_from(entry, epochs)
         damaged = found
         while found and entry.position and found[0].offsets.start == self._offset_of(entry):
             entry = offsets.at_or_below(entry.relative_offset - 1)
-            found = self._inspect_from(entry)
+            found = self._inspect_from(entry, epochs)
             damaged = found + damaged
         following = offsets.at_or_below(offset - self.base_offset)
         while damaged and following.position < self.size:
@@ -347,10 +348,10 @@ class Segment:
             if after is None or damaged[-1].offsets.end != self._offset_of(after):
                 break
             following = after
-            damaged = damaged + self._inspect_from(following)
+            damaged = damaged + self._inspect_from(following, epochs)
         return damaged
 
-    def _inspect_from(self, entry: Entry) -> list[DamagedStretch]:
+    def _inspect_from(self, entry: Entry, epochs: Sequence[EpochStart]) -> list[DamagedStretch]:
         """What is damaged from an entry of the index up to the next one."""
         offsets, _ = self.indexes
         begin, end, limit = self._offset_of(entry), self.size, self.end_offset
@@ -358,7 +359,8 @@ class Segment:
         if following is not None:
             end, limit = following.position, self._offset_of(following)
         tally = DamageTally(begin, limit)
-        scanner = Scanner(self._open_files.disk, self.file.descriptor, end, offset_limit=limit)
+        disk, descriptor = self._open_files.disk, self.file.descriptor
+        scanner = Scanner(disk, descriptor, end, offset_limit=limit, epochs=epochs)
         for found in scanner.scan(entry.position, begin):
             tally.take(found)
         return tally.finish(end)
@@ -374,7 +376,13 @@ class Segment:
         self._indexed_size = max(self._indexed_size, damage.end_position)
 
     def rescan(
-        self, file: OpenFile, file_size: int, offset: int, *, offset_limit: int | None = None
+        self,
+        file: OpenFile,
+        file_size: int,
+        offset: int,
+        *,
+        offset_limit: int | None = None,
+        epoch_after: int | None = None,
     ) -> Iterator[Batch | Damage]:
         """Count the batches anew from the last indexed one at or below `offset`, checking each.
 
@@ -386,6 +394,7 @@ class Segment:
             file_size: bytes to look at.
             offset: where to begin, or the segment's base offset for all of it.
             offset_limit: base offset of the next segment.
+            epoch_after: with which the next segment begins.
         """
         disk = self._open_files.disk
         position, start = self._restart(offset, file)
@@ -393,7 +402,9 @@ class Segment:
             head = disk.pread(file.descriptor, HEADER_SIZE, 0)
             if len(head) == HEADER_SIZE:
                 self.first_timestamp = read_header(head).max_timestamp
-        scanner = Scanner(disk, file.descriptor, file_size, offset_limit=offset_limit)
+        scanner = Scanner(
+            disk, file.descriptor, file_size, offset_limit=offset_limit, epoch_after=epoch_after
+        )
         for found in scanner.scan(position, start):
             if isinstance(found, Batch):
                 header = found.header

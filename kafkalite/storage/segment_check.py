@@ -1,9 +1,10 @@
 """Reading a segment anew, to find what the disk has altered since it was written."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kafkalite.storage.files import Disk, OpenFile
+from kafkalite.storage.leader_epochs import EpochStart
 from kafkalite.storage.scan import Batch, Damage, DamagedStretch, DamageTally, Scanner
 from kafkalite.storage.segment import Segment
 
@@ -16,16 +17,25 @@ class SegmentCheck:
     """
 
     __slots__ = (
-        "_disk", "_file", "_found", "_path", "_size", "_tally", "damaged", "end_offset",
+        "_disk", "_epochs", "_file", "_found", "_path", "_size", "_tally", "damaged", "end_offset",
         "is_active", "position", "segment", "truncations",
     )  # fmt: skip
 
-    def __init__(self, disk: Disk, segment: Segment, truncations: int, *, is_active: bool) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        segment: Segment,
+        epochs: Sequence[EpochStart],
+        truncations: int,
+        *,
+        is_active: bool,
+    ) -> None:
         """Assign only; nothing is read yet.
 
         Args:
             disk: that the segment is on.
             segment: what to check, as far as it goes now.
+            epochs: of its log: the checksum of a batch does not cover its own.
             truncations: of its log so far: what is found counts for nothing once there are more.
             is_active: whether it is still written to.
         """
@@ -38,6 +48,7 @@ class SegmentCheck:
         self.damaged: list[DamagedStretch] = []
         """Complete once `step` has given False."""
         self._disk = disk
+        self._epochs = epochs
         self._path = segment.path
         self._size = segment.size
         self._tally = DamageTally(segment.base_offset, segment.end_offset)
@@ -73,5 +84,11 @@ class SegmentCheck:
             # What the disk holds is to be checked, not what the cache remembers of it. The end of
             # the log is left in the cache, where its readers are.
             self._disk.drop_cached(descriptor)
-        scanner = Scanner(self._disk, descriptor, self._size, offset_limit=self.end_offset)
+        scanner = Scanner(
+            self._disk,
+            descriptor,
+            self._size,
+            offset_limit=self.end_offset,
+            epochs=self._epochs,
+        )
         self._found = scanner.scan(0, self.segment.base_offset)

@@ -69,7 +69,8 @@ def assert_shared_and_taken_over(out: str) -> None:
     first, second = map(int, shares.groups())
     assert first + second == DEPARTURES
     assert min(first, second) > 0
-    assert f"The second took over after the session timeout, and got all {DEPARTURES}." in out
+    # A machine that stalls for a session timeout has some of them read twice, and the script says so.
+    assert re.search(rf"The second took over .*, and got all( {DEPARTURES}\.|, \d+ of them twice)", out)
 
 
 @pytest.mark.slow

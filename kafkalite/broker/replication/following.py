@@ -7,7 +7,7 @@ REP-8  A log with damage is kept whole, and asked for from the damage on, until 
 import asyncio
 from collections.abc import Sequence
 
-from kafkalite.model.errors import LogError, OffsetOutOfRangeError
+from kafkalite.model.errors import CorruptMessageError, LogError, OffsetOutOfRangeError
 from kafkalite.model.ids import LeaderEpoch
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.replication.divergence import Divergence, epoch_before, truncation_offset
@@ -77,6 +77,12 @@ class Following:
             if headers[0].base_offset > start:
                 return  # asked for before the damage was found: it proves nothing (REP-8)
             log.truncate_to(start)
+        if headers[-1].leader_epoch > result.leader_epoch:
+            # No checksum covers it: were it believed, all that follows would seem out of date.
+            raise CorruptMessageError(
+                f"The leader of epoch {result.leader_epoch} has a batch of epoch "
+                f"{headers[-1].leader_epoch} at {headers[-1].base_offset}"
+            )
         log.append_replica(result.batches, headers)
 
     def _leave_range(self, leader_start: int) -> None:

@@ -350,6 +350,16 @@ def test_answer_that_does_not_continue_the_log_is_refused(
     assert follower.offsets == (0, 1, 2)
 
 
+def test_batch_of_an_epoch_that_the_leader_has_not_come_to_is_refused(
+    leader: Partition, follower: Partition
+) -> None:
+    result, headers = _answer(leader, follower.position())
+    altered = [*headers[:-1], headers[-1]._replace(leader_epoch=1 << 28)]
+    with pytest.raises(CorruptMessageError, match="epoch 0 has a batch of epoch 268435456 at 1"):
+        follower.take(result, altered)
+    assert follower.offsets == (0, 0, 0)
+
+
 def test_broker_that_leads_takes_no_answers(leader: Partition, follower: Partition) -> None:
     answer = _answer(leader, follower.position())
     follower.apply(led_by(OTHER_ID, epoch=1), _REPLICAS)

@@ -181,6 +181,19 @@ def test_an_epoch_altered_upwards_costs_one_batch() -> None:
     assert log.leader_epoch == 0
 
 
+def test_an_epoch_altered_upwards_at_the_end_of_a_segment_costs_one_batch() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk)
+    kept = fill(log, 30)
+    flush(log)
+    size = len(disk.content(log_file(0))) // 11
+    disk.flip_bit(log_file(0), 10 * size + 13)
+    _, log = open_log(disk.after_kill())
+    assert log.damaged == (OffsetRange(10, 11),)
+    assert values(log, 11) == kept[11:]
+    assert log.leader_epoch == 0
+
+
 def test_durable_records_missing_at_the_end_keep_their_offsets() -> None:
     disk, _ = _with_bound("high watermark", 9)
     disk.replace(log_file(0), disk.content(log_file(0))[: 6 * _SIZE + 50])

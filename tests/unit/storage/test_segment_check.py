@@ -25,6 +25,8 @@ from tests.support.logs import (
 
 _ONE_SEGMENT = LogOptions(segment_bytes=1 << 20, index_interval_bytes=1000)
 """Several batches lie between two entries of the index."""
+_EPOCH_END = 15
+"""Position, in a batch, of the last byte of its leader epoch, which no checksum covers."""
 _HEADER_LENGTH = 9
 """Position, in a batch, of its length; the record's bytes are behind it."""
 
@@ -207,3 +209,29 @@ def test_closed_segments_are_read_from_the_disk_and_the_active_one_stays_cached(
         else:
             with pytest.raises(OSError, match="Input/output"):
                 segment.step(1)
+
+
+@pytest.mark.parametrize(
+    ("position_of", "bit"), [("first", 1), ("second", 2), ("last", 0)], ids=str
+)
+def test_an_altered_epoch_is_found_wherever_in_its_segment_the_batch_is(
+    position_of: str, bit: int
+) -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk)
+    fill(log, 30, epoch=6)  # 0b110: a bit makes it 4, 2 or 7
+    begin = 11
+    data = disk.content(log_file(begin))
+    size = len(data) // 11
+    batch = {"first": 0, "second": 1, "last": 10}[position_of]
+    disk.flip_bit(log_file(begin), batch * size + _EPOCH_END, bit)
+    assert check(log) == ((begin + batch, begin + batch + 1),)
+
+
+def test_an_altered_epoch_is_found_by_looking_at_its_offset() -> None:
+    disk = FaultyDisk()
+    _, log = open_log(disk, _ONE_SEGMENT)
+    fill(log, 20, epoch=1)
+    disk.flip_bit(log_file(0), log.size_bytes // 20 * 19 + _EPOCH_END, 1)
+    log.inspect(19)
+    assert log.damaged == ((19, 20),)

@@ -10,7 +10,6 @@ What has come is appended together, and reported before more of the body is take
 up here, whichever side is the slower one, and records of a partition stay in order.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -20,6 +19,7 @@ from kafkalite.api.errors import problem_response
 from kafkalite.api.event_stream import EventStream
 from kafkalite.api.exchange import Exchange, int_parameter, timeout_parameter
 from kafkalite.api.streams.body_lines import BodyLines, NumberedLine
+from kafkalite.api.streams.body_parts import next_part
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
@@ -93,38 +93,23 @@ class RecordStreamEndpoint:
     async def _take(self, exchange: Exchange, topic: str, wanted: StreamParameters) -> None:
         reports = EventStream(exchange, Media.NDJSON)
         if exchange.header(b"expect"):
-            part = await self._next_part(exchange)  # which says that it may come
+            part = await next_part(exchange, self._streams)  # which says that it may come
             await reports.start()
         else:
             # At once: there are clients that send nothing before they have the answer's head.
             await reports.start()
-            part = await self._next_part(exchange)
+            part = await next_part(exchange, self._streams)
         run = _Run(self._append_path, topic, wanted)
         lines = BodyLines(self._max_line_bytes)
         while part is not None:
             for group in lines.feed(part):
                 await reports.send(await run.append(group))
-            part = await self._next_part(exchange)
+            part = await next_part(exchange, self._streams)
         rest = [] if self._streams.is_closed else lines.end()
         if rest:
             await reports.send(await run.append(rest))
         await reports.send(run.end(lines.number, is_whole=not self._streams.is_closed))
         await reports.end()
-
-    async def _next_part(self, exchange: Exchange) -> bytes | None:
-        """More of the body; None: it has ended, or this broker is about to."""
-        streams = self._streams
-        if streams.is_closed:
-            return None
-        wakeup: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        reading = asyncio.ensure_future(exchange.read_part())
-        streams.stopping.add(wakeup)
-        try:
-            await asyncio.wait((reading, wakeup), return_when=asyncio.FIRST_COMPLETED)
-            return reading.result() if reading.done() else None
-        finally:
-            streams.stopping.discard(wakeup)
-            reading.cancel()
 
 
 class _Run:

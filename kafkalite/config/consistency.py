@@ -1,5 +1,6 @@
 """Settings that are each right but do not fit together."""
 
+from kafkalite.config.http_keys import ANY_ORIGIN
 from kafkalite.config.keys import HIGHEST_GIVEN_BROKER_ID, BrokerSettings
 from kafkalite.config.names import key_of
 from kafkalite.config.views import FlushPolicy
@@ -38,6 +39,15 @@ def contradictions(settings: BrokerSettings) -> list[tuple[str, str]]:
                 "group.min.session.timeout.ms",
                 f"{settings.group_min_session_timeout_ms} is larger than "
                 f"group.max.session.timeout.ms ({settings.group_max_session_timeout_ms})",
+            )
+        )
+    origins = settings.http_cors_allowed_origins or ()
+    if settings.http_cors_allow_credentials and ANY_ORIGIN in origins:
+        found.append(
+            (
+                "http.cors.allow.credentials",
+                "must be false with http.cors.allowed.origins=*: any site could act as whoever "
+                "looks at it; name the origins",
             )
         )
     return found

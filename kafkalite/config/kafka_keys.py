@@ -53,7 +53,7 @@ security.inter.broker.protocol listener.security.protocol.map control.plane.list
 early.start.listeners authorizer.class.name principal.builder.class super.users
 allow.everyone.if.no.acl.found security.providers
 connections.max.reauth.ms connection.failed.authentication.delay.ms
-max.connections.per.ip max.connections.per.ip.overrides max.connection.creation.rate
+max.connection.creation.rate
 request.timeout.ms queued.max.request.bytes compression.gzip.level compression.lz4.level
 compression.zstd.level create.topic.policy.class.name alter.config.policy.class.name
 delete.records.purgatory.purge.interval.requests fetch.purgatory.purge.interval.requests

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kafkalite.config.group_keys import GroupKeys
+from kafkalite.config.http_keys import HttpKeys
 from kafkalite.config.listener import Listener, parse_listener, reachable_host
 from kafkalite.config.names import key_of
 from kafkalite.config.producer_keys import ProducerKeys
@@ -139,7 +140,7 @@ class NetworkKeys(BaseModel):
         "the machine's host name for an empty host. Port 0: the port that the broker listens on.",
     )
     max_connections: Positive = setting(
-        2**31 - 1, "How many connections may be open at once; one more is closed."
+        2**31 - 1, "How many connections may be open at once; one more is answered 503 and closed."
     )
     connections_max_idle_ms: PositiveLong = setting(
         600_000, "A connection without a request for so long is closed."
@@ -452,6 +453,7 @@ class ControllerKeys(BaseModel):
 SECTIONS: tuple[type[BaseModel], ...] = (
     IdentityKeys,
     NetworkKeys,
+    HttpKeys,
     ZooKeeperKeys,
     TopicKeys,
     LogKeys,
@@ -470,6 +472,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
 class BrokerSettings(
     IdentityKeys,
     NetworkKeys,
+    HttpKeys,
     ZooKeeperKeys,
     TopicKeys,
     LogKeys,

@@ -187,7 +187,7 @@ def as_text(value: object) -> str | None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple) and all(isinstance(item, Path) for item in value):
+    if isinstance(value, tuple) and all(isinstance(item, (Path, str)) for item in value):
         return ",".join(map(str, value))
     return str(value)
 

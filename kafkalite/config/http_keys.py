@@ -1,0 +1,151 @@
+"""Settings of HTTP itself; a section of `keys.py`, where all of them come together."""
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from kafkalite.config.names import key_of
+from kafkalite.config.setting import Boolean, Int, setting
+
+ANY_ORIGIN: Final = "*"
+"""Of http.cors.allowed.origins: pages of all sites."""
+
+_DEFAULT_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_DEFAULT_HEADERS: Final = (
+    "Accept",
+    "Authorization",
+    "Content-Encoding",
+    "Content-Type",
+    "Last-Event-ID",
+    "X-Request-Id",
+)
+
+
+def _items(value: object) -> object:
+    """Text with commas as a tuple without what is empty; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    items = tuple(item.strip() for item in value.split(",") if item.strip())
+    if not items:
+        raise ValueError("a value is needed")
+    return items
+
+
+def _origin(text: str) -> str:
+    if text == ANY_ORIGIN:
+        return text
+    parts = urlsplit(text)
+    is_bare = not (parts.path or parts.query or parts.fragment or parts.username)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not is_bare:
+        raise ValueError(f"{text!r} is not an origin such as https://app.example.com, nor *")
+    return text.lower()
+
+
+def _token(text: str) -> str:
+    if not text.isascii() or not text.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"{text!r} is not a name such as Content-Type")
+    return text
+
+
+def _address_limit(text: str) -> str:
+    address, _, limit = text.rpartition(":")
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address with a limit: 10.0.0.7:200") from None
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 10):
+        raise ValueError(f"{text!r} has no limit: write 10.0.0.7:200")
+    return text
+
+
+def address_limits(overrides: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Each address of `max.connections.per.ip.overrides`, as sockets write it, with its limit."""
+    for text in overrides:
+        address, _, limit = text.rpartition(":")
+        yield str(ipaddress.ip_address(address.strip("[]"))), int(limit)
+
+
+_Positive = Annotated[Int, Field(ge=1)]
+_NotNegative = Annotated[Int, Field(ge=0)]
+_Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_items)]
+_Tokens = Annotated[tuple[Annotated[str, AfterValidator(_token)], ...], BeforeValidator(_items)]
+_AddressLimits = Annotated[
+    tuple[Annotated[str, AfterValidator(_address_limit)], ...], BeforeValidator(_items)
+]
+
+
+class HttpKeys(BaseModel):
+    """HTTP"""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=key_of,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+    max_connections_per_ip: _NotNegative = setting(
+        2**31 - 1,
+        "How many connections one address may have open at once; one more is answered 503 and "
+        "closed.",
+    )
+    max_connections_per_ip_overrides: _AddressLimits | None = setting(
+        None,
+        "Other limits for some addresses: `10.0.0.7:200,::1:1000`. Addresses, no names.",
+    )
+    http_request_head_timeout_ms: _Positive = setting(
+        30_000,
+        "In which a request's line and headers must have come whole, from their first byte on; "
+        "else it is answered 408 and the connection closed.",
+        ours=True,
+    )
+    http_request_body_timeout_ms: _Positive = setting(
+        30_000,
+        "How long a client may pause within a body. A body must also come at 512 bytes a second, "
+        "once so long has gone by, unless its answer has begun. Else 408.",
+        ours=True,
+    )
+    http_shutdown_timeout_ms: _Positive = setting(
+        10_000,
+        "How long requests that are in work may take, and answers to be read, when the broker "
+        "stops; what is left then is cut off.",
+        ours=True,
+    )
+    http_compression_min_bytes: _NotNegative = setting(
+        1_024,
+        "Answers in JSON or text are compressed from this size on, where clients accept it.",
+        ours=True,
+    )
+    http_consumer_enabled: Boolean = setting(
+        True,
+        "Whether REST Proxy's consumers are served (/consumers); if not, they are answered 503.",
+        ours=True,
+    )
+    http_producer_enabled: Boolean = setting(
+        True,
+        "Whether records are taken as REST Proxy does (POST /topics, /v3); if not: 503.",
+        ours=True,
+    )
+    http_cors_allowed_origins: _Origins | None = setting(
+        None,
+        "Whose web pages may use the broker from a browser: origins such as "
+        "`https://app.example.com`, or `*` for those of all sites. Not set: only pages of the "
+        "broker itself.",
+        ours=True,
+    )
+    http_cors_allowed_methods: _Tokens = setting(_DEFAULT_METHODS, "What they may do.", ours=True)
+    http_cors_allowed_headers: _Tokens = setting(
+        _DEFAULT_HEADERS, "Which headers of a request they may set.", ours=True
+    )
+    http_cors_allow_credentials: Boolean = setting(
+        False,
+        "Whether they may send cookies and logins that the browser has; not with the origin `*`.",
+        ours=True,
+    )
+    http_cors_max_age_ms: _NotNegative = setting(
+        600_000, "How long a browser may remember what it was allowed.", ours=True
+    )

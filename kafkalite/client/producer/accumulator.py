@@ -152,9 +152,10 @@ class Accumulator:
                 too_large = self._too_large(size)
                 if too_large is not None:
                     return _failed(queue.place, too_large)
-                batch = self._open_with_room(queue, BATCH_OVERHEAD + size)
+                least = max(BATCH_OVERHEAD + size, self._memory.step)
+                batch = self._open_with_room(queue, BATCH_OVERHEAD + size, least)
                 if batch is None:
-                    return NoRoom(queue.place.partition, BATCH_OVERHEAD + size)
+                    return NoRoom(queue.place.partition, least)
             index = batch.add(value, key, headers, timestamp, size)
             if not batch.is_plain:
                 if self.plain.get(topic) is batch:
@@ -269,21 +270,15 @@ class Accumulator:
             return True
         if needed > self._batch_bytes or not batch.limit:
             return False
-        more = self._reserve(needed - batch.limit, batch.limit, self._batch_bytes - batch.limit)
+        least = needed - batch.limit
+        wanted = min(batch.limit, self._batch_bytes - batch.limit)
+        more = self._memory.reserve(least, max(least, wanted))
         if not more:
             return False
         batch.reserved += more
         batch.set_limit(batch.limit + more)
         batch.tick(self._clock.wall_ms())
         return True
-
-    def _reserve(self, least: int, wanted: int, most: int | None = None) -> int:
-        """Take memory: as much as is wanted for growth, else the least that will do, or none."""
-        wanted = max(min(wanted, self._batch_bytes if most is None else most), least)
-        for size in (wanted, least):
-            if self._memory.reserve(size):
-                return size
-        return 0
 
     def _too_large(self, size: int) -> LogError | None:
         for limit, name in (
@@ -296,9 +291,13 @@ class Accumulator:
                 )
         return None
 
-    def _open_with_room(self, queue: PartitionQueue, least: int) -> ProducerBatch | None:
-        """A new batch of at least so many bytes; None while there is no memory for it."""
-        limit = self._reserve(least, _FIRST_BYTES)
+    def _open_with_room(
+        self, queue: PartitionQueue, size: int, least_free: int
+    ) -> ProducerBatch | None:
+        """A new batch of at least `size` bytes; None while there is not so much memory free."""
+        if self._memory.free < least_free:
+            return None
+        limit = self._memory.reserve(size, max(size, min(_FIRST_BYTES, self._batch_bytes)))
         if not limit:
             return None
         try:

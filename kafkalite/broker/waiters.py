@@ -105,15 +105,13 @@ class AckWaiters:
     def _expire(self) -> None:
         now = asyncio.get_running_loop().time()
         self._alarm = None
-        waiting = [
-            (deadline, future) for _, _, deadline, future in self._queue if not future.done()
-        ]
-        for deadline, future in waiting:
-            if deadline <= now:
+        for _, _, deadline, future in self._queue:
+            if deadline <= now and not future.done():
                 _fail(future, RequestTimedOutError(_LATE))
-        left = [deadline for deadline, _ in waiting if deadline > now]
-        if left:
-            self._set_alarm(min(left))
+        # Those who are gone leave, or the room would be theirs until the high watermark moves.
+        self._queue = deque(entry for entry in self._queue if not entry[3].done())
+        if self._queue:
+            self._set_alarm(min(deadline for _, _, deadline, _ in self._queue))
 
 
 def _fail(future: asyncio.Future[None], error: LogError) -> None:

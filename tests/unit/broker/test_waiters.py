@@ -117,6 +117,24 @@ def test_ack_is_refused_before_the_append_when_too_many_wait() -> None:
     asyncio.run(scenario())
 
 
+def test_those_whose_time_is_up_take_nobodys_room() -> None:
+    async def scenario() -> None:
+        waiters = AckWaiters()
+        late = [waiters.wait(1, 0) for _ in range(MAX_ACK_WAITERS - 2)]
+        given_up, kept = waiters.wait(1, _LONG_MS), waiters.wait(2, _LONG_MS)
+        given_up.cancel()
+        await asyncio.wait(late)
+        for _ in range(MAX_ACK_WAITERS - 1):
+            waiters.check_room()
+            waiters.wait(1, _LONG_MS)
+        with pytest.raises(ThrottlingQuotaExceededError):
+            waiters.check_room()
+        waiters.release(2)
+        await kept
+
+    asyncio.run(scenario())
+
+
 def test_ack_that_its_client_gave_up_harms_no_other() -> None:
     async def scenario() -> None:
         waiters = AckWaiters()

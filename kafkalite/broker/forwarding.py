@@ -5,14 +5,14 @@ travels from broker to broker in search of a leader.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import Peers
+from kafkalite.broker.sending_room import Lease, SendingRoom
 from kafkalite.model.cluster import Broker, PartitionState
 from kafkalite.model.errors import (
     KafkaStorageError,
@@ -52,9 +52,6 @@ Doubled each time.
 """
 _GRACE_S: Final = 3.0
 """What an answer may take beyond the time that the other broker was given for it."""
-_LEAST_FETCH_BYTES: Final = 1 << 20
-_SHARE: Final = 8
-"""A single fetch gets no more than this part of the room that is left."""
 
 _AGAIN: Final = frozenset(
     error.code
@@ -95,8 +92,9 @@ class Forwarding:
         self._peers = peers
         self._own_id = own_id
         self._on_refused = on_refused
-        self._free_requests = max_requests
-        self._free_bytes = max_bytes
+        self._room = SendingRoom(
+            max_requests, max_bytes, to="other brokers", instead="try again, or ask the leader"
+        )
         self._patience_ms = patience_ms
 
     # -- finding --------------------------------------------------------------------------------
@@ -157,7 +155,7 @@ class Forwarding:
         request = ProduceRequest(list(entries), acks, timeout_ms, forwarded=True)
         size = sum(entry.batches.nbytes for entry in entries)
         try:
-            with self._room(size):
+            with self._room.taken(size):
                 response = await self._peers.produce(leader, request, timeout_ms / 1000 + _GRACE_S)
             results = response.partitions
             if not _is_in_order(entries, results):
@@ -175,14 +173,14 @@ class Forwarding:
 
     async def fetch(
         self, leader: Broker, request: FetchRequest, wait_ms: int
-    ) -> tuple[list[FetchResult], "Lease"]:
+    ) -> tuple[list[FetchResult], Lease]:
         """Have `leader` read; one result for each entry, and a hold on the room they take.
 
         Raises:
             LogError: there is no answer.
         """
-        with self._room(0):
-            lease = self._lease(request.max_bytes)
+        with self._room.taken(0):
+            lease = self._room.lease(request.max_bytes)
             try:
                 response = await self._peers.fetch(
                     leader,
@@ -213,7 +211,7 @@ class Forwarding:
         """
         headers = {**headers, FORWARDED_HEADER: "1"}
         try:
-            with self._room(len(body)):
+            with self._room.taken(len(body)):
                 return await self._peers.request(
                     leader, method, target, headers, body, timeout_ms / 1000
                 )
@@ -238,52 +236,6 @@ class Forwarding:
                 return NetworkError(f"{name} was asked, and its answer is missing: {error}")
             case _:
                 return LeaderNotAvailableError(f"{name} cannot be reached: {error}")
-
-    # -- bounds ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def _room(self, size: int) -> Iterator[None]:
-        if self._free_requests < 1 or self._free_bytes < size:
-            raise ThrottlingQuotaExceededError(
-                "As many requests are being sent on to other brokers as may be; try again, "
-                "or ask the leader"
-            )
-        self._free_requests -= 1
-        self._free_bytes -= size
-        try:
-            yield
-        finally:
-            self._free_requests += 1
-            self._free_bytes += size
-
-    def _lease(self, wanted: int) -> "Lease":
-        granted = min(wanted, max(self._free_bytes // _SHARE, _LEAST_FETCH_BYTES))
-        if granted > self._free_bytes:
-            raise ThrottlingQuotaExceededError(
-                "Readers of other brokers' partitions hold as many bytes as they may; try again, "
-                "or ask the leader"
-            )
-        self._free_bytes -= granted
-        return Lease(granted, self._give_back)
-
-    def _give_back(self, size: int) -> None:
-        self._free_bytes += size
-
-
-class Lease:
-    """Room for bytes that another broker sends us, held until nobody has a use for them.
-
-    Given back when it is dropped: those bytes go to clients who may stop reading at any place.
-    """
-
-    __slots__ = ("_give_back", "size")
-
-    def __init__(self, size: int, give_back: Callable[[int], None]) -> None:
-        self.size = size
-        self._give_back = give_back
-
-    def __del__(self) -> None:
-        self._give_back(self.size)
 
 
 class Patience:

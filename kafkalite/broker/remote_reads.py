@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from kafkalite.broker.forwarding import Forwarding, Lease
+from kafkalite.broker.forwarding import Forwarding
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.replication.received_piece import received_pieces
+from kafkalite.broker.sending_room import Lease
 from kafkalite.broker.waiters import ReadWaiters
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import LogError, error_by_code

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Final
 
 from kafkalite.broker.forwarding import FORWARDED_HEADER
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.ports import Peers
+from kafkalite.broker.sending_room import SendingRoom
 from kafkalite.groups.rendezvous import coordinators_of
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import (
@@ -70,8 +70,12 @@ class GroupRouting:
         self._peers = peers
         self._own_id = own_id
         self._on_refused = on_refused
-        self._free_requests = max_requests
-        self._free_bytes = max_bytes
+        self._room = SendingRoom(
+            max_requests,
+            max_bytes,
+            to="coordinators of groups",
+            instead="try again, or ask the coordinator",
+        )
         self._refusing: dict[BrokerId, int] = {}
         """Epochs of brokers that refused connections when they were asked last."""
         self._news = asyncio.Event()
@@ -169,7 +173,7 @@ class GroupRouting:
         due: float,
     ) -> tuple[Broker, PeerReply] | None:
         headers = {**headers, FORWARDED_HEADER: "1"}
-        with self._room(len(body)):
+        with self._room.taken(len(body)):
             while True:
                 broker = self.coordinator(group)
                 if broker.id == self._own_id():
@@ -185,21 +189,6 @@ class GroupRouting:
                     raise _in_words(broker, error) from error
                 else:
                     return broker, reply
-
-    @contextmanager
-    def _room(self, size: int) -> Iterator[None]:
-        if self._free_requests < 1 or self._free_bytes < size:
-            raise ThrottlingQuotaExceededError(
-                "As many requests are being sent on to coordinators of groups as may be; try "
-                "again, or ask the coordinator"
-            )
-        self._free_requests -= 1
-        self._free_bytes -= size
-        try:
-            yield
-        finally:
-            self._free_requests += 1
-            self._free_bytes += size
 
     # -- brokers that refuse --------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kafkalite.broker.forwarding import Lease
+from kafkalite.broker.sending_room import Lease
 from kafkalite.model.errors import CorruptMessageError
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.wire.batch import HEADER_SIZE, header_at

@@ -5,7 +5,6 @@ import asyncio
 import msgspec
 import pytest
 
-from kafkalite.broker.forwarding import Lease
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import (
     InvalidRequestError,
@@ -270,14 +269,6 @@ def test_no_more_is_sent_on_than_may_be_at_a_time(logs: Logs, bounds: dict[str, 
         assert again.error == ""
 
     asyncio.run(scenario())
-
-
-def test_room_for_answers_shrinks_with_what_is_held_and_comes_back() -> None:
-    held: list[int] = []
-    lease = Lease(5, held.append)
-    assert held == []
-    del lease
-    assert held == [5]
 
 
 def test_a_refusal_says_where_the_leader_is_as_far_as_that_is_known(logs: Logs) -> None:

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import pytest
 
-from kafkalite.broker.forwarding import Lease
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.replication.received_piece import received_pieces
+from kafkalite.broker.sending_room import Lease
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import NotLeaderOrFollowerError, OffsetOutOfRangeError
 from kafkalite.transport.errors import PeerBrokenError, PeerRefusedError

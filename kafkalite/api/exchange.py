@@ -13,8 +13,11 @@ from collections.abc import (
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
+from kafkalite.api.content_encoding import HEADER as CONTENT_ENCODING
+from kafkalite.api.content_encoding import GzipPieces, codec_of, decoded, piece_decoder
 from kafkalite.api.errors import ProblemResponse
 from kafkalite.api.large_body import LARGE_BODY, LargeBody
+from kafkalite.api.request_id import id_of
 from kafkalite.model.errors import InvalidRequestError, RequestTooLargeError
 from kafkalite.wire.batch import Buffer
 from kafkalite.wire.messages import MAX_WAIT_MS
@@ -39,7 +42,7 @@ class ClientGoneError(Exception):
 class Exchange:
     """A request and the means to answer it. Made for one request, used by one task."""
 
-    __slots__ = ("_is_whole", "_receive", "_scope", "_send", "started")
+    __slots__ = ("_decoder", "_is_whole", "_receive", "_scope", "_send", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
@@ -47,6 +50,8 @@ class Exchange:
         self._send = send
         self._is_whole = False
         """Whether `read_part` has given all there is."""
+        self._decoder: GzipPieces | None = None
+        """Of a body that `read_part` has begun to give and that is compressed."""
         self.started = False
         """Whether an answer has begun: from then on an error can only cut it off."""
 
@@ -65,6 +70,17 @@ class Exchange:
         return str(client[0]) if client else ""
 
     @property
+    def headers(self) -> Sequence[RawHeader]:
+        """All headers, their names in lower case."""
+        headers: Sequence[RawHeader] = self._scope["headers"]
+        return headers
+
+    @property
+    def request_id(self) -> str:
+        """The id that the client gave the request; a new one each time where it gave none."""
+        return id_of(self._scope["headers"])
+
+    @property
     def raw_query(self) -> bytes:
         """The query string as it came."""
         raw: bytes = self._scope["query_string"]
@@ -78,13 +94,23 @@ class Exchange:
         """As `read_buffer`, of what nobody can change."""
         return bytes(await self.read_buffer(limit))
 
-    async def read_buffer(self, limit: int) -> bytes | bytearray:
-        """The whole body, never holding more than `limit` bytes of it.
+    async def read_buffer(self, limit: int) -> Buffer:
+        """The whole body, made plain, never holding more than `limit` bytes of it in either form.
 
         Raises:
             RequestTooLargeError: it is larger; known from the header where there is one.
+            UnsupportedMediaTypeError: it is compressed in a way that we do not know.
+            InvalidRequestError: it is not what its Content-Encoding says.
             ClientGoneError: it ends before it is whole.
         """
+        content_encoding = self.header(CONTENT_ENCODING)
+        if not content_encoding:
+            return await self._read_as_it_is(limit)
+        codec = codec_of(content_encoding)
+        body = await self._read_as_it_is(limit)
+        return await decoded(codec, body, limit) if body else body
+
+    async def _read_as_it_is(self, limit: int) -> bytes | bytearray:
         extensions = self._scope.get("extensions")
         if extensions and LARGE_BODY in extensions:
             return await _read_large(extensions[LARGE_BODY], limit)
@@ -115,11 +141,30 @@ class Exchange:
     async def read_part(self) -> bytes | None:
         """What has arrived of the body since; waits for some. None: that was the end of it.
 
-        The client can send on only once what was sent before is taken here.
+        The client can send on only once what was sent before is taken here. What comes compressed
+        is given plain, a bounded piece at a time.
 
         Raises:
+            UnsupportedMediaTypeError: it is compressed in a way that cannot be read in parts.
+            InvalidRequestError: it is not what its Content-Encoding says.
             ClientGoneError: it ends before it is whole.
         """
+        if self._decoder is None:
+            content_encoding = self.header(CONTENT_ENCODING)
+            if not content_encoding:
+                return await self._next_part()
+            self._decoder = piece_decoder(content_encoding)
+            if self._decoder is None:
+                return await self._next_part()
+        while not (piece := self._decoder.next_piece()):
+            part = await self._next_part()
+            if part is None:
+                self._decoder.end()
+                return None
+            self._decoder.feed(part)
+        return piece
+
+    async def _next_part(self) -> bytes | None:
         if self._is_whole:
             return None
         message = await self._receive()

@@ -12,24 +12,27 @@ def _room(max_requests: int = 10, max_bytes: int = 100) -> SendingRoom:
     return SendingRoom(max_requests, max_bytes, to="others", instead="wait")
 
 
+def _refusal(room: SendingRoom, size: int) -> str:
+    with pytest.raises(ThrottlingQuotaExceededError) as caught, room.taken(size):
+        pytest.fail(f"there was room for {size} bytes")
+    return str(caught.value)
+
+
 def test_requests_are_counted_until_they_end_however_they_do() -> None:
     room = _room(max_requests=1)
-    with pytest.raises(KeyError), room.taken(0):
-        with (
-            pytest.raises(ThrottlingQuotaExceededError, match="sent on to others .* wait"),
-            room.taken(0),
-        ):
-            pytest.fail("there was room for one")
-        raise KeyError
-    with room.taken(0):
-        pass
+    try:
+        with room.taken(0):
+            assert "being sent on to others as may be; wait" in _refusal(room, 0)
+            raise KeyError
+    except KeyError:
+        with room.taken(0):
+            pass
 
 
 def test_bytes_are_counted_until_they_are_sent() -> None:
     room = _room()
     with room.taken(60), room.taken(40):
-        with pytest.raises(ThrottlingQuotaExceededError), room.taken(1):
-            pytest.fail("there was room for 100 bytes")
+        assert _refusal(room, 1)
     with room.taken(100):
         pass
 
@@ -40,8 +43,7 @@ def test_a_lease_gets_a_part_of_what_is_left_and_gives_it_back_when_it_is_droppe
     large = room.lease(100 * _MIB)
     assert small.size == 5
     assert large.size == 2 * _MIB - 1
-    with pytest.raises(ThrottlingQuotaExceededError), room.taken(15 * _MIB):
-        pytest.fail("a part of it is leased")
+    assert _refusal(room, 15 * _MIB)
     del small, large
     with room.taken(16 * _MIB):
         pass

@@ -17,6 +17,7 @@ RETRY_AFTER_S: Final = 1
 """What a client is told to wait when the broker cannot serve it at the moment."""
 
 _RETRY_LATER: Final = frozenset({429, 503})
+_TOLD_IN_HEADERS: Final = (("allow", "allow"), ("accept-encoding", "accept_encoding"))
 _log = logging.getLogger(__name__)
 
 
@@ -51,18 +52,19 @@ def problem(error: LogError) -> tuple[int, dict[str, object]]:
 def problem_response(error: LogError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
     """`error` as a complete answer, with `headers` added to those it needs by itself.
 
-    HTTP wants `Retry-After` beside an error that goes away, and `Allow` beside a 405 (taken from
-    the error's member `allow`).
+    HTTP wants `Retry-After` beside an error that goes away, `Allow` beside a 405 and
+    `Accept-Encoding` beside a body in a form that we cannot read; both are members of the error.
     """
     status, document = problem(error)
     # The standard encoder, because it never fails: lone surrogates and huge integers that came in
     # with a request may be part of the detail.
     body = json.dumps(document, default=_plain, separators=(",", ":")).encode("ascii")
     fields = {"content-type": PROBLEM_MEDIA_TYPE, "content-length": str(len(body))}
-    if error.retriable and status in _RETRY_LATER:
+    if status in _RETRY_LATER:
         fields["retry-after"] = str(RETRY_AFTER_S)
-    if status == 405 and "allow" in document:
-        fields["allow"] = str(document["allow"])
+    for header, member in _TOLD_IN_HEADERS:
+        if member in document:
+            fields[header] = str(document[member])
     fields.update(headers or {})
     raw = [
         (name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in fields.items()

@@ -412,6 +412,12 @@ class NotAcceptableError(LogError):
     text = "None of the media types in Accept can be sent."
 
 
+class RequestTooSlowError(LogError):
+    name, code, status = "REQUEST_TOO_SLOW", -408, 408
+    retriable = True
+    text = "The request did not come whole in time."
+
+
 class RequestTooLargeError(LogError):
     name, code, status = "REQUEST_TOO_LARGE", -413, 413
     text = "The body of the request is larger than this server takes."
@@ -425,6 +431,17 @@ class UnsupportedMediaTypeError(LogError):
 class RequestHeaderTooLargeError(LogError):
     name, code, status = "REQUEST_HEADER_TOO_LARGE", -431, 431
     text = "The request's line and headers are larger than this server takes."
+
+
+class MethodNotImplementedError(LogError):
+    name, code, status = "METHOD_NOT_IMPLEMENTED", -501, 501
+    text = "No path of this server takes this method."
+
+
+class TooManyConnectionsError(LogError):
+    name, code, status = "TOO_MANY_CONNECTIONS", -503, 503
+    retriable = True
+    text = "The server has as many connections as it takes."
 
 
 NO_ERROR_CODE = 0

@@ -47,6 +47,8 @@ KAFKA_ERROR: Final = 50002
 RETRIABLE_KAFKA_ERROR: Final = 50003
 UNAVAILABLE: Final = 50302
 
+_TOLD_IN_HEADERS: Final = ((b"allow", "allow"), (b"accept-encoding", "accept_encoding"))
+
 
 class RestError(Exception):
     """A request is refused."""
@@ -145,9 +147,11 @@ def _of_log_error(error: LogError) -> RestError:
         if error.retriable or status == 503:
             return _retry_later(UNAVAILABLE, error.detail)
         return RestError(KAFKA_ERROR, error.detail)
-    headers = []
-    if "allow" in error.extra:
-        headers.append((b"allow", str(error.extra["allow"]).encode("ascii")))
+    headers = [
+        (header, str(error.extra[member]).encode("ascii"))
+        for header, member in _TOLD_IN_HEADERS
+        if member in error.extra
+    ]
     return RestError(status, error.detail, headers)
 
 

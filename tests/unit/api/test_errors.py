@@ -9,6 +9,7 @@ import pytest
 from kafkalite.api.errors import PROBLEM_MEDIA_TYPE, problem, problem_response, unexpected
 from kafkalite.model.errors import (
     ERRORS_BY_NAME,
+    BrokerNotAvailableError,
     InvalidRequestError,
     KafkaStorageError,
     LogError,
@@ -60,7 +61,9 @@ def test_every_row_makes_an_answer(row: type[LogError]) -> None:
     assert dict(headers)[b"content-length"] == str(len(body)).encode()
 
 
-@pytest.mark.parametrize("error", [KafkaStorageError(), ThrottlingQuotaExceededError()])
+@pytest.mark.parametrize(
+    "error", [KafkaStorageError(), ThrottlingQuotaExceededError(), BrokerNotAvailableError()]
+)
 def test_client_is_told_when_to_come_back_when_it_may(error: LogError) -> None:
     assert (b"retry-after", b"1") in problem_response(error).headers
 

@@ -25,6 +25,7 @@ from kafkalite.api.records import RecordsEndpoint
 from kafkalite.api.rest.mount import consumers_endpoint, topics_endpoint
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.streams.endpoint import streams_endpoint
+from kafkalite.api.v3.mount import v3_endpoint
 from kafkalite.broker.broker import Broker, IdentityError
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.system_clock import SystemClock
@@ -172,7 +173,9 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         ControllerEndpoint(broker.controller),
         GroupsEndpoint(broker.groups, broker.group_routing, broker.view),
         streams_endpoint(broker),
-        RestProxy(consumers_endpoint(broker), topics_endpoint(broker, slots)),
+        RestProxy(
+            consumers_endpoint(broker), topics_endpoint(broker, slots), v3_endpoint(broker, slots)
+        ),
         LazyControl(broker),
     )
 

@@ -50,3 +50,9 @@ def duration_ms(text: str) -> int:
     total = sum(int(named[name]) * _UNITS_MS[name] for name in given)
     total += int((named["fraction"] or "0").ljust(3, "0")[:3])
     return -total if named["sign"] else total
+
+
+def instant(time_ms: int) -> str:
+    """Milliseconds since the epoch, as far as the year 9999, as `YYYY-MM-DDTHH:mm:SS.sssZ`."""
+    seconds, rest_ms = divmod(time_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ms:03}Z"

@@ -27,8 +27,21 @@ def group_url(path: ConsumersPath, header: Callable[[bytes], str], advertised: s
         advertised: the URL that was configured.
     """
     own_path = f"/consumers/{quote(path.group, safe='')}"
+    forwarded_path = _good_path(header(b"x-forwarded-path"))
+    if advertised is None and forwarded_path:
+        return f"{_authority(header)}{forwarded_path}"
+    return origin_url(header, advertised) + own_path
+
+
+def origin_url(header: Callable[[bytes], str], advertised: str | None) -> str:
+    """What a client's URLs begin with, up to our paths; as `group_url` finds it."""
     if advertised is not None:
-        return advertised.rstrip("/") + own_path
+        return advertised.rstrip("/")
+    return f"{_authority(header)}{_good_path(header(b'x-forwarded-prefix'))}"
+
+
+def _authority(header: Callable[[bytes], str]) -> str:
+    """Scheme and host that a client sent its request to."""
     scheme, host = _forwarded(header(b"forwarded"))
     if not host:
         host = _first(header(b"x-forwarded-host"))
@@ -39,10 +52,7 @@ def group_url(path: ConsumersPath, header: Callable[[bytes], str], advertised: s
         host = "localhost"
     if scheme not in _SCHEMES:
         scheme = "http"
-    forwarded_path = _good_path(header(b"x-forwarded-path"))
-    if forwarded_path:
-        return f"{scheme}://{host}{forwarded_path}"
-    return f"{scheme}://{host}{_good_path(header(b'x-forwarded-prefix'))}{own_path}"
+    return f"{scheme}://{host}"
 
 
 def instance_url(group: str, name: str) -> str:

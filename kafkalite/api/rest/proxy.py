@@ -6,6 +6,7 @@ from kafkalite.api.exchange import AsgiApp
 from kafkalite.api.rest.paths import is_consumers_path
 from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
 from kafkalite.api.rest.topics_paths import parse_topics_path
+from kafkalite.api.v3.paths import is_v3_path
 
 
 class RestProxy(NamedTuple):
@@ -13,9 +14,12 @@ class RestProxy(NamedTuple):
 
     consumers: AsgiApp
     topics: TopicsEndpoint
+    v3: AsgiApp
 
     def app_for(self, path: str) -> AsgiApp | None:
         """What answers a path; None where it is not of this API."""
         if is_consumers_path(path):
             return self.consumers
+        if is_v3_path(path):
+            return self.v3
         return None if parse_topics_path(path) is None else self.topics

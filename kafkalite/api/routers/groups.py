@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from kafkalite.api.answers import answer
 from kafkalite.api.group_listing import groups_everywhere, groups_here
-from kafkalite.api.group_picture import described
+from kafkalite.api.group_reading import group_here
 from kafkalite.api.group_route import NO_COORDINATOR_ANSWERS, GroupRoute
 from kafkalite.api.group_schemas import ResetOffsetsBody
 from kafkalite.api.replies import replies
@@ -15,7 +15,6 @@ from kafkalite.api.serving import RunningBroker
 from kafkalite.broker.forwarding import FORWARDED_HEADER
 from kafkalite.broker.groups.offset_reset import ResetTo, ResetWish
 from kafkalite.model.errors import (
-    CoordinatorNotAvailableError,
     GroupIdNotFoundError,
     InvalidGroupIdError,
     InvalidRequestError,
@@ -62,14 +61,7 @@ async def list_groups(broker: RunningBroker, request: Request) -> Response:
 )
 async def describe_group(broker: RunningBroker, group: GroupName) -> Response:
     """A group's members and what each has, committed offsets and lag."""
-    found = await broker.groups.describe(group)
-    committed = await broker.groups.committed(group)
-    assigned = {each for member in found.members for each in member.held}
-    coordinator = broker.view.brokers.get(broker.id)
-    if coordinator is None:
-        raise CoordinatorNotAvailableError(f"Broker {broker.id} is not registered at the moment.")
-    readable = await broker.offset_lookup.readable(assigned | committed.keys())
-    return answer(described(group, found, coordinator, committed, readable))
+    return answer(await group_here(broker, group))
 
 
 @router.delete(

@@ -79,6 +79,7 @@ class _Server:
         self.passed_on: list[str] = []
         self.for_consumers: list[str] = []
         self.for_topics: list[str] = []
+        self.for_v3: list[str] = []
         self.app = Dispatcher(
             cast("ProduceEndpoint", self.endpoint),
             cast("FetchEndpoint", self.endpoint),
@@ -86,12 +87,15 @@ class _Server:
             cast("ControllerEndpoint", self.endpoint),
             cast("GroupsEndpoint", self.endpoint),
             cast("StreamsEndpoint", self.endpoint),
-            RestProxy(self._consumers, cast("TopicsEndpoint", _Topics(self.for_topics))),
+            RestProxy(self._consumers, cast("TopicsEndpoint", _Topics(self.for_topics)), self._v3),
             self._control,
         )
 
     async def _consumers(self, scope: MutableMapping[str, Any], *_: object) -> None:
         self.for_consumers.append(scope["path"])
+
+    async def _v3(self, scope: MutableMapping[str, Any], *_: object) -> None:
+        self.for_v3.append(scope["path"])
 
     async def _control(self, scope: MutableMapping[str, Any], *_: object) -> None:
         self.passed_on.append(scope["path"])
@@ -240,6 +244,20 @@ def test_topics_as_rest_proxy_has_them_go_their_own_way(path: str) -> None:
     server = _Server()
     asyncio.run(server.ask("GET", path))
     assert (server.for_topics, server.passed_on) == ([path], [])
+
+
+@pytest.mark.parametrize("path", ["/v3/clusters", "/kafka/v3/clusters/c/topics", "/v3"])
+def test_version_3_of_rest_proxy_goes_its_own_way(path: str) -> None:
+    server = _Server()
+    asyncio.run(server.ask("POST", path))
+    assert (server.for_v3, server.passed_on) == ([path], [])
+
+
+@pytest.mark.parametrize("path", ["/v3x", "/kafka", "/v1/v3/clusters"])
+def test_what_only_looks_like_version_3_does_not(path: str) -> None:
+    server = _Server()
+    asyncio.run(server.ask("GET", path))
+    assert server.passed_on == [path]
 
 
 def test_record_for_rest_proxy_is_taken_without_a_task() -> None:

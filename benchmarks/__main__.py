@@ -19,7 +19,9 @@ from benchmarks.cases import (
     json_produce,
     peers,
     raw_batches,
+    readers,
     replicated,
+    rest_produce,
     stalls,
 )
 from benchmarks.connection import WrongAnswerError
@@ -36,10 +38,12 @@ _CASES: Final = {
     module.CASE.name: module.CASE
     for module in (
         json_produce,
+        rest_produce,
         acks_all,
         raw_batches,
         footprint,
         stalls,
+        readers,
         replicated,
         failover,
         groups,

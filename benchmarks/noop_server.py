@@ -43,6 +43,7 @@ class _Plain(uvicorn.Server):
 
 async def _serve(kind: str) -> None:
     listener = bind("127.0.0.1", 0)
+    listener.listen()  # whoever reads the port may connect at once
     asked_to_stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked_to_stop.set)
     print(listener.getsockname()[1], flush=True)

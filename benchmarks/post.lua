@@ -1,9 +1,12 @@
--- For wrk: posts one JSON body over and over, and ends with a line of JSON.
+-- For wrk: posts the body in a file over and over, and ends with a line of JSON.
+-- Arguments: the file, its content type.
 
 function init(arguments)
+    local file = assert(io.open(arguments[1], "rb"))
     wrk.method = "POST"
-    wrk.body = arguments[1]
-    wrk.headers["content-type"] = "application/json"
+    wrk.body = file:read("*a")
+    wrk.headers["content-type"] = arguments[2]
+    file:close()
 end
 
 function done(summary, latency, requests)

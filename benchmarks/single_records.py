@@ -52,13 +52,20 @@ def measure_broker(
 
 
 def measure_server(
-    testbed: Testbed, port: int, pid: int, path: str, connections: int
+    testbed: Testbed,
+    port: int,
+    pid: int,
+    path: str,
+    connections: int,
+    body: bytes = BODY,
+    content_type: str = "application/json",
 ) -> tuple[Served, int]:
     """Post to any server; gives the number of answers, too."""
     used = cpu_seconds(pid)
     load = post(
         f"http://127.0.0.1:{port}{path}",
-        BODY,
+        body,
+        content_type=content_type,
         connections=connections,
         seconds=testbed.effort.seconds,
         core=testbed.cores.load,

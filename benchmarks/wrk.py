@@ -3,6 +3,7 @@
 import resource
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -42,7 +43,15 @@ def why_no_wrk() -> str | None:
     return None if shutil.which("wrk") else "wrk is not installed (Debian: apt-get install wrk)"
 
 
-def post(url: str, body: bytes, *, connections: int, seconds: int, core: int) -> Load:
+def post(
+    url: str,
+    body: bytes,
+    *,
+    connections: int,
+    seconds: int,
+    core: int,
+    content_type: str = "application/json",
+) -> Load:
     """Post `body` over kept connections, each as soon as its last request is answered.
 
     Raises:
@@ -50,9 +59,11 @@ def post(url: str, body: bytes, *, connections: int, seconds: int, core: int) ->
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", str(_SCRIPT)]
     started, used = time.perf_counter(), _children_cpu()
-    with on_core(core):
+    with on_core(core), tempfile.NamedTemporaryFile() as file:
+        file.write(body)
+        file.flush()
         done = subprocess.run(
-            [*command, url, "--", body.decode()],
+            [*command, url, "--", file.name, content_type],
             capture_output=True,
             text=True,
             timeout=seconds + _STARTING_S,

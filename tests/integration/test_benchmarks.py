@@ -40,4 +40,4 @@ def test_case_that_is_not_there_is_refused() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "there is no case bogus; there are json-produce, acks-all" in done.stderr
+    assert "there is no case bogus; there are json-produce, rest-produce" in done.stderr

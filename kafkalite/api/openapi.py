@@ -13,12 +13,14 @@ from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
 from kafkalite.api.rest.topics_openapi import TOPICS_SCHEMAS, topics_paths
 from kafkalite.api.streams.openapi_paths import STREAM_SCHEMAS, stream_paths
+from kafkalite.api.v3.openapi_paths import v3_paths
+from kafkalite.api.v3.openapi_schemas import V3_SCHEMAS
 
 _DESCRIPTION: Final = """\
 A partitioned, durable commit log with Kafka's model, spoken over HTTP.
 
 Every error of `/v1` is a problem document (RFC 9457) with Kafka's name and code of the error and
-whether the same request may succeed later; `/consumers` and `/topics` speak as REST Proxy does. Any
+whether the same request may succeed later; `/consumers`, `/topics` and `/v3` speak as REST Proxy. Any
 broker answers; the partition's own requests (offsets, records) are for its leader, and another
 broker names it in `leader_id` and `leader_url`.
 """
@@ -60,6 +62,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     paths.update(stream_paths())
     paths.update(rest_paths())
     paths.update(topics_paths())
+    paths.update(v3_paths())
     for item in paths.values():
         for operation in item.values():
             operation["responses"].setdefault("default", problem_reply("Any other error."))
@@ -74,6 +77,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     schemas.update(STREAM_SCHEMAS)
     schemas.update(REST_SCHEMAS)
     schemas.update(TOPICS_SCHEMAS)
+    schemas.update(V3_SCHEMAS)
     schemas["Problem"] = _PROBLEM
     document["paths"] = dict(sorted(paths.items()))
     return document

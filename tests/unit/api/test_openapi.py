@@ -11,6 +11,7 @@ import pytest
 from kafkalite.api.answers import ANSWERS
 from kafkalite.api.control import make_control_app
 from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES
+from kafkalite.api.v3 import paths as v3_paths
 from kafkalite.broker.broker import Broker
 from tests.support.fake_broker import FakeBroker
 
@@ -46,6 +47,7 @@ _REST_TOPICS = {
     ("get", f"{_PARTITION}/records"),
     ("post", "/admin/topics"),
 }
+_V3 = {(method.lower(), path) for path, methods in v3_paths.METHODS.items() for method in methods}
 V1 = {
     ("get", "/v1/topics"),
     ("post", "/v1/topics"),
@@ -75,6 +77,7 @@ V1 = {
     ("post", "/v1/groups/{group}/offsets/reset"),
     *_CONSUMERS,
     *_REST_TOPICS,
+    *_V3,
     ("get", "/v1/brokers"),
     ("get", "/v1/brokers/{broker_id}"),
     ("get", "/v1/brokers/{broker_id}/config"),

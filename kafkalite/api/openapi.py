@@ -20,9 +20,9 @@ _DESCRIPTION: Final = """\
 A partitioned, durable commit log with Kafka's model, spoken over HTTP.
 
 Every error of `/v1` is a problem document (RFC 9457) with Kafka's name and code of the error and
-whether the same request may succeed later; `/consumers`, `/topics` and `/v3` speak as REST Proxy. Any
-broker answers; the partition's own requests (offsets, records) are for its leader, and another
-broker names it in `leader_id` and `leader_url`.
+whether the same request may succeed later; `/consumers`, `/topics` and `/v3` speak as REST Proxy
+does. Any broker answers; the partition's own requests (offsets, records) are for its leader, and
+another broker names it in `leader_id` and `leader_url`.
 """
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",

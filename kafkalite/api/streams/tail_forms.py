@@ -8,13 +8,14 @@ In lines and msgpack the members `offsets` of `start`, and `partition` and `offs
 say what an event's id says: where to go on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 import msgspec
 
 from kafkalite.api.event_stream import COMMENT, encode_event
-from kafkalite.broker.tails.tail import TailNotice, TailRecords
+from kafkalite.broker.tails.page import TailRecords
+from kafkalite.broker.tails.tail import TailNotice
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media
 from kafkalite.wire.record_pages import encode_line, encode_packed
@@ -93,15 +94,27 @@ class PackedForm:
         return _msgpack(_named(notice))
 
 
+_FORMS: Final[Mapping[tuple[Media, bool], TailForm]] = {
+    (Media.EVENTS, False): EventForm(text=False),
+    (Media.EVENTS, True): EventForm(text=True),
+    (Media.NDJSON, False): LineForm(text=False),
+    (Media.NDJSON, True): LineForm(text=True),
+    (Media.MSGPACK, False): PackedForm(),
+    (Media.MSGPACK, True): PackedForm(),
+}
+
+
 def tail_form(media: Media, *, text: bool) -> TailForm:
-    """The form of a media type that `OFFERED_TAILS` has."""
-    match media:
-        case Media.NDJSON:
-            return LineForm(text=text)
-        case Media.MSGPACK:
-            return PackedForm()
-        case _:
-            return EventForm(text=text)
+    """The form of a media type that `OFFERED_TAILS` has; always the same one."""
+    return _FORMS[media, text]
+
+
+def encode_shared(form: TailForm, found: TailRecords) -> bytes:
+    """As `form.records`, once for all who get the same in the same form."""
+    encoded = found.encoded.get(form)
+    if encoded is None:
+        encoded = found.encoded[form] = form.records(found)
+    return encoded
 
 
 OFFERED_TAILS: Final = (Media.EVENTS, Media.NDJSON, Media.MSGPACK)

@@ -16,10 +16,11 @@ from kafkalite.api.event_stream import (
     SlowReaderError,
 )
 from kafkalite.api.exchange import Exchange, bool_parameter, int_parameter
-from kafkalite.api.streams.tail_forms import OFFERED_TAILS, TailForm, tail_form
+from kafkalite.api.streams.tail_forms import OFFERED_TAILS, TailForm, encode_shared, tail_form
 from kafkalite.broker.tails.mark import MAX_PARTITIONS, TailMark
+from kafkalite.broker.tails.page import TailRecords
 from kafkalite.broker.tails.start import TailEdge, TailStart
-from kafkalite.broker.tails.tail import TailNotice, TailRecords, TailWish, TopicTail
+from kafkalite.broker.tails.tail import TailNotice, TailWish, TopicTail
 from kafkalite.broker.tails.tails import TopicTails
 from kafkalite.model.errors import (
     BrokerNotAvailableError,
@@ -77,7 +78,7 @@ async def _push(events: EventStream, form: TailForm, tail: TopicTail) -> None:
         while not tail.is_over:
             found = await tail.next_event(max(KEEP_ALIVE_S - events.silent_s, 0.0))
             if isinstance(found, TailRecords):
-                await events.send(form.records(found))
+                await events.send(encode_shared(form, found))
             elif found is not None:
                 await events.send(form.notice(found))
             else:

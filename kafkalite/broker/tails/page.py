@@ -1,6 +1,7 @@
 """What one look of a tail has found: records of several partitions, within bounds."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from kafkalite.model.ids import TopicPartition
@@ -8,6 +9,17 @@ from kafkalite.model.record import Record
 
 _FULL_BELOW: Final = 8
 """A page is full once less than this part of its bytes is left: asking again costs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TailRecords:
+    """Records to send."""
+
+    parts: Sequence[tuple[TopicPartition, Sequence[Record]]]
+    mark: str
+    """The id of all that was sent once these are."""
+    encoded: dict[object, bytes] = field(default_factory=dict)
+    """As they were sent to somebody, by the form: many may get the same."""
 
 
 class TailPage:

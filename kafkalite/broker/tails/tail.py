@@ -6,6 +6,7 @@ TAIL-2  Where records were removed before they were sent, or cut off, the client
 TAIL-3  A tail ends with its topic: another topic of that name is not its continuation.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from typing import Any, Final, NamedTuple
 from kafkalite.broker.consumers.ports import Offsets, Reads
 from kafkalite.broker.consumers.reader import ConsumerReader
 from kafkalite.broker.metadata_view import MetadataView
+from kafkalite.broker.tails.feed import FeedKey, Follower, TailFeeds
 from kafkalite.broker.tails.mark import MAX_PARTITIONS, TailMark
-from kafkalite.broker.tails.page import TailPage
+from kafkalite.broker.tails.page import TailPage, TailRecords
 from kafkalite.broker.tails.start import TailEdge, TailStart, locate
 from kafkalite.broker.waiters import ReadWaiters, wait_any
 from kafkalite.model.cluster import Topic
@@ -26,7 +28,6 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import TopicPartition
-from kafkalite.model.record import Record
 
 _log = logging.getLogger(__name__)
 
@@ -62,13 +63,6 @@ class TailWish:
     """The last event that the client has; it goes before `start`."""
 
 
-class TailRecords(NamedTuple):
-    """Records to send."""
-
-    parts: Sequence[tuple[TopicPartition, Sequence[Record]]]
-    mark: str
-
-
 class TailNotice(NamedTuple):
     """Something else to tell the client."""
 
@@ -78,18 +72,27 @@ class TailNotice(NamedTuple):
 
 
 class TopicTail:
-    """Lives on the loop; owned by TopicTails. `open`, then `next_event` by one task."""
+    """Lives on the loop; owned by TopicTails. `open`, then `next_event` by one task, then `close`.
 
-    def __init__(self, wish: TailWish, world: TailWorld) -> None:
+    Once it has read all there is it follows a feed, which reads for all that stand there.
+    """
+
+    def __init__(self, wish: TailWish, world: TailWorld, feeds: TailFeeds) -> None:
         """Assign only."""
         self.wish = wish
         self.is_over = False
         """Whether nothing comes any more: what `next_event` gave last was the end."""
         self._is_stopping = False
         self._world = world
+        self._feeds = feeds
+        self._follower: Follower | None = None
+        self._alone_until = 0.0
+        """A feed has just ended; what it was is to be seen first."""
+        self._is_checked = False
+        """Whether the topic is as it was when it was looked at last."""
         self._news = ReadWaiters()
         self._reader = ConsumerReader(world.reads, self._news, max_kept_bytes=_KEPT_BYTES)
-        self._positions: dict[TopicPartition, int] = {}
+        self._positions: Mapping[TopicPartition, int] = {}
         self._from_beginning: set[TopicPartition] = set()
         """Those of which nothing was sent, or asked for by an offset: any beginning is theirs."""
         self._topic_id = ""
@@ -128,28 +131,46 @@ class TopicTail:
         """What to tell the client next; None: nothing for so long, or because it is over."""
         if self.is_over:
             return None
+        if not self._is_checked:
+            notice = self._check()
+            if notice is not None:
+                return notice
+        try:
+            if self._reader.out_of_range:
+                return await self._move()
+            return await self._read(wait_s)
+        except LogError as error:
+            return await self._in_trouble(error)
+
+    def _check(self) -> TailNotice | None:
+        """See what has become of the topic."""
         topic = self._world.view.topics.get(self.wish.topic)
         is_deleted = topic is None or topic.topic_id != self._topic_id
         if topic is None or is_deleted or self._is_stopping:
             return self._end(is_deleted=is_deleted)
         added = [each for each in self._wanted(topic) if each not in self._positions]
         if added and len(self._positions) + len(added) <= MAX_PARTITIONS:
-            self._positions |= dict.fromkeys(added, 0)
+            self._stop_following()
+            self._positions = {**self._positions, **dict.fromkeys(added, 0)}
             self._from_beginning.update(added)
             return self._started(added)
-        try:
-            return await (self._move() if self._reader.out_of_range else self._read(wait_s))
-        except LogError as error:
-            return await self._in_trouble(error)
+        self._is_checked = True
+        return None
 
     def wake(self) -> None:
         """Have `next_event` look at the topic anew."""
+        self._is_checked = False
         self._news.wake()
 
     def stop_waiting(self) -> None:
         """End it: this broker is about to go, and any other one will go on with it."""
         self._is_stopping = True
+        self._is_checked = False
         self._news.wake()
+
+    def close(self) -> None:
+        """Nobody listens any more."""
+        self._stop_following()
 
     def mark(self) -> str:
         """The id of all that was sent."""
@@ -159,18 +180,60 @@ class TopicTail:
     # -- records --------------------------------------------------------------------------------
 
     async def _read(self, wait_s: float) -> TailRecords | None:
+        if self._follower is not None:
+            return await self._follow(self._follower, wait_s)
+        if asyncio.get_running_loop().time() < self._alone_until:
+            return await self._look(wait_s)
+        before = self._positions
+        found = await self._look(0.0)
+        if self._positions is not before or self._reader.out_of_range:
+            return found
+        self._follower = self._feeds.follow(self._feed_key(), self._positions)
+        if self._follower is None:
+            return await self._look(wait_s)
+        return await self._follow(self._follower, wait_s)
+
+    async def _follow(self, follower: Follower, wait_s: float) -> TailRecords | None:
+        """What the feed gives."""
+        event = follower.take()
+        if event is None and not follower.is_lost:
+            await follower.wait(self._news, wait_s)
+            event = follower.take() if self._is_checked else None
+        if event is not None:
+            self._positions = event.after
+            if self._from_beginning:
+                self._from_beginning.difference_update(each for each, _ in event.found.parts)
+            return event.found if event.found.parts else None
+        if follower.is_lost:
+            if follower.feed.is_over:
+                self._alone_until = asyncio.get_running_loop().time() + _RETRY_S
+            self._stop_following()
+        return None
+
+    def _stop_following(self) -> None:
+        if self._follower is not None:
+            self._feeds.leave(self._follower)
+            self._follower = None
+
+    def _feed_key(self) -> FeedKey:
+        wish = self.wish
+        partitions = tuple(sorted(self._positions))
+        return FeedKey(self._topic_id, partitions, wish.max_bytes, wish.max_records)
+
+    async def _look(self, wait_s: float) -> TailRecords | None:
+        """What there is where this one stands; waits for some, unless that is 0."""
         wish, reader = self.wish, self._reader
         page = TailPage(wish.max_bytes, wish.max_records)
         rest_s = reader.rest_s()
         read_s = wait_s if rest_s is None else min(wait_s, max(rest_s, 0.0))
         is_asked = await reader.read(self._positions, page, wait_ms=int(read_s * 1000), min_bytes=1)
         if not page.next_offsets:
-            if not reader.out_of_range:
+            if wait_s and not reader.out_of_range:
                 # Whoever waited for records has; else for one that is left alone for a while.
                 pause_s = _LEAST_TURN_S if is_asked else max(read_s, _LEAST_TURN_S)
                 await wait_any([self._news], pause_s)
             return None
-        self._positions.update(page.next_offsets)
+        self._positions = {**self._positions, **page.next_offsets}
         self._from_beginning.difference_update(page.next_offsets)
         reader.given([each for each, _ in page.parts])
         return TailRecords(page.parts, self.mark()) if page.parts else None
@@ -186,7 +249,7 @@ class TopicTail:
         to = min(max(offset, readable.start), readable.end)
         if to == offset:
             return None
-        self._positions[partition] = to
+        self._positions = {**self._positions, partition: to}
         if partition in self._from_beginning and to > offset:
             return None
         reason = "records there were removed" if to > offset else "the log ends before"

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from kafkalite.broker.metadata_view import MetadataChange
-from kafkalite.broker.tails.shared_reads import SharedReads
+from kafkalite.broker.tails.feed import TailFeeds
 from kafkalite.broker.tails.tail import TailWish, TailWorld, TopicTail
 from kafkalite.model.errors import BrokerNotAvailableError
 
 
 class TopicTails:
-    """The table of tails. Lives on the loop; owns no task. Life: `start`, `stop_waiting`."""
+    """The table of tails. Lives on the loop; its feeds own tasks. Life: `start`, `stop_waiting`."""
 
     def __init__(self, world: TailWorld, max_tails: Callable[[], int]) -> None:
         """Nothing is served yet."""
-        self._world = replace(world, reads=SharedReads(world.reads))
+        self._world = world
+        self._feeds = TailFeeds(world.reads)
         self._max_tails = max_tails
         self._tails: set[TopicTail] = set()
         self._is_closed = False
@@ -41,11 +41,12 @@ class TopicTails:
                 f"This broker serves {self._max_tails()} streams of topics already, which is as "
                 "many as it may (topic.max.streams); ask another one, or later"
             )
-        tail = TopicTail(wish, self._world)
+        tail = TopicTail(wish, self._world, self._feeds)
         self._tails.add(tail)
         try:
             yield tail
         finally:
+            tail.close()
             self._tails.discard(tail)
 
     def stop_waiting(self) -> None:

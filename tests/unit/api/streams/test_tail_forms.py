@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from kafkalite.api.streams.tail_forms import OFFERED_TAILS, EventForm, tail_form
-from kafkalite.broker.tails.tail import TailNotice, TailRecords
+from kafkalite.broker.tails.page import TailRecords
+from kafkalite.broker.tails.tail import TailNotice
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.record import Record
 from kafkalite.wire.media import Media

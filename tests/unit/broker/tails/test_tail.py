@@ -8,9 +8,11 @@ from typing import Any, Final
 import pytest
 
 from kafkalite.broker.metadata_view import ClusterPicture, TopicAt
+from kafkalite.broker.tails.feed import TailFeeds
 from kafkalite.broker.tails.mark import TailMark
+from kafkalite.broker.tails.page import TailRecords
 from kafkalite.broker.tails.start import TailEdge, TailStart
-from kafkalite.broker.tails.tail import TailNotice, TailRecords, TailWish, TailWorld, TopicTail
+from kafkalite.broker.tails.tail import TailNotice, TailWish, TailWorld, TopicTail
 from kafkalite.broker.tails.tails import TopicTails
 from kafkalite.model.cluster import Topic
 from kafkalite.model.errors import (
@@ -44,6 +46,7 @@ class _World:
         self.view = self.partitions.view()
         self.tails = TopicTails(TailWorld(self.partitions, self.partitions, self.view), lambda: 2)
         self.tails.start()
+        self.feeds = TailFeeds(self.partitions)
 
     def append(self, partition: TopicPartition, *values: bytes) -> None:
         self.partitions.append(partition, *[Record(value, None, 1) for value in values])
@@ -57,7 +60,7 @@ class _World:
         self.view.replace(ClusterPicture("cluster", topics=topics))
 
     def tail(self, wish: TailWish = _WISH) -> TopicTail:
-        return TopicTail(wish, TailWorld(self.partitions, self.partitions, self.view))
+        return TopicTail(wish, TailWorld(self.partitions, self.partitions, self.view), self.feeds)
 
 
 def _run(scenario: Callable[[], Awaitable[None]]) -> None:

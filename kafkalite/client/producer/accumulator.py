@@ -32,6 +32,9 @@ from kafkalite.model.record import Header
 
 _FIRST_BYTES: Final = 16 << 10
 """Of memory for a new batch; doubled as it grows."""
+_LARGE_RECORD_BYTES: Final = 512
+"""Records of this size take little more memory as objects than encoded."""
+_MAX_SPARES: Final = 2
 _MANY: Final = 1_000
 """Records that are looked at together when there are many."""
 
@@ -118,6 +121,8 @@ class Accumulator:
         value, as long as its size stays within its `plain_limit`."""
         self.newly_active: deque[PartitionQueue] = deque()
         """Queues that were idle, for the loop."""
+        self._spares: list[bytearray] = []
+        """The loop's: bodies to be written over."""
         self.refusal: LogError | None = None
         """Why nothing is taken any more."""
 
@@ -332,7 +337,7 @@ class Accumulator:
             self._wake()
 
     def _close(self, queue: PartitionQueue, batch: ProducerBatch) -> None:
-        if self._detach(queue, batch):
+        if self._detach(queue, batch) and not batch.is_encoded_late:
             self.encode(batch)
         self._activate(queue)
         self._wake()
@@ -355,14 +360,31 @@ class Accumulator:
             batch.finish()
             return False
         if batch.state is BatchState.OPEN and batch not in queue.ready:
+            batch.is_encoded_late = self._may_be_encoded_late(batch)
             queue.ready.append(batch)
             self.topics[batch.topic].sticky.batch_ended(batch.partition, batch.size)
         queue.open = None
         return True
 
+    def _may_be_encoded_late(self, batch: ProducerBatch) -> bool:
+        """Whether the loop shall encode `batch` just before it sends it.
+
+        A megabyte that was encoded long ago is in no cache any more, and has to come from memory
+        for its checksum and again to be sent. But small records take several times as much memory
+        until then, and compressing takes too long for the loop.
+        """
+        return (
+            batch.is_plain
+            and self._options.compression is Compression.NONE
+            and batch.size >= batch.record_count * _LARGE_RECORD_BYTES
+        )
+
     def encode(self, batch: ProducerBatch) -> None:
         """Close `batch`, and hold no more memory than it takes."""
-        batch.close(self._options.compression)
+        spare = None
+        if batch.is_encoded_late and self._spares and batch.size > len(self._spares[-1]) // 2:
+            spare = self._spares.pop()
+        batch.close(self._options.compression, spare)
         surplus = batch.reserved - batch.size
         if surplus > 0:
             batch.reserved = batch.size
@@ -412,6 +434,9 @@ class Accumulator:
         batch = queue.ready[0]
         if batch.state is not BatchState.OPEN:
             return True
+        if batch.is_encoded_late:
+            self.encode(batch)
+            return True
         if not self.lock.acquire(blocking=False):
             return False
         try:
@@ -420,6 +445,12 @@ class Accumulator:
         finally:
             self.lock.release()
         return True
+
+    def reuse(self, batch: ProducerBatch) -> None:
+        """Write over the bytes of `batch`, which was sent once and arrived, for another one."""
+        is_worth_it = batch.is_encoded_late and batch.size > self._batch_bytes // 2
+        if is_worth_it and len(self._spares) < _MAX_SPARES:
+            self._spares.append(batch.body)
 
     def unfinished(self) -> list[ProducerBatch]:
         """The batches that hold records of which nobody knows yet; from any thread."""

@@ -51,15 +51,20 @@ _NEXT: Final = _before_value(0)
 
 
 def encode_values(
-    values: Sequence[bytes | None], spans: Sequence[Span], base_ms: int, size: int
+    values: Sequence[bytes | None],
+    spans: Sequence[Span],
+    base_ms: int,
+    size: int,
+    spare: bytearray | None = None,
 ) -> bytearray:
-    """A batch of records that are a value each, its header left blank.
+    """A batch of records that are a value each; its header is to be written.
 
     Args:
         values: at least one.
         spans: when they were made; the first span begins at 0, no time is before `base_ms`.
         base_ms: the batch's base timestamp.
         size: about how large it will be, in bytes.
+        spare: what to write over and give, longer than a header; all of it is spent.
     """
     count = len(values)
     items: list[object] = [_NEXT] * (2 * count + 1)
@@ -71,7 +76,7 @@ def encode_values(
             items[2 * start :: 2] = [_before_value(time_ms - base_ms)] * (count + 1 - start)
         items[0] = msgspec.Raw(bytes(_before_value(spans[0][1] - base_ms))[1:])
     items[-1] = _LAST
-    return _encoded(items, count, size)
+    return _encoded(items, count, size, spare)
 
 
 def encode_records(
@@ -81,7 +86,7 @@ def encode_records(
     base_ms: int,
     size: int,
 ) -> bytearray:
-    """A batch of records of any kind, its header left blank.
+    """A batch of records of any kind; its header is to be written.
 
     Args:
         items: `record_start(0)`, key, value, headers of each record, all in one list; spent.
@@ -116,10 +121,13 @@ def compressed(codec: Compression, batch: bytearray) -> bytearray:
     return result
 
 
-def _encoded(items: list[object], count: int, size: int) -> bytearray:
+def _encoded(
+    items: list[object], count: int, size: int, spare: bytearray | None = None
+) -> bytearray:
     own = 1 if len(items) < 16 else 3 if len(items) < 1 << 16 else 5
     start = HEADER_SIZE + _COUNT_BYTES
-    batch = bytearray(max(size, start))
+    # A spare one grows where it is too short, and ends behind what is written.
+    batch = spare if spare is not None else bytearray(max(size, start))
     _encode_into(items, batch, start - own)
     batch[HEADER_SIZE:start] = _ARRAY_32 + count.to_bytes(4, "big")
     return batch

@@ -105,9 +105,7 @@ class ProducerCore(Generic[Address]):
         self._connections = connections
         self._clock = clock
         self._backoff_s = backoff_s
-        self.memory = BufferMemory(
-            options.buffer_bytes, batch_bytes=options.batch.batch_bytes
-        )
+        self.memory = BufferMemory(options.buffer_bytes, batch_bytes=options.batch.batch_bytes)
         self.accumulator = Accumulator(
             options.batch,
             self.memory,

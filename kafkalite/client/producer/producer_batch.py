@@ -93,6 +93,7 @@ class ProducerBatch:
         "error",
         "in_doubt",
         "is_done",
+        "is_encoded_late",
         "limit",
         "log_append_time",
         "ordinal",
@@ -132,8 +133,7 @@ class ProducerBatch:
         """
         self.settles_here = settles_here
         self.topic, self.partition = topic, partition
-        self.created_s = now_s
-        self.deadline_s = deadline_s
+        self.created_s, self.deadline_s = now_s, deadline_s
         self.state = BatchState.OPEN
         self.values: list[bytes | None] = []
         """While it is open: the records, as long as each is a value and nothing else."""
@@ -149,6 +149,8 @@ class ProducerBatch:
         """The same as long as each record is a value and nothing else; else 0."""
         self.reserved = 0
         """Bytes that it holds of the producer's memory."""
+        self.is_encoded_late = False
+        """Whether nobody but the sender's loop closes it, once nothing is added any more."""
         self.count = 0
         """Records, once closed."""
         self.compression = Compression.NONE
@@ -159,10 +161,8 @@ class ProducerBatch:
         self.base_sequence = NO_SEQUENCE
         """With the two above: of its first record; all the same from attempt to attempt, until the
         broker has said that it holds none of it."""
-        self.attempts = 0
-        """How often it was sent."""
-        self.refusals = 0
-        """How often that was to no avail, other than because it went to the wrong broker."""
+        self.attempts = self.refusals = 0
+        """How often it was sent, and to no avail other than because it went to the wrong broker."""
         self.sent_as_first = False
         """Whether all older ones of the partition were settled when it was sent last."""
         self.ordinal = 0
@@ -235,14 +235,17 @@ class ProducerBatch:
                 self._spans.pop()
             self._spans.append((index, now_ms))
 
-    def close(self, codec: Compression) -> None:
-        """Encode the records, of which there must be some; no more can be added."""
+    def close(self, codec: Compression, spare: bytearray | None = None) -> None:
+        """Encode the records, of which there must be some; no more can be added.
+
+        `spare` may be written over: memory that is used again needs neither be had nor be cleared.
+        """
         count = self.record_count
         while self._spans[-1][0] >= count:
             self._spans.pop()
         base_ms = min(self._times(count))
         if self._items is None:
-            body = encode_values(self.values, self._spans, base_ms, self.size)
+            body = encode_values(self.values, self._spans, base_ms, self.size, spare)
         else:
             body = encode_records(self._items, self._spans, self._given_ms, base_ms, self.size)
         if codec is not Compression.NONE:
@@ -332,7 +335,10 @@ class ProducerBatch:
         self.error = error
         self.base_offset = base_offset
         self.log_append_time = log_append_time
+        if self.state is BatchState.OPEN:
+            self.count, self.state = self.record_count, BatchState.CLOSED
         self.body = bytearray()
+        self.values, self._items = [], None
         with _callbacks_lock:
             self.is_done = True
             callbacks, self._callbacks = self._callbacks, []

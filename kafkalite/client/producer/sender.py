@@ -363,6 +363,8 @@ class Sender(Generic[Address]):
         if code in (0, DuplicateSequenceNumberError.code):
             self._is_in_trouble = False
             queue.accepted(batch, result.base_offset)
+            if batch.attempts == 1 and not batch.is_done:
+                self._accumulator.reuse(batch)
             self._finish(
                 batch, base_offset=result.base_offset, log_append_time=result.log_append_time
             )
@@ -509,8 +511,8 @@ def _too_late(batch: ProducerBatch, last: LogError | None) -> DeliveryTimeoutErr
     if not batch.attempts:
         reason = "it could not be sent"
     return DeliveryTimeoutError(
-        f"{batch.count} records for {batch.topic}-{batch.partition} were not acknowledged within "
-        f"delivery.timeout.ms after {batch.attempts} attempts; {reason}"
+        f"{batch.record_count} records for {batch.topic}-{batch.partition} were not acknowledged "
+        f"within delivery.timeout.ms after {batch.attempts} attempts; {reason}"
     )
 
 

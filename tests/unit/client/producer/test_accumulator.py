@@ -28,13 +28,14 @@ class _Rig:
         buffer_bytes: int = 100_000,
         partitioner: Partitioner | None = None,
         ignores_keys: bool = False,
+        compression: Compression = Compression.NONE,
     ) -> None:
         self.clock = FakeClock(5_000)
-        self.memory = BufferMemory(buffer_bytes)
+        self.memory = BufferMemory(buffer_bytes, batch_bytes=batch_bytes)
         self.woken = 0
         self.accumulator = Accumulator(
             BatchOptions(
-                batch_bytes, max_request_bytes, 120.0, Compression.NONE, partitioner, ignores_keys
+                batch_bytes, max_request_bytes, 120.0, compression, partitioner, ignores_keys
             ),
             self.memory,
             self.clock,
@@ -66,8 +67,9 @@ class _Rig:
         queue = self.queue(partition)
         assert self.accumulator.close_open(queue)
         batches: list[list[bytes | None]] = []
-        for batch in queue.ready:
+        for batch in tuple(queue.ready):
             assert self.accumulator.encode_next(queue)
+            queue.ready.rotate(-1)
             batch.number(1, 0, 0)
             batches.append([r.value for r in decode_batch(batch.body, max_bytes=1 << 20)])
         return batches
@@ -135,6 +137,25 @@ def test_an_open_batch_takes_memory_as_it_grows() -> None:
     assert rig.memory.free == (1 << 20) - (64 << 10)
     assert len(rig.stored()) == 1
     assert rig.memory.free == (1 << 20) - rig.queue().ready[0].size
+
+
+def test_a_batch_grows_by_what_there_is_where_that_is_less_than_usual() -> None:
+    rig = _Rig(batch_bytes=1 << 20, max_request_bytes=1 << 20, buffer_bytes=24 << 10)
+    for _ in range(17):
+        rig.send(b"x" * 1_000)
+    assert rig.memory.free == 0
+    batch = rig.queue().open
+    assert batch is not None
+    assert batch.limit == batch.reserved == 24 << 10
+
+
+def test_no_batch_begins_with_the_little_that_others_leave() -> None:
+    rig = _Rig(batch_bytes=1_000, buffer_bytes=8_800)
+    while isinstance(taken := rig.accumulator.append("t", b"x" * 300), Delivery):
+        assert taken.partition == 0
+    assert taken == NoRoom(0, rig.memory.step) == NoRoom(0, 1_000)
+    assert rig.memory.free >= 382  # enough for one more, and a batch for it alone
+    assert {batch.record_count for batch in rig.queue().ready} == {2}
 
 
 def test_memory_that_is_less_than_a_batch_begins_with_is_enough_for_small_records() -> None:
@@ -206,7 +227,7 @@ def test_many_values_stop_where_memory_ends() -> None:
     rig = _Rig(buffer_bytes=2_500)
     taken = Deliveries()
     added, obstacle = rig.accumulator.append_many("t", [b"x" * 200] * 50, 0, None, taken)
-    assert (added, obstacle) == (11, NoRoom(0, 282))
+    assert (added, obstacle) == (11, NoRoom(0, rig.memory.step))
     assert len(taken) == 11
 
 
@@ -271,6 +292,54 @@ def test_a_thread_that_was_interrupted_in_any_step_of_closing_loses_nothing(
     assert rig.queue().ready[0].state is BatchState.OPEN
     rig.send(b"c" * 30)
     assert rig.stored() == [[b"a" * 30], [b"c" * 30]]
+
+
+def test_large_records_are_encoded_by_the_loop_whoever_has_the_lock() -> None:
+    rig = _Rig(batch_bytes=2_000)
+    for text in (b"a", b"b", b"c"):
+        rig.send(text * 600)
+    for text in (b"d", b"e", b"f"):
+        rig.send(text * 900)
+    queue = rig.queue()
+    first, second = queue.ready
+    assert first.state is BatchState.OPEN
+    assert not first.body
+    reserved = first.reserved
+    taken: list[bool] = []
+    with rig.accumulator.lock:
+        thread = threading.Thread(target=lambda: taken.append(rig.accumulator.encode_next(queue)))
+        thread.start()
+        thread.join(10)
+    assert taken == [True]
+    assert first.count == 3
+    assert first.reserved == first.size == len(first.body) < reserved
+    assert second.state is BatchState.OPEN
+    rig.memory.give_back(first.reserved)
+    queue.ready.popleft()
+    rig.accumulator.reuse(first)
+    assert rig.accumulator.encode_next(queue)
+    assert rig.stored() == [[b"d" * 900, b"e" * 900], [b"f" * 900]]
+    assert second.body is first.body
+
+
+def test_records_that_are_small_or_compressed_are_encoded_by_whoever_fills_the_batch() -> None:
+    small, packed = _Rig(batch_bytes=2_000), _Rig(batch_bytes=2_000, compression=Compression.ZSTD)
+    for _ in range(5):
+        small.send(b"x" * 400)
+        packed.send(b"x" * 600)
+    assert small.queue().ready[0].state is BatchState.CLOSED
+    assert packed.queue().ready[0].state is BatchState.CLOSED
+
+
+def test_a_batch_that_was_never_encoded_is_given_up_with_all_of_its_records() -> None:
+    rig = _Rig(batch_bytes=2_000)
+    deliveries = [rig.send(b"x" * 600) for _ in range(4)]
+    (expired,) = rig.queue().expire(1e9)
+    expired.finish(ClosedError())
+    assert (expired.record_count, expired.values) == (3, [])
+    assert [delivery.is_done for delivery in deliveries] == [True] * 3 + [False]
+    with pytest.raises(ClosedError):
+        deliveries[0].result(0)
 
 
 def test_an_interruption_before_a_batch_is_open_keeps_no_memory(

@@ -1,0 +1,35 @@
+from kafkalite.client.producer.buffer_memory import BufferMemory
+
+
+def test_what_is_wanted_is_taken_or_what_there_is_of_it_unless_it_is_too_little() -> None:
+    memory = BufferMemory(100)
+    assert memory.reserve(10, 60) == 60
+    assert memory.reserve(10, 60) == 40
+    assert memory.reserve(10, 60) == 0
+    memory.give_back(9)
+    assert memory.reserve(10, 60) == 0
+    assert memory.free == 9
+    memory.give_back(1)
+    assert memory.reserve(10, 60) == 10
+    assert memory.free == 0
+
+
+def test_those_who_wait_are_told_once_a_step_is_free() -> None:
+    memory = BufferMemory(800, batch_bytes=90)
+    assert memory.step == 90
+    assert memory.reserve(1, 800) == 800
+    told: list[str] = []
+    memory.call_when_returned(lambda: told.append("a"))
+    memory.call_when_returned(lambda: told.append("b"))
+    memory.give_back(50)
+    assert memory.is_wanted
+    assert told == []
+    memory.give_back(40)
+    assert told == ["a", "b"]
+    assert not memory.is_wanted
+    memory.give_back(100)
+    assert told == ["a", "b"]
+
+
+def test_a_step_is_a_small_part_of_all_where_batches_are_large() -> None:
+    assert BufferMemory(800, batch_bytes=1_000).step == 100

@@ -3,7 +3,7 @@
 import pytest
 
 from kafkalite.model.errors import InvalidRequestError
-from kafkalite.wire.iso_time import datetime_ms, duration_ms
+from kafkalite.wire.iso_time import datetime_ms, duration_ms, instant
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,17 @@ def test_durations_are_the_sum_of_their_parts(text: str, expected: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError, match="is not a duration like"):
         duration_ms(text)
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_678_370_843_592, "2023-03-09T14:07:23.592Z"),
+        (1_678_370_843_007, "2023-03-09T14:07:23.007Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_instant_is_written_as_it_is_read(time_ms: int, text: str) -> None:
+    assert instant(time_ms) == text
+    assert datetime_ms(text) == time_ms

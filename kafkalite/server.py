@@ -15,6 +15,7 @@ import uvloop
 
 from kafkalite.api.asgi import Dispatcher
 from kafkalite.api.controller import ControllerEndpoint
+from kafkalite.api.event_stream import WithoutCutStreams
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.groups import GroupsEndpoint
 from kafkalite.api.http_server import HttpServer, bind
@@ -64,6 +65,7 @@ def serve(settings: BrokerSettings) -> None:
         StartError: it cannot start.
     """
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(WithoutCutStreams())
     _raise_descriptor_limit()
     _keep_freed_memory()
     uvloop.run(_serve(settings))

@@ -9,7 +9,9 @@ the reader joins them with LF again.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterable
+from contextvars import ContextVar
 from typing import Any, Final
 
 from kafkalite.api.exchange import ClientGoneError, Exchange, RawHeader
@@ -70,6 +72,35 @@ def encode_event(
 
 class SlowReaderError(ClientGoneError):
     """The client took nothing for WRITE_PATIENCE_S; what was to be sent was not."""
+
+
+_is_cut: Final = ContextVar("is_cut", default=False)
+"""Whether the answer to this request was cut off because nobody reads it."""
+
+
+class WithoutCutStreams(logging.Filter):
+    """For uvicorn's logger, which reports each answer without an end as the application's error."""
+
+    def filter(self, _record: logging.LogRecord) -> bool:
+        return not _is_cut.get()
+
+
+async def while_read(exchange: Exchange, stream: Coroutine[Any, Any, None]) -> None:
+    """Have `stream` answer until it ends or the client goes away.
+
+    Raises:
+        ClientGoneError: it went away, or reads so slowly that it is cut off (SlowReaderError).
+    """
+    try:
+        await exchange.while_connected(stream)
+    except SlowReaderError:
+        _is_cut.set(True)
+        raise
+
+
+def slow_reason() -> str:
+    """What a client that reads too slowly is told with the event `closed`."""
+    return f"Nothing was taken off the connection for {WRITE_PATIENCE_S:.0f} seconds"
 
 
 class EventStream:

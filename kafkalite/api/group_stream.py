@@ -17,8 +17,11 @@ from kafkalite.api.event_stream import (
     KEEP_ALIVE_S,
     LAST_EVENT_ID,
     EventStream,
+    SlowReaderError,
     check_accept,
     encode_event,
+    slow_reason,
+    while_read,
 )
 from kafkalite.api.exchange import Exchange, int_parameter
 from kafkalite.broker.consumers.definition import ConsumerDefinition, OffsetReset
@@ -113,7 +116,7 @@ class GroupStreamEndpoint:
         check_group_id(group)
         check_accept(exchange.header(b"accept"))
         wish = _wish(exchange, group)
-        await exchange.while_connected(self._serve(exchange, wish))
+        await while_read(exchange, self._serve(exchange, wish))
 
     async def acknowledge(self, exchange: Exchange, method: str, group: str) -> None:
         """Commit all up to an event, wherever its stream is."""
@@ -172,6 +175,17 @@ class GroupStreamEndpoint:
 
 async def _push(events: EventStream, stream: GroupStream) -> None:
     await events.start()
+    try:
+        await _send_events(events, stream)
+    except SlowReaderError:
+        # Who reads on within as much time again hears of it; others get its partitions either way.
+        closed = _encode({"reason": slow_reason()})
+        await events.send(encode_event(closed, name="closed"))
+    await events.end()
+
+
+async def _send_events(events: EventStream, stream: GroupStream) -> None:
+    """All there is to tell, until it is over."""
     retry_ms: int | None = _RETRY_MS
     while True:
         event = await stream.next_event(max(KEEP_ALIVE_S - events.silent_s, 0.0))
@@ -181,7 +195,6 @@ async def _push(events: EventStream, stream: GroupStream) -> None:
             )
             retry_ms = None
         elif stream.is_over:
-            await events.end()
             return
         else:
             await events.keep_alive()

@@ -11,9 +11,10 @@ from kafkalite.api.errors import problem_response
 from kafkalite.api.event_stream import (
     KEEP_ALIVE_S,
     LAST_EVENT_ID,
-    WRITE_PATIENCE_S,
     EventStream,
     SlowReaderError,
+    slow_reason,
+    while_read,
 )
 from kafkalite.api.exchange import Exchange, bool_parameter, int_parameter
 from kafkalite.api.streams.tail_forms import OFFERED_TAILS, TailForm, encode_shared, tail_form
@@ -60,7 +61,7 @@ class TopicStreamEndpoint:
         query = exchange.query(_PARAMETERS)
         form = tail_form(media, text=bool_parameter(query, "text"))
         wish = _wish(query, topic, exchange.header(LAST_EVENT_ID))
-        await exchange.while_connected(self._serve(exchange, form, wish))
+        await while_read(exchange, self._serve(exchange, form, wish))
 
     async def _serve(self, exchange: Exchange, form: TailForm, wish: TailWish) -> None:
         try:
@@ -85,8 +86,7 @@ async def _push(events: EventStream, form: TailForm, tail: TopicTail) -> None:
                 await events.keep_alive()
     except SlowReaderError:
         # Who reads on within as much time again hears of it; of the others nothing stays.
-        reason = f"Nothing was taken off the connection for {WRITE_PATIENCE_S:.0f} seconds"
-        await events.send(form.notice(TailNotice("closed", {"reason": reason})))
+        await events.send(form.notice(TailNotice("closed", {"reason": slow_reason()})))
     await events.end()
 
 

@@ -1,14 +1,21 @@
 """Server-sent events as bytes, and their way out."""
 
 import asyncio
-from collections.abc import MutableMapping
+import logging
+from collections.abc import Coroutine, MutableMapping
 from typing import Any
 
 import pytest
 
 from kafkalite.api import event_stream
-from kafkalite.api.event_stream import EventStream, check_accept, encode_event
-from kafkalite.api.exchange import ClientGoneError, Exchange
+from kafkalite.api.event_stream import (
+    EventStream,
+    WithoutCutStreams,
+    check_accept,
+    encode_event,
+    while_read,
+)
+from kafkalite.api.exchange import ClientGoneError, Exchange, Receive
 from kafkalite.model.errors import NotAcceptableError
 
 
@@ -92,3 +99,35 @@ def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
             await events.send(encode_event(b"x"))
 
     asyncio.run(scenario())
+
+
+def test_only_a_stream_that_was_cut_off_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "WRITE_PATIENCE_S", 0.0)
+    record = logging.makeLogRecord({"msg": "ASGI callable returned without completing response."})
+
+    async def is_reported_after(exchange: Exchange, stream: Coroutine[Any, Any, None]) -> bool:
+        with pytest.raises(ClientGoneError):
+            await while_read(exchange, stream)
+        return WithoutCutStreams().filter(record)
+
+    async def go() -> None:
+        raise ClientGoneError
+
+    async def scenario() -> None:
+        silent = asyncio.Event()
+        exchange = _exchange([], asyncio.Event())
+        exchange._receive = _never(silent)
+        cut = is_reported_after(exchange, EventStream(exchange).send(encode_event(b"x")))
+        gone = is_reported_after(exchange, go())
+        tasks = asyncio.create_task(cut), asyncio.create_task(gone)
+        assert list(await asyncio.gather(*tasks)) == [False, True]
+
+    asyncio.run(scenario())
+
+
+def _never(event: asyncio.Event) -> Receive:
+    async def receive() -> MutableMapping[str, Any]:
+        await event.wait()
+        return {"type": "http.disconnect"}
+
+    return receive

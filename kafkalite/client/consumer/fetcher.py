@@ -39,7 +39,7 @@ class FetchOptions(NamedTuple):
     """How much to ask for; the fields are Kafka's consumer settings."""
 
     max_bytes: int = 50 << 20
-    partition_max_bytes: int = 8 << 20
+    partition_max_bytes: int = 2 << 20
     min_bytes: int = 1
     max_wait_ms: int = 500
     request_timeout_ms: int = 30_000

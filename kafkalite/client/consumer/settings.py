@@ -68,10 +68,12 @@ class ConsumerSettings(ClientSettings, frozen=True, kw_only=True):
     fetch_max_bytes: Annotated[
         int, setting("How much a broker may send at once.", ge=0, le=MAX_INT)
     ] = 52_428_800
+    # So many pass from the socket to the program through the processor's caches. With 8 MiB,
+    # records of 1 KB took a third more time.
     max_partition_fetch_bytes: Annotated[
         int,
         setting("How much of it may be of one partition (Kafka: 1 MiB).", ge=0, le=MAX_INT),
-    ] = 8 << 20
+    ] = 2 << 20
     fetch_buffer_bytes: Annotated[
         int,
         setting(

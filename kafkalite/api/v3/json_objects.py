@@ -18,6 +18,8 @@ GROUP_BYTES: Final = 512 << 10
 _OPEN: Final = ord("{")
 _LEVELS: Final = 6
 """So deep an object is found at once; a deeper one brace by brace."""
+_MAX_DEPTH: Final = 1_000
+"""No decoder goes deeper, and each brace costs as much as a whole record."""
 _IN_STRING: Final = rb'(?:[^"\\]++|\\.)*+'
 _NO_BRACE: Final = rb'[^"{}]++|"%b"' % _IN_STRING
 
@@ -35,9 +37,10 @@ def _whole() -> bytes:
 _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _WHOLE: Final = re.compile(_whole(), re.DOTALL)
 _TO_BRACE: Final = re.compile(
-    rb'(?:%b)*+(?:([{}])|(")%b(\\)?)?' % (_NO_BRACE, _IN_STRING), re.DOTALL
+    rb'(?:%b|%b)*+(?:([{}])|(")%b(\\)?)?' % (_NO_BRACE, _whole(), _IN_STRING), re.DOTALL
 )
-"""Up to a brace; or to the end of the part, maybe within a string, maybe behind a backslash."""
+"""Up to a brace that is not of an object found at once; or to the end of the part, maybe within a
+string, maybe behind a backslash."""
 _REST_OF_STRING: Final = re.compile(rb'%b(?:(")|(\\))?' % _IN_STRING, re.DOTALL)
 
 
@@ -59,7 +62,8 @@ class JsonObjects:
         """The objects that end in this part; to be used up before the next.
 
         Raises:
-            BrokenJsonError: there is something else between two of them; nothing can follow.
+            BrokenJsonError: there is something else between two of them, or one has no end of
+                levels; nothing can follow.
         """
         group: list[Piece] = []
         size = 0
@@ -123,6 +127,8 @@ class JsonObjects:
         found = cast("re.Match[bytes]", _TO_BRACE.match(part, position))
         if found[1] is not None:
             self._depth += 1 if found[1] == b"{" else -1
+            if self._depth > _MAX_DEPTH:
+                raise BrokenJsonError(f"a record has more than {_MAX_DEPTH} levels")
         elif found[2] is not None:
             self._is_in_string = True
             self._is_escaped = found[3] is not None

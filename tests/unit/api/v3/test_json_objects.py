@@ -64,16 +64,25 @@ def test_object_that_is_too_long_is_thrown_away_as_it_comes(size: int) -> None:
     assert _cut(parts, len(long)) == [b'{"a":1}', long, b'{"b":2}', long]
 
 
-def test_no_more_is_held_than_one_object_may_have() -> None:
+@pytest.mark.parametrize("part", [b"x" * 50_000, b'","b":{"a":{}},"c":"' * 3_000])
+def test_no_more_is_held_than_one_object_may_have(part: bytes) -> None:
     objects = JsonObjects(100_000)
+    assert list(objects.feed(b'{"a":"')) == []
     tracemalloc.start()
     try:
-        part = b"{" * 10_000
-        for _ in range(1_000):
+        for _ in range(100):
             assert list(objects.feed(part)) == []
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+    assert list(objects.feed(b'"}{}')) == [[None, b"{}"]]
+
+
+def test_levels_without_end_are_refused() -> None:
+    deep = b'{"a":' * 999 + b"{}" + b"}" * 999
+    assert _cut([deep]) == [deep]
+    with pytest.raises(BrokenJsonError, match="levels"):
+        _cut([b'{"a":' * 1_001])
 
 
 def test_groups_are_bounded() -> None:

@@ -13,12 +13,20 @@ from urllib.parse import urlsplit
 class LineSender(threading.Thread):
     """One request whose body goes on. The thread reads the answer; life: `with`, then `end`."""
 
-    def __init__(self, url: str, path: str, headers: str = "", *, keeps: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        path: str,
+        headers: str = "",
+        *,
+        keeps: bool = True,
+        media: str = "application/x-ndjson",
+    ) -> None:
         """Assign only; `keeps` says whether each report is kept, or only the last."""
         super().__init__(daemon=True)
         address = urlsplit(url)
         self._head = (
-            f"POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: application/x-ndjson\r\n"
+            f"POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: {media}\r\n"
             f"transfer-encoding: chunked\r\n{headers}\r\n"
         )
         self._place = address.hostname, address.port

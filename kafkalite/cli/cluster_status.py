@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kafkalite.cli.answers import BrokerHealth, ClusterHealth, LogDirList, PartitionsInTrouble
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.broker_address import shown
-from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -15,6 +14,12 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.failure import EXIT_FAILURE
 from kafkalite.model.errors import LogError
+from kafkalite.wire.admin_messages import (
+    BrokerHealth,
+    ClusterHealth,
+    LogDirList,
+    PartitionsInTrouble,
+)
 
 _HEADINGS: Final = ("BROKER", "ADDRESS", "STATE", "LEADERS", "REPLICAS", "IN SYNC", "DISK")
 _ACTION: Final = "status"
@@ -55,9 +60,9 @@ def run(args: argparse.Namespace) -> int:
     if args.bootstrap_server is None and args.zookeeper is None:
         args.bootstrap_server = _NEAREST
     check_connection_arguments(args.parser, args)
-    with Cluster.from_arguments(args) as cluster:
-        health = cluster.health()
-        disks = {broker.id: _disk_of(cluster, broker) for broker in health.brokers}
+    with Administration.of(args) as admin:
+        health = admin.cluster_health()
+        disks = {broker.id: _disk_of(admin, broker) for broker in health.brokers}
     advice = advise(health, disks)
     print(render(health, disks))
     print()
@@ -65,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_FAILURE if advice else 0
 
 
-def _disk_of(cluster: Cluster, broker: BrokerHealth) -> Disk | None:
+def _disk_of(admin: Administration, broker: BrokerHealth) -> Disk | None:
     """None: the broker cannot be asked."""
     if broker.url is None:
         return None
     try:
-        return measure(cluster.log_dirs(broker.id))
+        return measure(admin.describe_log_dirs(broker.id))
     except LogError:
         return None
 

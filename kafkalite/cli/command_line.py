@@ -70,7 +70,8 @@ class CommandParser(argparse.ArgumentParser):
     def refuse(self, args: argparse.Namespace, options: Iterable[str], beside: str) -> None:
         """Refuse `options` (names without dashes) on a command line that has `beside`."""
         for option in options:
-            if getattr(args, option.replace("-", "_")) not in (None, False, []):
+            value = getattr(args, option.replace("-", "_"))
+            if value is not None and value is not False and value != []:
                 self.error(f'Option "[{beside}]" can\'t be used with option "[{option}]"')
 
 

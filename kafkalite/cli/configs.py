@@ -3,9 +3,8 @@
 import argparse
 from typing import Final
 
-from kafkalite.cli.answers import ConfigDescription
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.client_properties import load_properties
-from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -13,12 +12,11 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.failure import CommandError
 from kafkalite.model.topic_name import check_topic_name
+from kafkalite.wire.admin_messages import ConfigDescription
 
 _TOPICS: Final = "topics"
 _BROKERS: Final = "brokers"
 _NOT_BUILT: Final = ("users", "clients", "ips", "client-metrics", "groups")
-_DEFAULT: Final = "default"
-"""What the API calls the settings of all brokers together."""
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -56,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
     _check(args.parser, args)
     if args.entity_type == _TOPICS and args.entity_name is not None:
         check_topic_name(args.entity_name)
-    with Cluster.from_arguments(args) as cluster:
+    with Administration.of(args) as admin:
         if args.alter:
-            _alter(cluster, args)
+            _alter(admin, args)
         else:
-            _describe(cluster, args)
+            _describe(admin, args)
     return 0
 
 
@@ -119,7 +117,7 @@ def _expand_short_forms(parser: CommandParser, args: argparse.Namespace) -> None
         args.entity_default = name is None
 
 
-def _alter(cluster: Cluster, args: argparse.Namespace) -> None:
+def _alter(admin: Administration, args: argparse.Namespace) -> None:
     changes: dict[str, str | None] = {}
     if args.add_config is not None:
         changes.update(_parse_settings(args.add_config))
@@ -129,54 +127,60 @@ def _alter(cluster: Cluster, args: argparse.Namespace) -> None:
     if both:
         raise CommandError(f"Settings to add and to delete at once: {','.join(both)}")
     if removed:
-        present = {entry.name for entry in _own_settings(cluster, args)}
+        present = {entry.name for entry in _own_settings(admin, args)}
         missing = [key for key in removed if key not in present]
         if missing:
             raise CommandError(f"Invalid config(s): {','.join(missing)}")
     changes.update(dict.fromkeys(removed))
     if args.entity_type == _TOPICS:
-        cluster.alter_topic_config(args.entity_name, changes)
+        admin.alter_topic_config(args.entity_name, changes)
         print(f"Completed updating config for topic {args.entity_name}.")
         return
-    cluster.alter_broker_config(_DEFAULT if args.entity_default else args.entity_name, changes)
+    admin.alter_broker_config(changes, _broker_id(args))
     if args.entity_default:
         print("Completed updating default config for brokers in the cluster.")
     else:
         print(f"Completed updating config for broker {args.entity_name}.")
 
 
-def _own_settings(cluster: Cluster, args: argparse.Namespace) -> list[ConfigDescription]:
+def _own_settings(admin: Administration, args: argparse.Namespace) -> list[ConfigDescription]:
     """What is set at the entity itself."""
     if args.entity_type == _TOPICS:
-        return cluster.topic_config(args.entity_name, include_all=False)
-    name = _DEFAULT if args.entity_default else args.entity_name
+        return admin.describe_topic_config(args.entity_name)
     source = f"DYNAMIC_{'DEFAULT_' if args.entity_default else ''}BROKER_CONFIG"
     return [
         entry
-        for entry in cluster.broker_config(name, include_all=False)
+        for entry in admin.describe_broker_config(_broker_id(args))
         if any(synonym.source == source for synonym in entry.synonyms) or entry.source == source
     ]
 
 
-def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
+def _broker_id(args: argparse.Namespace) -> int | None:
+    """None: it is about all brokers."""
+    return None if args.entity_name is None else int(args.entity_name)
+
+
+def _describe(admin: Administration, args: argparse.Namespace) -> None:
     which = "All" if args.all else "Dynamic"
     if args.entity_type == _TOPICS:
         names = [args.entity_name]
         if args.entity_name is None:
-            names = [topic.name for topic in cluster.topics()]
+            names = [topic.name for topic in admin.list_topics()]
         for name in names:
-            settings = cluster.topic_config(name, include_all=args.all)
+            settings = admin.describe_topic_config(name, include_all=args.all)
             print(f"{which} configs for topic {name} are:")
             _print_settings(settings)
         return
-    urls = {} if args.entity_default else cluster.broker_urls()
-    brokers = sorted(urls) if args.entity_name is None else [int(args.entity_name)]
+    one = _broker_id(args)
+    brokers = [] if one is None else [one]
+    if one is None and not args.entity_default:
+        brokers = sorted(broker.id for broker in admin.describe_cluster().brokers)
     for broker in brokers:
-        settings = cluster.broker_config(str(broker), include_all=args.all, url=urls.get(broker))
+        settings = admin.describe_broker_config(broker, include_all=args.all)
         print(f"{which} configs for broker {broker} are:")
         _print_settings(settings)
     if args.entity_name is None:
-        settings = cluster.broker_config(_DEFAULT, include_all=args.all)
+        settings = admin.describe_broker_config(include_all=args.all)
         print("Default configs for brokers in the cluster are:")
         _print_settings(settings)
 

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.broker_address import shown
 from kafkalite.cli.client_properties import ClientProperties, load_properties
 from kafkalite.cli.client_settings import settings_of
-from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -25,7 +25,6 @@ from kafkalite.cli.command_line import (
     whole_number,
 )
 from kafkalite.cli.failure import EXIT_FAILURE, CommandError
-from kafkalite.cli.group_requests import GroupRequests
 from kafkalite.cli.interruption import Interruption
 from kafkalite.cli.record_format import RecordFormat, record_format
 from kafkalite.cli.topic_filter import TopicFilter
@@ -158,13 +157,13 @@ def run(args: argparse.Namespace) -> int:
     )
     with (
         Interruption() as interruption,
-        Cluster.from_arguments(args, retry_for_s=0) as cluster,
+        Administration.of(args, retry_for_s=0) as admin,
         _notices(),
     ):
         with interruption.may_raise():
-            urls = cluster.broker_urls().values()
-            _check_there_is(cluster, args)
-        settings["bootstrap.servers"] = ",".join(map(shown, urls))
+            brokers = admin.describe_cluster().brokers
+            _check_there_is(admin, args)
+        settings["bootstrap.servers"] = ",".join(shown(broker.url) for broker in brokers)
         consumer = Consumer(**settings)
         console = _ConsoleConsumer(consumer, printed, limits)
         try:
@@ -180,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
             if group is None and made_up is not None:
                 # Nobody will want to join it again.
                 with contextlib.suppress(LogError, CommandError):
-                    GroupRequests(cluster).delete(made_up)
+                    admin.delete_group(made_up)
             _say(f"Processed a total of {console.processed} messages")
     return 0
 
@@ -275,12 +274,12 @@ def _begin(consumer: Consumer, args: argparse.Namespace, pattern: str | None) ->
         consumer.seek(place, int(args.offset))
 
 
-def _check_there_is(cluster: Cluster, args: argparse.Namespace) -> None:
+def _check_there_is(admin: Administration, args: argparse.Namespace) -> None:
     """Tell of a topic that does not exist; raises CommandError for a partition that does not."""
     if args.topic is None:
         return
     try:
-        count = cluster.topic(args.topic).partition_count
+        count = admin.describe_topic(args.topic).partition_count
     except UnknownTopicOrPartitionError:
         _say(f"Topic '{args.topic}' does not exist; waiting until it does.")
         return

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+from kafkalite.cli.broker_address import brokers_of
 from kafkalite.cli.client_properties import ClientProperties, load_properties
-from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -134,8 +134,7 @@ def run(args: argparse.Namespace) -> int:
     check_topic_name(args.topic)
     lines = LineParser({**load_properties(args.reader_config), **dict(args.property or [])})
     given = _settings(args)
-    with Cluster.from_arguments(args, retry_for_s=0) as cluster:
-        given["bootstrap_servers"] = cluster.known_urls
+    given["bootstrap_servers"] = brokers_of(args)
     try:
         settings = ProducerSettings.of(given)
     except ConfigError as error:

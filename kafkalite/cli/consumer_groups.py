@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -13,7 +13,6 @@ from kafkalite.cli.command_line import (
     natural_number,
 )
 from kafkalite.cli.failure import EXIT_FAILURE, CommandError, NoBrokerError
-from kafkalite.cli.group_requests import GroupRequests
 from kafkalite.cli.group_reset import (
     SCENARIOS,
     add_reset_arguments,
@@ -104,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the action that the command line names; gives the exit code."""
     action = _check(args.parser, args)
     try:
-        with Cluster.from_arguments(args) as cluster:
-            is_done = _RUN[action](cluster, args)
+        with Administration.of(args) as admin:
+            is_done = _RUN[action](admin, args)
     except NoBrokerError:
         raise
     except (LogError, CommandError) as error:
@@ -170,8 +169,8 @@ def _check_groups(parser: CommandParser, args: argparse.Namespace, action: str) 
         parser.error(f"Option [{action}] takes one of these options: [all-groups], [group]")
 
 
-def _list(cluster: Cluster, args: argparse.Namespace) -> bool:
-    groups = GroupRequests(cluster).all()
+def _list(admin: Administration, args: argparse.Namespace) -> bool:
+    groups = admin.list_groups()
     if args.state is None:
         for each in groups:
             print(each.group)
@@ -191,12 +190,11 @@ def _state_named(name: str) -> str:
     return state
 
 
-def _describe(cluster: Cluster, args: argparse.Namespace) -> bool:
-    requests = GroupRequests(cluster)
+def _describe(admin: Administration, args: argparse.Namespace) -> bool:
     is_done = True
-    for group in _groups(requests, args):
+    for group in _groups(admin, args):
         try:
-            described = requests.describe(group)
+            described = admin.describe_group(group)
         except GroupIdNotFoundError:
             is_done = print_notice(group, DEAD)
             continue
@@ -211,13 +209,12 @@ def _describe(cluster: Cluster, args: argparse.Namespace) -> bool:
     return is_done
 
 
-def _delete(cluster: Cluster, args: argparse.Namespace) -> bool:
-    requests = GroupRequests(cluster)
+def _delete(admin: Administration, args: argparse.Namespace) -> bool:
     deleted: list[str] = []
     failed: list[tuple[str, LogError]] = []
-    for group in _groups(requests, args):
+    for group in _groups(admin, args):
         try:
-            requests.delete(group)
+            admin.delete_group(group)
             deleted.append(group)
         except LogError as refusal:
             failed.append((group, refusal))
@@ -233,20 +230,18 @@ def _delete(cluster: Cluster, args: argparse.Namespace) -> bool:
     return False
 
 
-def _reset(cluster: Cluster, args: argparse.Namespace) -> bool:
-    requests = GroupRequests(cluster)
-    return reset_offsets(requests, _groups(requests, args), args)
+def _reset(admin: Administration, args: argparse.Namespace) -> bool:
+    return reset_offsets(admin, _groups(admin, args), args)
 
 
-def _delete_offsets(cluster: Cluster, args: argparse.Namespace) -> bool:
+def _delete_offsets(admin: Administration, args: argparse.Namespace) -> bool:
     if len(args.group) != 1:
         raise CommandError("--delete-offsets takes one group")
     (group,) = args.group
-    requests = GroupRequests(cluster)
     results: list[tuple[str, str, LogError | None]] = []
     try:
         for topic, numbers in parse_topics(args.topic):
-            results += _delete_topic(cluster, requests, group, topic, numbers)
+            results += _delete_topic(admin, group, topic, numbers)
     except GroupIdNotFoundError:
         print(f"\nError: '{group}' does not exist.")
         return False
@@ -270,31 +265,27 @@ def _delete_offsets(cluster: Cluster, args: argparse.Namespace) -> bool:
 
 
 def _delete_topic(
-    cluster: Cluster,
-    requests: GroupRequests,
-    group: str,
-    topic: str,
-    numbers: Sequence[int] | None,
+    admin: Administration, group: str, topic: str, numbers: Sequence[int] | None
 ) -> list[tuple[str, str, LogError | None]]:
     """What became of each partition of a topic; of those without an offset nothing had to."""
-    outcomes: dict[TopicPartition, LogError | None] = {}
-    if numbers is None:
-        outcomes = requests.delete_offsets(group, topic, None)
-        try:
-            numbers = range(cluster.topic(topic).partition_count)
-        except UnknownTopicOrPartitionError as unknown:
-            if not outcomes:
-                return [(topic, "Not Provided", unknown)]
-            numbers = [each.partition for each in outcomes]
+    if numbers is not None:
+        outcomes = admin.delete_group_offsets(group, (TopicPartition(topic, n) for n in numbers))
+        for error in outcomes.values():
+            if isinstance(error, GroupIdNotFoundError | NonEmptyGroupError):
+                raise error  # all of the group
     else:
-        for number in numbers:
-            outcomes |= requests.delete_offsets(group, topic, number)
-    return [(topic, str(number), outcomes.get(TopicPartition(topic, number))) for number in numbers]
+        outcomes = admin.delete_topic_offsets(group, topic)
+        if not outcomes:
+            try:
+                admin.describe_topic(topic)
+            except UnknownTopicOrPartitionError as unknown:
+                return [(topic, "Not Provided", unknown)]
+    return [(topic, str(each.partition), error) for each, error in outcomes.items()]
 
 
-def _groups(requests: GroupRequests, args: argparse.Namespace) -> list[str]:
+def _groups(admin: Administration, args: argparse.Namespace) -> list[str]:
     if args.all_groups:
-        return [each.group for each in requests.all()]
+        return [each.group for each in admin.list_groups()]
     return list(dict.fromkeys(args.group))
 
 

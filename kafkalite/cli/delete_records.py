@@ -4,7 +4,7 @@ import argparse
 
 import msgspec
 
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -12,7 +12,7 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.failure import EXIT_FAILURE, CommandError
 from kafkalite.cli.json_file import VERSION, read_json_file
-from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
+from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
 
 
@@ -46,18 +46,16 @@ def run(args: argparse.Namespace) -> int:
     args.parser.require(args, ["offset-json-file"])
     wanted = _read(args.offset_json_file)
     exit_code = 0
-    with Cluster.from_arguments(args) as cluster:
+    with Administration.of(args) as admin:
         print("Executing records delete operation")
-        leaders = _leaders(cluster, {found.topic for found in wanted})
-        print("Records delete operation completed:")
-        for found, offset in wanted.items():
-            try:
-                low_watermark = cluster.delete_records(*found, offset, leaders.get(found))
-            except LogError as error:
-                print(f"partition: {found}\terror: {error}")
-                exit_code = EXIT_FAILURE
-            else:
-                print(f"partition: {found}\tlow_watermark: {low_watermark}")
+        found = admin.delete_records(wanted)
+    print("Records delete operation completed:")
+    for partition, low_watermark in found.items():
+        if isinstance(low_watermark, LogError):
+            print(f"partition: {partition}\terror: {low_watermark}")
+            exit_code = EXIT_FAILURE
+        else:
+            print(f"partition: {partition}\tlow_watermark: {low_watermark}")
     return exit_code
 
 
@@ -87,18 +85,3 @@ def _read(file: str) -> dict[TopicPartition, int]:
             f"Offset json file contains duplicate topic partitions: {','.join(twice)}"
         )
     return wanted
-
-
-def _leaders(cluster: Cluster, topics: set[str]) -> dict[TopicPartition, str]:
-    """Where to send each request, as far as partitions exist and have a leader."""
-    urls = cluster.broker_urls()
-    leaders = {}
-    for topic in topics:
-        try:
-            description = cluster.topic(topic)
-        except UnknownTopicOrPartitionError:
-            continue  # the request for its partitions says so
-        for partition in description.partitions:
-            if partition.leader in urls:
-                leaders[TopicPartition(topic, partition.partition)] = urls[partition.leader]
-    return leaders

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from kafkalite.cli.cluster import EARLIEST, LATEST, MAX_TIMESTAMP, Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -14,16 +14,17 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.failure import EXIT_FAILURE, CommandError, NoBrokerError
 from kafkalite.cli.topic_filter import TopicFilter
+from kafkalite.client.admin.partition_calls import At
 from kafkalite.model.errors import LogError, OffsetNotAvailableError
 from kafkalite.model.ids import TopicPartition
 
-_TIMES: Final = {
-    "-1": LATEST,
-    "latest": LATEST,
-    "-2": EARLIEST,
-    "earliest": EARLIEST,
-    "-3": MAX_TIMESTAMP,
-    "max-timestamp": MAX_TIMESTAMP,
+_TIMES: Final[dict[str, At]] = {
+    "-1": "latest",
+    "latest": "latest",
+    "-2": "earliest",
+    "earliest": "earliest",
+    "-3": "max-timestamp",
+    "max-timestamp": "max-timestamp",
 }
 _SPAN = re.compile(r"(?P<first>[0-9]*)(?P<dash>-?)(?P<end>[0-9]*)")
 _TOPIC_AND_SPAN = re.compile(r"(?P<topic>[^:]*)(?::(?P<span>.*))?")
@@ -65,61 +66,42 @@ def run(args: argparse.Namespace) -> int:
     try:
         at = _parse_time(args.time)
         chosen = _chooser(args)
-        with Cluster.from_arguments(args) as cluster:
-            return _print_offsets(cluster, chosen, at)
+        with Administration.of(args) as admin:
+            return _print_offsets(admin, chosen, at)
     except NoBrokerError:
         raise
     except CommandError as error:
         raise CommandError(f"Error occurred: {error}") from None
 
 
-def _print_offsets(cluster: Cluster, chosen: Chooses, at: str) -> int:
-    urls = cluster.broker_urls()
+def _print_offsets(admin: Administration, chosen: Chooses, at: At) -> int:
     exit_code = 0
     has_matched = False
-    for topic in cluster.topics():
-        numbers = [
-            number
-            for number in range(topic.partition_count)
-            if chosen(TopicPartition(topic.name, number))
-        ]
-        if not numbers:
-            continue
-        has_matched = True
-        leaders = {p.partition: p.leader for p in cluster.topic(topic.name).partitions}
-        for number in numbers:
-            url = urls.get(leaders.get(number, -1))
-            if not _print_offset(cluster, TopicPartition(topic.name, number), at, url):
+    for topic in admin.list_topics():
+        partitions = (TopicPartition(topic.name, number) for number in range(topic.partition_count))
+        places = {each: at for each in partitions if chosen(each)}
+        has_matched = has_matched or bool(places)
+        for each, found in admin.list_offsets(places).items():
+            if isinstance(found, LogError):
+                due_to = "" if isinstance(found, OffsetNotAvailableError) else " due to error"
+                print(
+                    f"Skip getting offsets for topic-partition {each}{due_to}: {found}",
+                    file=sys.stderr,
+                )
                 exit_code = EXIT_FAILURE
+            elif found.offset >= 0:  # nothing is that late: Kafka's tool leaves the partition out
+                print(f"{topic.name}:{each.partition}:{found.offset}")
     if not has_matched:
         raise CommandError("Could not match any topic-partitions with the specified filters")
     return exit_code
 
 
-def _print_offset(cluster: Cluster, found: TopicPartition, at: str, url: str | None) -> bool:
-    """Print where one partition stands; False when it cannot say so."""
-    try:
-        offset = cluster.offset(*found, at, url).offset
-    except OffsetNotAvailableError as error:
-        print(f"Skip getting offsets for topic-partition {found}: {error}", file=sys.stderr)
-        return False
-    except LogError as error:
-        print(
-            f"Skip getting offsets for topic-partition {found} due to error: {error}",
-            file=sys.stderr,
-        )
-        return False
-    if offset >= 0:  # nothing is that late: Kafka's tool leaves the partition out
-        print(f"{found.topic}:{found.partition}:{offset}")
-    return True
-
-
-def _parse_time(text: str) -> str:
-    """What `--time` asks for, as the brokers call it."""
+def _parse_time(text: str) -> At:
+    """What `--time` asks for."""
     if text in _TIMES:
         return _TIMES[text]
     if text.isascii() and text.isdecimal():
-        return text
+        return int(text)
     raise CommandError(
         f"Malformed time argument {text}. Please use -1 or latest / -2 or earliest / "
         "-3 or max-timestamp, or a specified long format timestamp"

@@ -4,15 +4,19 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import CommandParser, whole_number
 from kafkalite.cli.failure import CommandError
-from kafkalite.cli.group_answers import ResetOffset
-from kafkalite.cli.group_requests import GroupRequests
-from kafkalite.model.errors import NonEmptyGroupError
+from kafkalite.client.admin.group_calls import ResetPlace
+from kafkalite.model.errors import InvalidRequestError, NonEmptyGroupError
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.group_descriptions import ResetOffset
+from kafkalite.wire.iso_time import datetime_ms, duration_ms
 
 SCENARIOS: Final = (
     "to-offset",
@@ -98,62 +102,68 @@ def parse_topics(texts: Sequence[str]) -> list[TopicChoice]:
     return choices
 
 
-def reset_offsets(requests: GroupRequests, groups: Sequence[str], args: argparse.Namespace) -> bool:
+def reset_offsets(admin: Administration, groups: Sequence[str], args: argparse.Namespace) -> bool:
     """Reset the offsets of groups and print the new ones; False when one group could not be."""
     given = None if args.from_file is None else _read_file(args.from_file, groups)
     is_done = True
     results: list[tuple[str, ResetOffset]] = []
     for group in groups:
-        wish: dict[str, object] = {"dry_run": not args.execute}
-        if given is None:
-            wish |= _scenario(args) | _scope(args)
-        elif group in given:
-            wish["offsets"] = [
-                {"topic": each.topic, "partition": each.partition, "offset": offset}
-                for each, offset in given[group].items()
-            ]
-        else:
-            continue
+        reset = partial(admin.reset_group_offsets, group, dry_run=not args.execute)
         try:
-            offsets = requests.reset(group, wish)
+            if given is None:
+                found = reset(_place(args), shift_by=args.shift_by, topics=_scope(args))
+            elif group in given:
+                found = reset(offsets=given[group])
+            else:
+                continue
         except NonEmptyGroupError as error:
             print(f"\nError: {error.detail}")
             is_done = False
             continue
-        for each in offsets:
+        for each in found.offsets:
             if each.warning:
                 print(each.warning, file=sys.stderr)
-        results += [(group, each) for each in offsets]
+        results += [(group, each) for each in found.offsets]
     if results or is_done:
         _print(results, is_csv=args.export, has_many=len(groups) > 1)
     return is_done
 
 
 def _is_given(args: argparse.Namespace, option: str) -> bool:
-    return getattr(args, option.replace("-", "_")) not in {None, False}
+    value = getattr(args, option.replace("-", "_"))
+    return value is not None and value is not False
 
 
-def _scenario(args: argparse.Namespace) -> dict[str, object]:
-    for word in ("earliest", "latest", "current"):
-        if getattr(args, f"to_{word}"):
-            return {"to": word}
-    names = ("to_offset", "shift_by", "to_datetime", "by_duration")
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+def _place(args: argparse.Namespace) -> ResetPlace | None:
+    """Where to; None where that is said in another way.
+
+    Raises:
+        InvalidRequestError: it is no time, or no span of time.
+    """
+    if args.to_datetime is not None:
+        datetime_ms(args.to_datetime)  # refuses what Python takes and nobody means
+        return datetime.fromisoformat(args.to_datetime)
+    if args.by_duration is not None:
+        try:
+            return timedelta(milliseconds=duration_ms(args.by_duration))
+        except OverflowError:
+            raise InvalidRequestError(f"'{args.by_duration}' is too long") from None
+    if args.to_offset is not None:
+        offset: int = args.to_offset
+        return offset
+    places: tuple[ResetPlace, ...] = ("earliest", "latest", "current")
+    return next((place for place in places if getattr(args, f"to_{place}")), None)
 
 
-def _scope(args: argparse.Namespace) -> dict[str, object]:
+def _scope(args: argparse.Namespace) -> dict[str, list[int] | None] | None:
+    """Topics, and which of their partitions, None: all; None: all that the group has offsets of."""
     if args.all_topics:
-        return {"all_topics": True}
+        return None
     topics: dict[str, list[int] | None] = {}
     for topic, numbers in parse_topics(args.topic):
         known = topics.get(topic, [])
         topics[topic] = None if numbers is None or known is None else [*known, *numbers]
-    return {
-        "topics": [
-            {"topic": topic} if numbers is None else {"topic": topic, "partitions": numbers}
-            for topic, numbers in topics.items()
-        ]
-    }
+    return topics
 
 
 def _print(results: Sequence[tuple[str, ResetOffset]], *, is_csv: bool, has_many: bool) -> None:

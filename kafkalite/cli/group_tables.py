@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from kafkalite.cli.group_answers import GroupDescription, GroupMember, GroupSummary
+from kafkalite.wire.group_descriptions import GroupDescription, GroupMember, GroupSummary
 from kafkalite.wire.group_messages import TopicPartitions
 
 EMPTY: Final = "Empty"

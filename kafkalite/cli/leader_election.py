@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.path_to_json_file is not None:
         partitions = _read(args.path_to_json_file)
     kind = args.election_type.upper()
-    with Cluster.from_arguments(args) as cluster:
-        outcomes = cluster.elect_leaders(args.election_type, partitions)
+    with Administration.of(args) as admin:
+        outcomes = admin.elect_leaders(args.election_type, partitions)
     elected = [str(found) for found, error in sorted(outcomes.items()) if error is None]
     unneeded = [
         str(found)

@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from kafkalite.cli.answers import LogDirList
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -15,6 +14,7 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.failure import CommandError
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.admin_messages import LogDirList
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.describe:
         args.parser.error('Missing required argument "[describe]"')
     topics = [name.strip() for name in (args.topic_list or "").split(",") if name.strip()]
-    with Cluster.from_arguments(args) as cluster:
-        live = sorted(cluster.broker_urls())
+    with Administration.of(args) as admin:
+        live = sorted(broker.id for broker in admin.describe_cluster().brokers)
         wanted = sorted(set(args.broker_list)) if args.broker_list else live
         unknown = [broker for broker in wanted if broker not in live]
         if unknown:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{_ids(unknown)}. Current existent brokers: {_ids(live)}"
             )
         print("Querying brokers for log directories information")
-        found = [cluster.log_dirs(broker, topics) for broker in wanted]
+        found = [admin.describe_log_dirs(broker, topics) for broker in wanted]
     print(f"Received log directory information from brokers {_ids(wanted)}")
     document = {"brokers": [_broker(each) for each in found], "version": 1}
     print(msgspec.json.encode(document).decode())

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from kafkalite.cli import reassignment_file
-from kafkalite.cli.answers import PartitionAssignment, Reassignment
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -20,6 +19,7 @@ from kafkalite.cli.reassignment_file import Targets, read_targets, read_topics
 from kafkalite.cli.replication_throttle import Copying, clear_throttle, set_throttle
 from kafkalite.model.errors import LogError, UnknownTopicOrPartitionError
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.admin_messages import PartitionAssignment, Reassignment
 
 _ACTIONS: Final = ("generate", "execute", "verify", "cancel", "list")
 _REQUIRED: Final = {
@@ -104,8 +104,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the action that the command line names; gives the exit code."""
     action = _check(args.parser, args)
     try:
-        with Cluster.from_arguments(args) as cluster:
-            _RUN[action](cluster, args)
+        with Administration.of(args) as admin:
+            _RUN[action](admin, args)
     except _RefusedError as error:
         print(error)
         return EXIT_FAILURE
@@ -135,11 +135,11 @@ def _check(parser: CommandParser, args: argparse.Namespace) -> str:
 # -- actions ----------------------------------------------------------------------------------
 
 
-def _generate(cluster: Cluster, args: argparse.Namespace) -> None:
+def _generate(admin: Administration, args: argparse.Namespace) -> None:
     twice = sorted({each for each in args.broker_list if args.broker_list.count(each) > 1})
     if twice:
         raise CommandError(f"Broker list contains duplicate entries: {','.join(map(str, twice))}")
-    found = cluster.propose_assignment(
+    found = admin.propose_assignment(
         read_topics(args.topics_to_move_json_file),
         args.broker_list,
         rack_aware=not args.disable_rack_aware,
@@ -149,9 +149,9 @@ def _generate(cluster: Cluster, args: argparse.Namespace) -> None:
     print(reassignment_file.render(found.proposed))
 
 
-def _execute(cluster: Cluster, args: argparse.Namespace) -> None:
+def _execute(admin: Administration, args: argparse.Namespace) -> None:
     targets = read_targets(args.reassignment_json_file)
-    moving = cluster.reassignments()
+    moving = admin.list_reassignments()
     if moving and not args.additional:
         raise _RefusedError(
             "Cannot execute because there is an existing partition assignment.  Use --additional "
@@ -159,10 +159,11 @@ def _execute(cluster: Cluster, args: argparse.Namespace) -> None:
             "one. The --additional flag can also be used to change the throttle by resubmitting "
             "the current reassignment."
         )
-    unknown = sorted({b for ids in targets.values() for b in ids} - cluster.broker_urls().keys())
+    live = {broker.id for broker in admin.describe_cluster().brokers}
+    unknown = sorted({b for ids in targets.values() for b in ids} - live)
     if unknown:
         raise CommandError(f"Unknown broker id {unknown[0]}")
-    current = _current(cluster, targets)
+    current = _current(admin, targets)
     print(f"Current partition replica assignment\n\n{reassignment_file.render(current)}\n")
     print("Save this to use as the --reassignment-json-file option during rollback")
     if args.throttle is not None:
@@ -170,17 +171,17 @@ def _execute(cluster: Cluster, args: argparse.Namespace) -> None:
             "Warning: You must run --verify periodically, until the reassignment completes, to "
             "ensure the throttle is removed."
         )
-        set_throttle(cluster, _copying(moving, current, targets), args.throttle)
+        set_throttle(admin, _copying(moving, current, targets), args.throttle)
         print(f"The inter-broker throttle limit was set to {args.throttle} B/s")
-    _raise_refusals("Error reassigning partition(s):", cluster.reassign(targets))
+    _raise_refusals("Error reassigning partition(s):", admin.reassign_partitions(targets))
     print(f"Successfully started partition reassignment{_plural(targets)} for {_names(targets)}")
 
 
-def _verify(cluster: Cluster, args: argparse.Namespace) -> None:
+def _verify(admin: Administration, args: argparse.Namespace) -> None:
     targets = read_targets(args.reassignment_json_file)
-    moving = cluster.reassignments()
+    moving = admin.list_reassignments()
     under_way = {TopicPartition(found.topic, found.partition) for found in moving}
-    now = _replicas(cluster, targets)
+    now = _replicas(admin, targets)
     print("Status of partition reassignment:")
     for partition, target in sorted(targets.items()):
         replicas = now.get(partition, [])
@@ -195,28 +196,30 @@ def _verify(cluster: Cluster, args: argparse.Namespace) -> None:
             )
     print()
     if not moving and not args.preserve_throttles:
-        clear_throttle(cluster, (partition.topic for partition in targets))
+        clear_throttle(admin, (partition.topic for partition in targets))
 
 
-def _cancel(cluster: Cluster, args: argparse.Namespace) -> None:
+def _cancel(admin: Administration, args: argparse.Namespace) -> None:
     targets = read_targets(args.reassignment_json_file)
-    under_way = {TopicPartition(found.topic, found.partition) for found in cluster.reassignments()}
+    under_way = {
+        TopicPartition(found.topic, found.partition) for found in admin.list_reassignments()
+    }
     active = [partition for partition in targets if partition in under_way]
     if active:
         title = f"Error cancelling partition reassignment{_plural(active)} for:"
-        _raise_refusals(title, cluster.cancel_reassignments(active))
+        _raise_refusals(title, admin.cancel_reassignments(active))
         print(
             f"Successfully cancelled partition reassignment{_plural(active)} for: {_names(active)}"
         )
     else:
         print("None of the specified partition reassignments are active.")
     if not args.preserve_throttles:
-        clear_throttle(cluster, (partition.topic for partition in targets))
+        clear_throttle(admin, (partition.topic for partition in targets))
 
 
-def _list(cluster: Cluster, args: argparse.Namespace) -> None:
+def _list(admin: Administration, args: argparse.Namespace) -> None:
     del args
-    moving = cluster.reassignments()
+    moving = admin.list_reassignments()
     if not moving:
         print("No partition reassignments found.")
         return
@@ -229,7 +232,7 @@ def _list(cluster: Cluster, args: argparse.Namespace) -> None:
         )
 
 
-_RUN: Final[dict[str, Callable[[Cluster, argparse.Namespace], None]]] = {
+_RUN: Final[dict[str, Callable[[Administration, argparse.Namespace], None]]] = {
     "generate": _generate,
     "execute": _execute,
     "verify": _verify,
@@ -241,12 +244,12 @@ _RUN: Final[dict[str, Callable[[Cluster, argparse.Namespace], None]]] = {
 # -- looking ----------------------------------------------------------------------------------
 
 
-def _replicas(cluster: Cluster, targets: Targets) -> dict[TopicPartition, list[int]]:
+def _replicas(admin: Administration, targets: Targets) -> dict[TopicPartition, list[int]]:
     """Where the partitions of the named topics are, as far as the topics exist."""
     found = {}
     for topic in sorted({partition.topic for partition in targets}):
         try:
-            described = cluster.topic(topic)
+            described = admin.describe_topic(topic)
         except UnknownTopicOrPartitionError:
             continue
         for each in described.partitions:
@@ -254,9 +257,9 @@ def _replicas(cluster: Cluster, targets: Targets) -> dict[TopicPartition, list[i
     return found
 
 
-def _current(cluster: Cluster, targets: Targets) -> list[PartitionAssignment]:
+def _current(admin: Administration, targets: Targets) -> list[PartitionAssignment]:
     """Where the named partitions are; raises when one of them does not exist."""
-    found = _replicas(cluster, targets)
+    found = _replicas(admin, targets)
     missing = sorted(partition for partition in targets if partition not in found)
     if missing:
         raise UnknownTopicOrPartitionError(f"Unable to find partition: {_names(missing, ', ')}")

@@ -10,10 +10,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from kafkalite.cli.answers import PartitionAssignment
 from kafkalite.cli.failure import CommandError
 from kafkalite.cli.json_file import VERSION, read_json_file
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.admin_messages import PartitionAssignment
 
 _ANY: Final = "any"
 """Whatever log directory the broker chooses."""

@@ -6,7 +6,7 @@ The rate is a setting of each broker that takes part; which replicas it holds fo
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.model.errors import PathNotFoundError, UnknownTopicOrPartitionError
 from kafkalite.model.ids import TopicPartition
 
@@ -22,11 +22,11 @@ class Copying(NamedTuple):
     destinations: frozenset[int]
 
 
-def set_throttle(cluster: Cluster, copying: dict[TopicPartition, Copying], rate: int) -> None:
+def set_throttle(admin: Administration, copying: dict[TopicPartition, Copying], rate: int) -> None:
     """Limit what moving these partitions sends and takes to `rate` bytes a second and broker."""
     for topic in sorted({partition.topic for partition in copying}):
         own = {found: each for found, each in copying.items() if found.topic == topic}
-        cluster.alter_topic_config(
+        admin.alter_topic_config(
             topic,
             {
                 _LEADERS: _listed((p.partition, b) for p, c in own.items() for b in c.sources),
@@ -35,22 +35,22 @@ def set_throttle(cluster: Cluster, copying: dict[TopicPartition, Copying], rate:
                 ),
             },
         )
-    live = cluster.broker_urls()
+    live = {broker.id for broker in admin.describe_cluster().brokers}
     brokers = {broker for each in copying.values() for broker in each.sources | each.destinations}
-    for broker in sorted(brokers & live.keys()):
-        cluster.alter_broker_config(str(broker), dict.fromkeys(_RATES, str(rate)))
+    for broker in sorted(brokers & live):
+        admin.alter_broker_config(dict.fromkeys(_RATES, str(rate)), broker)
 
 
-def clear_throttle(cluster: Cluster, topics: Iterable[str]) -> None:
+def clear_throttle(admin: Administration, topics: Iterable[str]) -> None:
     """Take the limits away, of all brokers: nobody has noted which took part; and say so."""
-    brokers = sorted(cluster.broker_urls())
+    brokers = sorted(broker.id for broker in admin.describe_cluster().brokers)
     print(
         f"Clearing broker-level throttles on broker{'' if len(brokers) == 1 else 's'} "
         f"{','.join(map(str, brokers))}"
     )
     for broker in brokers:
         try:
-            cluster.alter_broker_config(str(broker), dict.fromkeys(_RATES))
+            admin.alter_broker_config(dict.fromkeys(_RATES), broker)
         except PathNotFoundError:
             continue  # it has stopped since, and will be started without
     names = sorted(set(topics))
@@ -59,7 +59,7 @@ def clear_throttle(cluster: Cluster, topics: Iterable[str]) -> None:
     )
     for name in names:
         try:
-            cluster.alter_topic_config(name, {_LEADERS: None, _FOLLOWERS: None})
+            admin.alter_topic_config(name, {_LEADERS: None, _FOLLOWERS: None})
         except UnknownTopicOrPartitionError:
             continue  # it was deleted
 

@@ -1,15 +1,15 @@
 """A broker in the background: started and waited for, found by its lock and stopped."""
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
-
-import httpx
 
 from kafkalite.cli.failure import CommandError
 from kafkalite.config.keys import BrokerSettings
@@ -19,6 +19,7 @@ _OUTPUT_NAME: Final = "server.out"
 _SAY_SO_S: Final = 10.0
 _STOP_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.02
+_ANSWER_TIMEOUT_S: Final = 5.0
 
 
 def start_in_background(file: Path, overrides: Sequence[str], settings: BrokerSettings) -> int:
@@ -68,24 +69,26 @@ def _wait_until_ready(
     Whoever answers must be this process, not another broker on the same port: it holds the lock.
     """
     host = "127.0.0.1" if settings.listeners.is_everywhere else settings.listeners.host
-    url = settings.listeners._replace(host=host).url
     say_so_at = time.monotonic() + _SAY_SO_S
-    with httpx.Client(base_url=url, timeout=5, trust_env=False) as client:
-        while process.poll() is None:
-            if holder_of(directory) == process.pid and _is_ready(client):
-                return True
-            if time.monotonic() >= say_so_at:
-                print("The broker is still starting; Ctrl-C leaves it to itself.", file=sys.stderr)
-                say_so_at += _SAY_SO_S
-            time.sleep(_POLL_S)
+    while process.poll() is None:
+        if holder_of(directory) == process.pid and _is_ready(host, settings.listeners.port):
+            return True
+        if time.monotonic() >= say_so_at:
+            print("The broker is still starting; Ctrl-C leaves it to itself.", file=sys.stderr)
+            say_so_at += _SAY_SO_S
+        time.sleep(_POLL_S)
     return False
 
 
-def _is_ready(client: httpx.Client) -> bool:
+def _is_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT_S)
     try:
-        return client.get("/readyz").status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def stop(settings: BrokerSettings) -> int:

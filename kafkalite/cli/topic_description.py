@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from kafkalite.cli.answers import PartitionDescription, TopicDescription
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.model.errors import UnknownTopicOrPartitionError
+from kafkalite.wire.admin_messages import PartitionDescription, TopicDescription
 
 _UNAVAILABLE: Final = "unavailable-partitions"
 _MIN_ISR_KEY: Final = "min.insync.replicas"
@@ -18,7 +18,7 @@ PARTITION_FILTERS: Final = (
 )
 
 
-def describe_topics(cluster: Cluster, names: Iterable[str], shown: str | None) -> None:
+def describe_topics(admin: Administration, names: Iterable[str], shown: str | None) -> None:
     """Print topics as kafka-topics does.
 
     `shown` is one of PARTITION_FILTERS (only such partitions, without the lines of the topics),
@@ -26,7 +26,7 @@ def describe_topics(cluster: Cluster, names: Iterable[str], shown: str | None) -
     """
     for name in names:
         try:
-            topic = cluster.topic(name)
+            topic = admin.describe_topic(name)
         except UnknownTopicOrPartitionError:
             continue  # deleted since it was listed
         if shown is None:
@@ -37,8 +37,8 @@ def describe_topics(cluster: Cluster, names: Iterable[str], shown: str | None) -
             if topic.config:
                 print(_topic_line(topic))
         else:
-            min_isr = _min_isr(cluster, name) if "min-isr" in shown else 0
-            live = cluster.broker_urls().keys() if shown == _UNAVAILABLE else ()
+            min_isr = _min_isr(admin, name) if "min-isr" in shown else 0
+            live = _live(admin) if shown == _UNAVAILABLE else ()
             for partition in topic.partitions:
                 if _is_shown(partition, shown, min_isr, live):
                     print(_partition_line(name, partition))
@@ -58,11 +58,15 @@ def _is_shown(
     return in_sync == min_isr
 
 
-def _min_isr(cluster: Cluster, name: str) -> int:
-    for entry in cluster.topic_config(name, include_all=True):
+def _min_isr(admin: Administration, name: str) -> int:
+    for entry in admin.describe_topic_config(name, include_all=True):
         if entry.name == _MIN_ISR_KEY and entry.value is not None:
             return int(entry.value)
     return 1
+
+
+def _live(admin: Administration) -> set[int]:
+    return {broker.id for broker in admin.describe_cluster().brokers}
 
 
 def _topic_line(topic: TopicDescription) -> str:
@@ -76,7 +80,7 @@ def _topic_line(topic: TopicDescription) -> str:
 def _partition_line(topic: str, partition: PartitionDescription) -> str:
     leader = "none" if partition.leader < 0 else str(partition.leader)
     moving = ""
-    if partition.is_moving:
+    if partition.adding_replicas or partition.removing_replicas:
         moving = (
             f"\tAdding Replicas: {_ids(partition.adding_replicas)}"
             f"\tRemoving Replicas: {_ids(partition.removing_replicas)}"

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from kafkalite.cli.answers import TopicSummary
-from kafkalite.cli.cluster import Cluster
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.command_line import (
     CommandParser,
     add_connection_arguments,
@@ -27,6 +26,7 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.model.topic_name import COLLISION_WARNING, check_topic_name, has_collision_chars
+from kafkalite.wire.admin_messages import TopicSummary
 
 _ACTIONS: Final = ("list", "describe", "create", "alter", "delete")
 _LARGEST_REPLICATION_FACTOR: Final = 32767
@@ -113,8 +113,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the action that the command line names; gives the exit code."""
     action = _check(args.parser, args)
     try:
-        with Cluster.from_arguments(args) as cluster:
-            _RUN[action](cluster, args)
+        with Administration.of(args) as admin:
+            _RUN[action](admin, args)
     except (LogError, CommandError) as error:
         # Kafka's tool prints this one on standard output, and scripts read it there.
         print(f"Error while executing topic command : {error}")
@@ -147,7 +147,7 @@ def _check(parser: CommandParser, args: argparse.Namespace) -> str:
     return action
 
 
-def _create(cluster: Cluster, args: argparse.Namespace) -> None:
+def _create(admin: Administration, args: argparse.Namespace) -> None:
     check_topic_name(args.topic)
     if args.partitions is not None and args.partitions < 1:
         raise InvalidPartitionsError("The partitions must be greater than 0")
@@ -160,11 +160,11 @@ def _create(cluster: Cluster, args: argparse.Namespace) -> None:
     if has_collision_chars(args.topic):
         print(f"WARNING: {COLLISION_WARNING}")
     try:
-        cluster.create_topic(
+        admin.create_topic(
             args.topic,
-            partitions=args.partitions,
-            replication_factor=factor,
-            assignment=assignment,
+            args.partitions,
+            factor,
+            replica_assignment=assignment,
             config=dict(args.config or []),
         )
     except TopicAlreadyExistsError:
@@ -174,26 +174,26 @@ def _create(cluster: Cluster, args: argparse.Namespace) -> None:
     print(f"Created topic {args.topic}.")
 
 
-def _list(cluster: Cluster, args: argparse.Namespace) -> None:
+def _list(admin: Administration, args: argparse.Namespace) -> None:
     chosen = TopicFilter(args.topic, exclude_internal=args.exclude_internal)
-    for topic in cluster.topics():
+    for topic in admin.list_topics():
         if chosen.matches(topic.name):
             print(topic.name)
 
 
-def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
+def _describe(admin: Administration, args: argparse.Namespace) -> None:
     chosen = TopicFilter(args.topic, exclude_internal=args.exclude_internal)
-    names = [topic.name for topic in cluster.topics() if chosen.matches(topic.name)]
+    names = [topic.name for topic in admin.list_topics() if chosen.matches(topic.name)]
     if args.topic is not None and not names and not args.if_exists:
         raise _missing(args.topic)
     shown = next(
         (name for name in _DESCRIBE_FILTERS if getattr(args, name.replace("-", "_"))), None
     )
-    describe_topics(cluster, names, shown)
+    describe_topics(admin, names, shown)
 
 
-def _alter(cluster: Cluster, args: argparse.Namespace) -> None:
-    topic = _existing(cluster, args)
+def _alter(admin: Administration, args: argparse.Namespace) -> None:
+    topic = _existing(admin, args)
     if topic is None:
         return
     assignment = _parse_assignment(args.replica_assignment)
@@ -206,14 +206,14 @@ def _alter(cluster: Cluster, args: argparse.Namespace) -> None:
             f"Topic currently has {topic.partition_count} partitions, "
             f"which is higher than the requested {count}."
         )
-    cluster.add_partitions(args.topic, count, assignment)
+    admin.add_partitions(args.topic, count, replica_assignment=assignment)
 
 
-def _delete(cluster: Cluster, args: argparse.Namespace) -> None:
-    if _existing(cluster, args) is None:
+def _delete(admin: Administration, args: argparse.Namespace) -> None:
+    if _existing(admin, args) is None:
         return
     try:
-        cluster.delete_topic(args.topic)
+        admin.delete_topic(args.topic)
     except UnknownTopicOrPartitionError:
         if not args.if_exists:
             raise _missing(args.topic) from None
@@ -224,9 +224,9 @@ def _delete(cluster: Cluster, args: argparse.Namespace) -> None:
         print("Note: This will have no impact if delete.topic.enable is not set to true.")
 
 
-def _existing(cluster: Cluster, args: argparse.Namespace) -> TopicSummary | None:
+def _existing(admin: Administration, args: argparse.Namespace) -> TopicSummary | None:
     """The topic to work on, or None where `--if-exists` makes its absence no error."""
-    topic = next((topic for topic in cluster.topics() if topic.name == args.topic), None)
+    topic = next((topic for topic in admin.list_topics() if topic.name == args.topic), None)
     if topic is None and not args.if_exists:
         raise _missing(args.topic)
     return topic

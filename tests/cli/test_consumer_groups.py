@@ -169,6 +169,8 @@ def test_offsets_are_reset_once_it_is_said(groups: _Groups, group: str) -> None:
         (("--to-latest",), {0: 10, 1: 10}),
         (("--shift-by", "-3"), {0: 7, 1: 7}),
         (("--to-datetime", "1970-01-01T00:00:03.500"), {0: 4, 1: 4}),
+        (("--to-offset", "0"), {0: 0, 1: 0}),
+        (("--by-duration", "P36500D"), {0: 0, 1: 0}),
         (("--to-offset", "6"), {0: 6, 1: 6}),
         (("--to-current",), {0: 6, 1: 6}),
         (("--by-duration", "PT1S"), {0: 10, 1: 10}),

@@ -25,8 +25,11 @@ class AdminClient:
         Raises:
             ConfigError: a setting is wrong.
         """
-        self._core = AsyncAdminClient(**settings)
-        self._io = IoThread.shared()
+        self._begin(AsyncAdminClient(**settings), IoThread.shared())
+
+    def _begin(self, core: AsyncAdminClient, io: IoThread) -> None:
+        self._core = core
+        self._io = io
         self._ticket = self._io.register(self.close)
         self._is_closed = False
 
@@ -62,6 +65,7 @@ class AdminClient:
     alter_group_offsets = Blocking(AsyncAdminClient.alter_group_offsets)
     reset_group_offsets = Blocking(AsyncAdminClient.reset_group_offsets)
     delete_group_offsets = Blocking(AsyncAdminClient.delete_group_offsets)
+    delete_topic_offsets = Blocking(AsyncAdminClient.delete_topic_offsets)
 
     describe_cluster = Blocking(AsyncAdminClient.describe_cluster)
     cluster_health = Blocking(AsyncAdminClient.cluster_health)

@@ -8,6 +8,7 @@ from kafkalite.client.admin.cluster_calls import ClusterCalls
 from kafkalite.client.admin.config_calls import ConfigCalls
 from kafkalite.client.admin.group_calls import GroupCalls
 from kafkalite.client.admin.partition_calls import PartitionCalls
+from kafkalite.client.admin.patience import Patience
 from kafkalite.client.admin.topic_calls import TopicCalls
 from kafkalite.client.backoff import Backoff
 from kafkalite.client.cluster import Cluster
@@ -33,14 +34,21 @@ class AsyncAdminClient(TopicCalls, ConfigCalls, PartitionCalls, GroupCalls, Clus
             ConfigError: a setting is wrong.
         """
         found = AdminSettings.of(settings)
-        self._connections = Connections(found)
-        self._cluster = Cluster(found, self._connections)
+        patience = Patience(found.retries, found.default_api_timeout_ms)
+        self._assemble(found, Connections(found), patience)
+
+    def _assemble(
+        self, settings: AdminSettings, connections: Connections, patience: Patience
+    ) -> None:
+        self._connections = connections
+        self._cluster = Cluster(settings, connections)
         self._calls = Calls(
-            found,
+            settings,
             self._cluster,
-            self._connections,
+            connections,
             SystemClock(),
-            partial(Backoff, found.retry_backoff_ms, found.retry_backoff_max_ms),
+            partial(Backoff, settings.retry_backoff_ms, settings.retry_backoff_max_ms),
+            patience,
         )
 
     async def close(self) -> None:

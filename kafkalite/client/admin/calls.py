@@ -1,31 +1,27 @@
 """Administrative requests, each sent to any broker, and again where that may help and does no harm.
 
-A request that was refused because something is not so at the moment was not carried out: it is
-sent again whatever it does. One that nobody has answered may have been: only what does the same
-when it is done twice is sent again, and the error of others says so.
+What that is, `Patience` says.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from kafkalite.client.admin.patience import Patience
 from kafkalite.client.backoff import Backoff
 from kafkalite.client.broker_address import BrokerAddress
 from kafkalite.client.cluster import Asking, Cluster
-from kafkalite.client.errors import NotSentError
 from kafkalite.client.problem import refusal
 from kafkalite.client.settings import AdminSettings
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import (
     BrokerNotAvailableError,
-    CorruptMessageError,
     LogError,
     NetworkError,
-    RequestTimedOutError,
-    UnknownTopicOrPartitionError,
     error_by_name,
 )
 from kafkalite.model.ids import TopicPartition
@@ -37,9 +33,6 @@ _GRACE_S: Final = 5.0
 """How much longer an answer may take than the broker was told to work at it."""
 _AT_A_TIME: Final = 8
 """Requests of one call about many things."""
-_FINAL: Final = (UnknownTopicOrPartitionError, CorruptMessageError)
-"""Retriable, but an administrator wants to hear it now."""
-_IN_DOUBT: Final = (NetworkError, RequestTimedOutError)
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -70,13 +63,15 @@ class Calls:
         connections: Asking,
         clock: Clock,
         backoff: Callable[[], Backoff],
+        patience: Patience,
     ) -> None:
-        """Assign only; `backoff` makes the pauses of one call."""
+        """Assign only; `backoff` makes the pauses of one call, `patience` says when there are."""
         self._settings = settings
         self._cluster = cluster
         self._connections = connections
         self._clock = clock
         self._backoff = backoff
+        self._patience = patience
 
     @property
     def timeout_ms(self) -> int:
@@ -104,8 +99,9 @@ class Calls:
 
         Raises:
             BrokerNotAvailableError: no live broker has this id.
+            LogError: there was no answer in default.api.timeout.ms.
         """
-        await self._cluster.refresh(())
+        await self._tried(lambda _: self._cluster.refresh(()), is_idempotent=True)
         found = self._cluster.broker(broker_id)
         if found is None:
             raise BrokerNotAvailableError(f"No live broker has the id {broker_id}.")
@@ -113,21 +109,28 @@ class Calls:
 
     async def _sent(self, call: Call) -> tuple[BrokerAddress, PeerReply]:
         """Who answered, and with what success."""
-        due_ms = self._clock.monotonic_ms() + self._settings.default_api_timeout_ms
+        attempt = partial(self._sent_once, call)
+        return await self._tried(attempt, is_idempotent=call.is_idempotent)
+
+    async def _tried(self, attempt: Callable[[float], Awaitable[T]], *, is_idempotent: bool) -> T:
+        """What comes of an attempt that goes well; each is told how many seconds are left."""
+        began_ms = self._clock.monotonic_ms()
+        due_ms = began_ms + self._settings.default_api_timeout_ms
+        last_ms = min(due_ms, began_ms + self._patience.retry_for_ms)
         pauses = self._backoff()
         attempts = 0
         while True:
-            left_s = max(0.001, (due_ms - self._clock.monotonic_ms()) / 1000)
             attempts += 1
             try:
-                return await self._sent_once(call, left_s)
+                return await attempt(max(0.001, (due_ms - self._clock.monotonic_ms()) / 1000))
             except LogError as error:
-                pause_s = pauses.next_pause()
-                left_s = (due_ms - self._clock.monotonic_ms()) / 1000
-                is_over = attempts > self._settings.retries or pause_s >= left_s
-                if is_over or not _may_repeat(error, call):
+                if not self._patience.may_repeat(error, is_idempotent=is_idempotent):
                     raise
-                await asyncio.sleep(pause_s)
+                pause_s = pauses.next_pause()
+                left_s = (last_ms - self._clock.monotonic_ms()) / 1000
+                if attempts > self._patience.retries or pause_s >= left_s:
+                    raise
+            await asyncio.sleep(pause_s)
 
     async def _sent_once(self, call: Call, left_s: float) -> tuple[BrokerAddress, PeerReply]:
         body = b"" if call.body is None else _encode(call.body)
@@ -149,14 +152,6 @@ class Calls:
         if not 200 <= reply.status < 300:
             raise refusal(reply, broker)
         return broker, reply
-
-
-def _may_repeat(error: LogError, call: Call) -> bool:
-    if isinstance(error, NotSentError | BrokerNotAvailableError):
-        return True
-    if isinstance(error, _IN_DOUBT):
-        return call.is_idempotent
-    return error.retriable and not isinstance(error, _FINAL)
 
 
 async def of_each(things: Iterable[K], ask: Callable[[K], Awaitable[T]]) -> "dict[K, T | LogError]":

@@ -21,6 +21,9 @@ from kafkalite.wire.group_messages import (
     OffsetToCommit,
 )
 
+ResetPlace = Literal["earliest", "latest", "current"] | int | datetime | timedelta
+"""Where a group may be told to go on; a duration stands for so long before now."""
+
 
 class GroupCalls:
     """The part of AsyncAdminClient that is about consumer groups."""
@@ -85,9 +88,10 @@ class GroupCalls:
     async def reset_group_offsets(
         self,
         group: str,
-        to: Literal["earliest", "latest", "current"] | int | datetime | timedelta | None = None,
+        to: ResetPlace | None = None,
         *,
         shift_by: int | None = None,
+        offsets: Mapping[TopicPartition, int] | None = None,
         topics: Mapping[str, Sequence[int] | None] | Iterable[str] | None = None,
         dry_run: bool = False,
     ) -> OffsetResetResult:
@@ -98,6 +102,7 @@ class GroupCalls:
             to: a place, an offset, or a time (UTC where it has no zone; a duration: so long before
                 now) that stands for the first record that is not older.
             shift_by: instead of that, so many records on, or back.
+            offsets: instead of both, one for each partition; `topics` are theirs then.
             topics: names, or names with partitions (None: all of them); by default all partitions
                 that the group has committed offsets of.
             dry_run: only say what the new offsets would be.
@@ -108,8 +113,9 @@ class GroupCalls:
         """
         body = given(
             topics=None if topics is None else _scopes(topics),
-            all_topics=True if topics is None else None,
+            all_topics=True if topics is None and offsets is None else None,
             shift_by=shift_by,
+            offsets=None if offsets is None else _given_offsets(offsets),
             dry_run=dry_run,
             **_target(to),
         )
@@ -134,6 +140,18 @@ class GroupCalls:
 
         return await of_each(partitions, delete)
 
+    async def delete_topic_offsets(
+        self, group: str, topic: str
+    ) -> dict[TopicPartition, LogError | None]:
+        """Forget a group's committed offsets of all partitions of a topic; gives why not, of each.
+
+        Raises:
+            GroupIdNotFoundError: there is no such group.
+            LogError: it was refused otherwise.
+        """
+        target = path("groups", group, "offsets") + query([("topic", topic)])
+        return outcomes((await self._calls.ask(Call("DELETE", target), PartitionOutcomes)).results)
+
 
 def _scopes(
     topics: Mapping[str, Sequence[int] | None] | Iterable[str],
@@ -142,11 +160,22 @@ def _scopes(
     return [given(topic=topic, partitions=numbers) for topic, numbers in named.items()]
 
 
-def _target(to: str | int | datetime | timedelta | None) -> dict[str, object]:
+def _given_offsets(offsets: Mapping[TopicPartition, int]) -> list[Mapping[str, object]]:
+    return [{**each._asdict(), "offset": at} for each, at in offsets.items()]
+
+
+def _target(to: ResetPlace | None) -> dict[str, object]:
     if isinstance(to, datetime):
         return {"to_datetime": to.isoformat(timespec="milliseconds")}
     if isinstance(to, timedelta):
-        return {"by_duration": f"PT{to.total_seconds():f}S"}
+        return {"by_duration": _duration(to)}
     if isinstance(to, int):
         return {"to_offset": to}
     return {} if to is None else {"to": to}
+
+
+def _duration(span: timedelta) -> str:
+    """As `PnDTnS`: a minus comes before all of it."""
+    sign = "-" if span < timedelta() else ""
+    span = abs(span)
+    return f"{sign}P{span.days}DT{span.seconds}.{span.microseconds:06}S"

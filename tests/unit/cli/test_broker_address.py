@@ -2,7 +2,7 @@
 
 import pytest
 
-from kafkalite.cli.broker_address import parse_bootstrap, reason
+from kafkalite.cli.broker_address import parse_bootstrap, shown
 from kafkalite.cli.failure import CommandError
 
 
@@ -26,6 +26,5 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         parse_bootstrap(text)
 
 
-def test_a_reason_has_no_error_numbers() -> None:
-    assert reason(ConnectionRefusedError(111, "Connection refused")) == "Connection refused"
-    assert reason(TimeoutError()) == "timed out"
+def test_an_address_is_shown_without_what_every_one_has() -> None:
+    assert shown("http://a.example:9092/") == "a.example:9092"

@@ -2,7 +2,9 @@
 
 import pytest
 
-from kafkalite.cli.answers import (
+from kafkalite.cli.cluster_status import Disk, add_arguments, advise, measure, render, run
+from kafkalite.cli.command_line import CommandParser
+from kafkalite.wire.admin_messages import (
     BrokerHealth,
     ClusterHealth,
     LogDirDescription,
@@ -10,8 +12,6 @@ from kafkalite.cli.answers import (
     PartitionsInTrouble,
     ReplicaDescription,
 )
-from kafkalite.cli.cluster_status import Disk, add_arguments, advise, measure, render, run
-from kafkalite.cli.command_line import CommandParser
 
 _FINE = PartitionsInTrouble(0, [])
 _DISK = Disk(5 << 20, 3 << 30, False, ())
@@ -134,7 +134,7 @@ def test_directories_are_added_up() -> None:
         total: int, usable: int, *sizes: int, error: str | None = None
     ) -> LogDirDescription:
         replicas = [ReplicaDescription("t", n, size, 0, False) for n, size in enumerate(sizes)]
-        return LogDirDescription(f"/{total}", error, total, usable, replicas)
+        return LogDirDescription(f"/{total}", error, "", total, usable, replicas)
 
     found = [
         directory(1000, 400, 10, 20),

@@ -29,6 +29,10 @@ _BOOTSTRAP = ("--bootstrap-server", "nowhere.invalid:1")
             "--describe --group g --execute",
             'Option "[describe]" can\'t be used with option "[execute]"',
         ),
+        (
+            "--describe --group g --to-offset 0",
+            'Option "[describe]" can\'t be used with option "[to-offset]"',
+        ),
         ("--delete", "Option [delete] takes one of these options: [all-groups], [group]"),
         ("--delete --group g --topic t", "The consumer does not support topic-specific offset"),
         (
@@ -76,3 +80,21 @@ def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -
     arguments = ("--reset-offsets", "--group", "g", "--from-file", "/nowhere.csv", "--execute")
     assert main(["consumer-groups", *_BOOTSTRAP, *arguments]) == 1
     assert "Cannot read /nowhere.csv: No such file or directory." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("scenario", "sentence"),
+    [
+        ("--to-datetime tomorrow", "'tomorrow' is not a date and time like 2026-01-31T12:00"),
+        ("--to-datetime PT1S", "'PT1S' is not a date and time like 2026-01-31T12:00"),
+        ("--by-duration 1h", "'1h' is not a duration like P1D, PT1H30M or P2DT12H"),
+        ("--by-duration P999999999DT24H", "'P999999999DT24H' is too long"),
+    ],
+)
+def test_what_is_no_time_is_refused_before_anybody_is_asked(
+    capsys: pytest.CaptureFixture[str], scenario: str, sentence: str
+) -> None:
+    arguments = f"--reset-offsets --group g --topic t --execute {scenario}"
+    assert main(["consumer-groups", *_BOOTSTRAP, *arguments.split()]) == 1
+    failed = "\nError: Executing consumer group command failed due to "
+    assert capsys.readouterr().out.startswith(failed + sentence)

@@ -2,13 +2,6 @@
 
 import pytest
 
-from kafkalite.cli.group_answers import (
-    GroupCoordinator,
-    GroupDescription,
-    GroupMember,
-    GroupOffset,
-    GroupSummary,
-)
 from kafkalite.cli.group_tables import (
     print_groups_with_states,
     print_members,
@@ -16,18 +9,51 @@ from kafkalite.cli.group_tables import (
     print_offsets,
     print_state,
 )
+from kafkalite.wire.group_descriptions import (
+    GroupCoordinatorPlace,
+    GroupDescription,
+    GroupMember,
+    GroupOffset,
+    GroupSummary,
+)
 from kafkalite.wire.group_messages import TopicPartitions
 
-_BUSY = GroupMember("m1", None, "c1", "10.0.0.1", [TopicPartitions("t", [1, 0])])
-_IDLE = GroupMember("m2", None, "", "10.0.0.2", [])
-_STATIC = GroupMember(
-    "m3", "me", "c3", "10.0.0.3", [TopicPartitions("u", [0]), TopicPartitions("t", [2])]
+
+def _member(
+    member_id: str, client_id: str, host: str, *has: TopicPartitions, instance_id: str | None = None
+) -> GroupMember:
+    return GroupMember(
+        member_id,
+        instance_id,
+        client_id,
+        host,
+        rack=None,
+        member_epoch=1,
+        topics=["t", "u"],
+        pattern=None,
+        assignor="sticky",
+        session_timeout_ms=45_000,
+        assignment=list(has),
+        revoking=[],
+        pending=[],
+    )
+
+
+_BUSY = _member("m1", "c1", "10.0.0.1", TopicPartitions("t", [1, 0]))
+_IDLE = _member("m2", "", "10.0.0.2")
+_STATIC = _member(
+    "m3",
+    "c3",
+    "10.0.0.3",
+    TopicPartitions("u", [0]),
+    TopicPartitions("t", [2]),
+    instance_id="me",
 )
 
 
 def _group(*members: GroupMember, offsets: list[GroupOffset] | None = None) -> GroupDescription:
-    coordinator = GroupCoordinator(7, "host", 9092)
-    return GroupDescription("g", "Stable", "sticky", coordinator, list(members), offsets or [])
+    coordinator = GroupCoordinatorPlace(7, "host", 9092, "http://host:9092")
+    return GroupDescription("g", "Stable", 1, "sticky", coordinator, list(members), offsets or [])
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -36,8 +62,8 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_offsets_have_kafkas_columns(capsys: pytest.CaptureFixture[str]) -> None:
     offsets = [
-        GroupOffset("t", 0, 4, 10, 6, "m1", "c1", "10.0.0.1"),
-        GroupOffset("a-topic-of-20-letters", 12, None, None, None, None, None, None),
+        GroupOffset("t", 0, 4, 0, "", 0, 10, 6, "m1", "c1", "10.0.0.1"),
+        GroupOffset("a-topic-of-20-letters", 12, *[None] * 9),
     ]
     print_offsets(_group(_BUSY, _IDLE, offsets=offsets))
     assert _lines(capsys) == [
@@ -86,7 +112,7 @@ def test_the_state_names_the_coordinator(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_list_with_states_has_two_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    print_groups_with_states([GroupSummary("g", "Empty")])
+    print_groups_with_states([GroupSummary("g", "Empty", "", 0, 7)])
     assert [line.split() for line in _lines(capsys)] == [["GROUP", "STATE"], ["g", "Empty"]]
 
 

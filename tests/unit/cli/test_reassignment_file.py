@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kafkalite.cli.answers import PartitionAssignment
 from kafkalite.cli.failure import CommandError
 from kafkalite.cli.reassignment_file import read_targets, read_topics, render
 from kafkalite.model.ids import TopicPartition
+from kafkalite.wire.admin_messages import PartitionAssignment
 
 
 def _written(directory: Path, text: str) -> str:

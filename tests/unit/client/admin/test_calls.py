@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from kafkalite.client.admin.calls import Call, Calls, of_each, path, query
+from kafkalite.client.admin.patience import Patience
 from kafkalite.client.backoff import Backoff
 from kafkalite.client.cluster import Cluster
 from kafkalite.client.errors import ClosedError, NotSentError
@@ -31,7 +32,12 @@ _DONE: Answer = (200, {"brokers": []})
 Scenario = Callable[[Calls, FakeBrokers], Awaitable[None]]
 
 
-def _run(scenario: Scenario, *answers: Answer, clock: FakeClock | None = None) -> None:
+def _run(
+    scenario: Scenario,
+    *answers: Answer,
+    clock: FakeClock | None = None,
+    patience: Patience | None = None,
+) -> None:
     """Run with brokers whose answers are `answers`, the last one for ever."""
     left = list(answers)
 
@@ -40,12 +46,11 @@ def _run(scenario: Scenario, *answers: Answer, clock: FakeClock | None = None) -
 
     async def scene() -> None:
         brokers = FakeBrokers(answer)
-        settings = AdminSettings.of(
-            {"bootstrap_servers": "x:1", "default_api_timeout_ms": 60_000, "retries": 5}
-        )
+        settings = AdminSettings.of({"bootstrap_servers": "x:1", "default_api_timeout_ms": 60_000})
         cluster = Cluster(settings, brokers, clock or FakeClock())
         backoff = partial(Backoff, 0, 0)
-        calls = Calls(settings, cluster, brokers, clock or FakeClock(), backoff)
+        patient = patience or Patience(5, 60_000)
+        calls = Calls(settings, cluster, brokers, clock or FakeClock(), backoff, patient)
         async with asyncio.timeout(5):
             await scenario(calls, brokers)
 
@@ -116,6 +121,38 @@ def test_trying_ends_when_the_time_of_the_call_is_over() -> None:
     _run(scenario, problem(LeaderNotAvailableError), clock=clock)
 
 
+def test_trying_ends_earlier_than_a_call_where_patience_does() -> None:
+    clock = FakeClock()
+
+    async def scenario(calls: Calls, brokers: FakeBrokers) -> None:
+        asked = asyncio.create_task(calls.tell(_READ))
+        await brokers.asked.wait()
+        clock.now_ms += 10_000
+        with pytest.raises(LeaderNotAvailableError):
+            await asked
+        assert len(brokers.requests) == 1
+        assert brokers.requests[0].timeout_s > 10
+
+    _run(scenario, problem(LeaderNotAvailableError), clock=clock, patience=Patience(5, 10_000))
+
+
+def test_patience_may_end_a_call_with_an_error_of_its_own() -> None:
+    class Ended(Exception):
+        pass
+
+    class NoPatience(Patience):
+        def may_repeat(self, error: LogError, *, is_idempotent: bool) -> bool:
+            raise Ended
+
+    async def scenario(calls: Calls, brokers: FakeBrokers) -> None:
+        with pytest.raises(Ended):
+            await of_each(["a", "b"], lambda name: calls.tell(Call("GET", path(name))))
+        with pytest.raises(Ended):
+            await calls.broker(2)
+
+    _run(scenario, problem(LeaderNotAvailableError), patience=NoPatience(5, 60_000))
+
+
 def test_brokers_that_are_away_are_tried_until_one_is_there() -> None:
     async def scenario(calls: Calls, brokers: FakeBrokers) -> None:
         brokers.dead = {"x:1"}
@@ -148,7 +185,9 @@ def test_a_broker_is_found_by_its_id() -> None:
         brokers = FakeBrokers(FakeTopics())
         settings = AdminSettings.of({"bootstrap_servers": "x:1"})
         cluster = Cluster(settings, brokers)
-        calls = Calls(settings, cluster, brokers, FakeClock(), partial(Backoff, 0, 0))
+        calls = Calls(
+            settings, cluster, brokers, FakeClock(), partial(Backoff, 0, 0), Patience(5, 60_000)
+        )
         assert (await calls.broker(2)).netloc == "b2:9092"
         with pytest.raises(BrokerNotAvailableError, match="No live broker has the id 3"):
             await calls.broker(3)

@@ -148,6 +148,10 @@ SCHEMAS: Final[dict[str, Any]] = {
 }
 
 
+_EITHER: Final = (_JSON, _MSGPACK)
+"""What is answered in whichever of both the client likes, or else in that of its body."""
+
+
 def data_plane_paths() -> dict[str, Any]:
     """Path items of the native data path, of the records endpoints and of what consumers ask."""
     topic = _parameter("topic", "path", {"type": "string"}, "Name of a topic.")
@@ -187,6 +191,7 @@ def _group_paths() -> dict[str, Any]:
                         InvalidGroupIdError,
                         NotAcceptableError,
                         CoordinatorNotAvailableError,
+                        media=_EITHER,
                     )
                 ),
             },
@@ -205,6 +210,7 @@ def _group_paths() -> dict[str, Any]:
                         InvalidGroupIdError,
                         GroupIdNotFoundError,
                         CoordinatorNotAvailableError,
+                        media=_EITHER,
                     )
                 ),
             },
@@ -240,6 +246,7 @@ def _heartbeat(group: dict[str, Any]) -> dict[str, Any]:
                 GroupMaxSizeReachedError,
                 UnsupportedMediaTypeError,
                 CoordinatorNotAvailableError,
+                media=_EITHER,
             )
         ),
     }
@@ -267,6 +274,7 @@ def _commit_offsets(group: dict[str, Any]) -> dict[str, Any]:
                 StaleMemberEpochError,
                 UnsupportedMediaTypeError,
                 CoordinatorNotAvailableError,
+                media=_EITHER,
             )
         ),
     }

@@ -235,6 +235,8 @@ def _place(exchange: Exchange) -> tuple[str | None, int | None]:
     """The topic and partition that the query names."""
     query = exchange.query(_PLACE)
     topic = query.get("topic")
+    if topic == "":
+        raise InvalidRequestError("No topic has an empty name; leave ?topic= out for all of them")
     if "partition" not in query:
         return topic, None
     if topic is None:

@@ -57,6 +57,8 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
         for operation in item.values():
             # FastAPI's own idea of a refusal; ours is an INVALID_REQUEST like any other.
             operation["responses"].pop("422", None)
+            for parameter in operation.get("parameters", ()):
+                _without_null(parameter["schema"])
     paths.update(data_plane_paths())
     paths.update(group_stream_paths())
     paths.update(stream_paths())
@@ -81,3 +83,12 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = _PROBLEM
     document["paths"] = dict(sorted(paths.items()))
     return document
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    """Leave null out of a parameter's schema, in place: no URL says null."""
+    options = schema.get("anyOf", ())
+    kept = [option for option in options if option != {"type": "null"}]
+    if len(kept) == 1 < len(options):
+        del schema["anyOf"]
+        schema.update(kept[0])

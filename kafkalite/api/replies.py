@@ -1,5 +1,6 @@
 """How an operation says, for OpenAPI, what it answers."""
 
+from collections.abc import Sequence
 from types import UnionType
 from typing import Any, Final, get_args
 
@@ -15,9 +16,11 @@ def replies(
     document: type[msgspec.Struct] | UnionType | None,
     *errors: type[LogError],
     status: int = 200,
-    media: str = "application/json",
+    media: str | Sequence[str] = "application/json",
 ) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's responses of an operation: a document (or one of a union) as `media`, or an error.
+
+    Of several media the client has its choice.
 
     Without a document the good answer is left to others to describe.
     """
@@ -27,7 +30,9 @@ def replies(
         summary = " Or: ".join((each.__doc__ or "").partition("\n")[0] for each in structs)
         schemas = [{"$ref": SCHEMA_REFERENCE.format(name=each.__name__)} for each in structs]
         schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-        found[status] = {"description": summary, "content": {media: {"schema": schema}}}
+        medias = (media,) if isinstance(media, str) else media
+        content = {each: {"schema": schema} for each in medias}
+        found[status] = {"description": summary, "content": content}
     texts: dict[int, list[str]] = {}
     for error in errors:
         texts.setdefault(error.status, []).append(f"{error.name}: {error.text}")

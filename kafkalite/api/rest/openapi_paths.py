@@ -3,13 +3,17 @@
 from typing import Any, Final
 
 from kafkalite.api.replies import SCHEMA_REFERENCE
+from kafkalite.api.rest.consumer_bodies import MAX_NAME_LENGTH
 from kafkalite.api.rest.errors import MEDIA
+from kafkalite.api.rest.json_body import MAX_OFFSET
+from kafkalite.api.rest.openapi_errors import ERROR_SCHEMAS, error_response, error_responses
 from kafkalite.api.rest.paths import CREATE, OPERATIONS
 from kafkalite.wire.rest_records import EmbeddedFormat, OnError
 
 _MEDIA: Final = MEDIA.decode("ascii")
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer"}
+_COUNT: Final = {"type": "integer", "minimum": 0}
 
 
 def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -20,39 +24,72 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
+def _one_of(*texts: str) -> dict[str, Any]:
+    return {"enum": [*map(str, texts), None]}
+
+
 def _schema(name: str) -> dict[str, Any]:
     return {"$ref": SCHEMA_REFERENCE.format(name=name)}
 
 
-_PLACE: Final = {"topic": _TEXT, "partition": {"type": "integer", "minimum": 0}}
-_OFFSET: Final = {**_PLACE, "offset": _NUMBER, "metadata": _TEXT}
+_MOST: Final = 2**31 - 1
+_TOPIC: Final = {**_TEXT, "minLength": 1}
+_PLACE: Final = {"topic": _TOPIC, "partition": {"type": "integer", "minimum": 0, "maximum": _MOST}}
+_OFFSET: Final = {
+    **_PLACE,
+    "offset": {"type": "integer", "minimum": -1, "maximum": MAX_OFFSET - 1},
+    "metadata": _TEXT,
+}
+_SWITCH: Final = {
+    "type": ["boolean", "string", "null"],
+    "pattern": "^(true|false)$",
+}
 REST_SCHEMAS: Final[dict[str, Any]] = {
-    "RestError": {
-        **_object({"error_code": _NUMBER, "message": _TEXT}, "error_code", "message"),
-        "description": "An error of this API: five digits, or the HTTP status.",
-    },
+    **ERROR_SCHEMAS,
     "NewConsumer": {
         **_object(
             {
-                "name": {**_TEXT, "description": "Of the instance; one is made up without it."},
-                "format": {"enum": [each.value for each in EmbeddedFormat], "default": "binary"},
-                "auto.offset.reset": {"enum": ["earliest", "latest", "none"]},
-                "auto.commit.enable": {"type": ["boolean", "string"], "default": True},
-                "enable.auto.commit": {"type": ["boolean", "string"], "default": True},
-                "fetch.min.bytes": {"type": "integer", "minimum": -1, "maximum": 10_000_000},
-                "consumer.request.timeout.ms": {"type": "integer", "minimum": 0},
-                "isolation.level": {"enum": ["read_uncommitted", "read_committed"]},
+                "name": {
+                    "type": ["string", "null"],
+                    "minLength": 1,
+                    "maxLength": MAX_NAME_LENGTH,
+                    "description": "Of the instance; one is made up without it.",
+                },
+                "format": _one_of(*EmbeddedFormat),
+                "auto.offset.reset": _one_of("earliest", "latest", "none"),
+                "auto.commit.enable": _SWITCH,
+                "enable.auto.commit": _SWITCH,
+                "fetch.min.bytes": {
+                    "type": ["integer", "null"],
+                    "minimum": -1,
+                    "maximum": 10_000_000,
+                },
+                "consumer.request.timeout.ms": {
+                    "type": ["integer", "null"],
+                    "minimum": 0,
+                    "maximum": _MOST,
+                    "description": "How long a request for records waits, unless it says so.",
+                },
+                "isolation.level": _one_of("read_uncommitted", "read_committed"),
             }
         ),
-        "description": "Unknown keys are passed over. `auto.commit.enable` makes it an instance "
-        "of Confluent's dialect, in which committing offset N stores N + 1; `enable.auto.commit` "
-        "one of Strimzi's, in which it stores N.",
+        "description": "Unknown keys are passed over, and null is as if it were left out: then "
+        "the format is binary, and offsets are committed automatically. "
+        "`auto.commit.enable` makes it an instance of Confluent's dialect, in which committing "
+        "offset N stores N + 1; `enable.auto.commit` one of Strimzi's, in which it stores N.",
         "examples": [{"name": "c1", "format": "json", "auto.offset.reset": "earliest"}],
     },
     "ConsumerCreated": _object({"instance_id": _TEXT, "base_uri": _TEXT}),
     "WantedSubscription": {
-        **_object({"topics": _list(_TEXT), "topic_pattern": _TEXT}),
+        **_object(
+            {
+                "topics": _list({**_TOPIC, "maxLength": 249}),
+                "topic_pattern": {**_TEXT, "minLength": 1, "description": "RE2, of whole names."},
+            }
+        ),
+        "minProperties": 1,
         "description": "One of both.",
+        "examples": [{"topics": ["flights"]}, {"topic_pattern": "flights-.*"}],
     },
     "Subscription": _object(
         {
@@ -60,25 +97,56 @@ REST_SCHEMAS: Final[dict[str, Any]] = {
             "partitions": _list({"type": "object", "additionalProperties": _list(_NUMBER)}),
         }
     ),
-    "ConsumerPartitions": _object(
-        {"partitions": _list(_object(_PLACE, "topic", "partition"))}, "partitions"
-    ),
-    "ConsumerPositions": _object(
-        {
-            "offsets": _list(_object(_OFFSET, "topic", "partition", "offset")),
-            "timestamps": _list(
-                _object(
-                    {**_PLACE, "timestamp": {**_TEXT, "description": "ISO 8601"}},
-                    "topic",
-                    "partition",
-                    "timestamp",
-                )
-            ),
-        }
-    ),
-    "ConsumerOffsets": _object(
-        {"offsets": _list(_object(_OFFSET, "topic", "partition", "offset"))}
-    ),
+    "ConsumerPartitions": {
+        **_object({"partitions": _list(_object(_PLACE, "topic", "partition"))}, "partitions"),
+        "examples": [{"partitions": [{"topic": "flights", "partition": 0}]}],
+    },
+    "ConsumerPositions": {
+        **_object(
+            {
+                "offsets": _list(
+                    _object(
+                        {**_OFFSET, "offset": {"type": "integer", "minimum": 0}},
+                        "topic",
+                        "partition",
+                        "offset",
+                    )
+                ),
+                "timestamps": _list(
+                    _object(
+                        {
+                            **_PLACE,
+                            "timestamp": {
+                                **_TEXT,
+                                "format": "date-time",
+                                "description": "ISO 8601: the first record then, or later.",
+                            },
+                        },
+                        "topic",
+                        "partition",
+                        "timestamp",
+                    )
+                ),
+            }
+        ),
+        "minProperties": 1,
+        "description": "Offsets, times, or both.",
+        "examples": [
+            {"offsets": [{"topic": "flights", "partition": 0, "offset": 1}]},
+            {
+                "timestamps": [
+                    {"topic": "flights", "partition": 0, "timestamp": "2013-01-01T10:00:00Z"}
+                ]
+            },
+        ],
+    },
+    "ConsumerOffsets": {
+        **_object({"offsets": _list(_object(_OFFSET, "topic", "partition", "offset"))}),
+        "examples": [
+            {"offsets": [{"topic": "flights", "partition": 0, "offset": 1, "metadata": "board"}]},
+            {},
+        ],
+    },
     "ConsumerRecord": _object(
         {
             "topic": _TEXT,
@@ -164,6 +232,18 @@ _SUMMARIES: Final[dict[tuple[str, str], tuple[str, str, str]]] = {
         "Of the partitions in the body, in the query, or of all that are assigned.",
     ),
 }
+_CODES: Final[dict[tuple[str, str], tuple[int, ...]]] = {
+    ("POST", CREATE): (40902, 42204, 429),
+    ("POST", "subscription"): (40903,),
+    ("POST", "assignments"): (40903,),
+    ("POST", "positions"): (40401, 40903),
+    ("POST", "positions/beginning"): (40401, 40903),
+    ("POST", "positions/end"): (40401, 40903),
+    ("GET", "records"): (40601, 40903, 422, 500),
+    ("POST", "offsets"): (40401, 40402, 40903),
+    ("GET", "offsets"): (422,),
+}
+"""Of operations that are refused for more than all of them: with which codes."""
 _BODIES: Final = {
     CREATE: "NewConsumer",
     "subscription": "WantedSubscription",
@@ -200,7 +280,11 @@ def _operation(method: str, operation: str) -> dict[str, Any]:
         "operationId": name,
         "description": description,
         "parameters": _parameters(method, operation),
-        "responses": {**_good_answer(method, operation), "default": _error()},
+        "responses": {
+            **_good_answer(method, operation),
+            **_refusals(method, operation),
+            "default": error_response("Any other error."),
+        },
     }
     if method == "POST":
         described["requestBody"] = {
@@ -216,7 +300,7 @@ def _good_answer(method: str, operation: str) -> dict[str, Any]:
             f"application/vnd.kafka.{each.value}.v2+json": {
                 "schema": _list(_schema("ConsumerRecord"))
             }
-            for each in (EmbeddedFormat.BINARY, EmbeddedFormat.JSON, EmbeddedFormat.TEXT)
+            for each in EmbeddedFormat
         }
         return {"200": {"description": "Records; none: time was up.", "content": content}}
     if (method, operation) == ("POST", "offsets"):
@@ -232,8 +316,13 @@ def _good_answer(method: str, operation: str) -> dict[str, Any]:
     return {"200": {"description": "What was asked for.", "content": content}}
 
 
-def _error() -> dict[str, Any]:
-    return {"description": "Any error.", "content": {_MEDIA: {"schema": _schema("RestError")}}}
+def _refusals(method: str, operation: str) -> dict[str, Any]:
+    codes = {400, 406, *_CODES.get((method, operation), ())}
+    if method == "POST":
+        codes |= {415, 422}
+    if operation == CREATE:
+        return error_responses(*codes)
+    return error_responses(*codes, 40403, 429, statuses_only=True)
 
 
 def _parameters(method: str, operation: str) -> list[dict[str, Any]]:
@@ -242,8 +331,8 @@ def _parameters(method: str, operation: str) -> list[dict[str, Any]]:
         found.append(_parameter("instance", "path", _TEXT, "Name of the instance."))
     if operation == "records":
         found += [
-            _parameter("timeout", "query", _NUMBER, "How long to wait, in ms; at most 30,000."),
-            _parameter("max_bytes", "query", _NUMBER, "Of keys and values; one record at least."),
+            _parameter("timeout", "query", _COUNT, "How long to wait, in ms; at most 30,000."),
+            _parameter("max_bytes", "query", _COUNT, "Of keys and values; one record at least."),
             _parameter(
                 "on_error",
                 "query",

@@ -5,6 +5,7 @@ from typing import Any, Final
 from kafkalite.api.replies import SCHEMA_REFERENCE
 from kafkalite.api.rest import topics_paths as paths
 from kafkalite.api.rest.errors import MEDIA
+from kafkalite.api.rest.openapi_errors import CODES, RANGE, error_response, error_responses
 from kafkalite.wire.rest_records import EmbeddedFormat, OnError
 
 _MEDIA: Final = MEDIA.decode("ascii")
@@ -147,7 +148,9 @@ _ORDER: Final = "Errors have REST Proxy's codes, or the HTTP status."
 _PRODUCED: Final = (
     "Answers once the records are safe. A topic that does not exist is created where "
     "auto.create.topics.enable is set. The formats that need a registry of schemas are refused: "
-    "42201, 42202, 42205."
+    "42201, 42202, 42205. A body whose type names no format (`application/json`, "
+    "`application/vnd.kafka.v2+json`, or none) is of `rest.default.format`: binary, unless it was "
+    "set otherwise."
 )
 _DESCRIBED: Final[dict[tuple[str, str], tuple[str, str, str, str]]] = {
     ("GET", paths.ROOT): ("rest_root", "cluster", "Version of the server", _ORDER),
@@ -220,6 +223,22 @@ _DESCRIBED: Final[dict[tuple[str, str], tuple[str, str, str, str]]] = {
         "As Strimzi's bridge has it.",
     ),
 }
+_OF_PARTITION: Final = (400, 404, 40401, 40402, 406)
+_OF_PRODUCE: Final = (400, 40401, 406, 415)
+_UNTAKEN: Final = (422, 42201, 42202, 42205)
+_CODES: Final[dict[tuple[str, str], tuple[int, ...]]] = {
+    ("GET", paths.TOPIC): (40403, 406),
+    ("GET", paths.PARTITIONS): (40401, 406),
+    ("GET", paths.PARTITION): _OF_PARTITION,
+    ("GET", paths.OFFSETS): _OF_PARTITION,
+    ("GET", paths.RECORDS): (*_OF_PARTITION, RANGE, 422),
+    ("POST", paths.TOPIC): _OF_PRODUCE,
+    ("POST", paths.PARTITION): (*_OF_PRODUCE, 404, 40402),
+    ("POST", paths.ADMIN_TOPICS): (400, 40002, 406, 415, 422),
+    ("GET", paths.HEALTHY): (),
+    ("GET", paths.READY): (),
+}
+"""Of each operation: the codes with which it is refused; 406 where none are given."""
 _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     paths.ROOT: _object({"version": _TEXT, "bridge_version": _TEXT}, "version", "bridge_version"),
     paths.BROKERS: _object({"brokers": _list(_NUMBER)}, "brokers"),
@@ -247,7 +266,11 @@ def _operation(method: str, path: str) -> dict[str, Any]:
         "operationId": name,
         "description": description,
         "parameters": _parameters(method, path),
-        "responses": {**_good_answer(method, path), "default": _answer("Any error.", "RestError")},
+        "responses": {
+            **_refusals(method, path),
+            **_good_answer(method, path),
+            "default": error_response("Any other error."),
+        },
     }
     if method == "POST":
         described["requestBody"] = {"required": True, "content": _bodies(path)}
@@ -268,7 +291,8 @@ def _good_answer(method: str, path: str) -> dict[str, Any]:
         return {"200": {"description": "Yes; there is no body.", "content": {}}}
     if path == paths.ADMIN_TOPICS:
         content = {_MEDIA: {"schema": _object({})}}
-        return {"201": {"description": "It was created.", "content": content}}
+        exists = {**error_response("40002: There is a topic of that name."), CODES: [40002]}
+        return {"201": {"description": "It was created.", "content": content}, "409": exists}
     if path == paths.RECORDS:
         content = {
             f"application/vnd.kafka.{form.value}.v2+json": {
@@ -290,12 +314,18 @@ def _good_answer(method: str, path: str) -> dict[str, Any]:
             "200": _answer("At least one record was stored.", "ProducedOffsets"),
             "204": {"description": "They are queued (`async=true`).", "content": {}},
             "422": {
-                "description": "None was stored, or the body cannot be taken.",
+                "description": "None was stored, or the body cannot be taken: "
+                + error_responses(*_UNTAKEN)["422"]["description"],
                 "content": {_MEDIA: {"schema": refused}},
+                CODES: list(_UNTAKEN),
             },
         }
     content = {_MEDIA: {"schema": _ANSWERS[path]}}
     return {"200": {"description": "What was asked for.", "content": content}}
+
+
+def _refusals(method: str, path: str) -> dict[str, Any]:
+    return error_responses(*_CODES.get((method, path), (406,)))
 
 
 def _answer(description: str, schema: str) -> dict[str, Any]:

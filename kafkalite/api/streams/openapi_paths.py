@@ -180,7 +180,7 @@ def _records() -> dict[str, Any]:
         "description": "A record a line, for as long as the client likes. Each line is reported in "
         "turn; one that is not taken ends nothing. No more of the body is read than is reported.",
         "parameters": [_TOPIC, *_query(_RECORDS_QUERY)],
-        "requestBody": {"required": True, "content": record},
+        "requestBody": {"required": False, "content": record},
         "responses": {"200": good} | {str(status): each for status, each in refusals.items()},
     }
 

@@ -33,7 +33,7 @@ MAX_HELD_BYTES: Final = 1 << 20
 """Of keys and values in them, where that is more than one event."""
 _LOOK_S: Final = 60.0
 _LEAST_PAUSE_S: Final = 0.01
-"""Between two looks that had nothing to wait for."""
+"""After a look that found nothing."""
 
 
 class FeedKey(NamedTuple):
@@ -126,8 +126,9 @@ class Feed:
             # What comes meanwhile is one event: the more there are who follow, the larger it is.
             await self._turns.give(self.waiting)
             self._let_go()
-        elif not is_asked:
-            await asyncio.sleep(wait_s)
+        elif not reader.out_of_range:
+            # Whoever waited for records has, mostly; a broker that is about to go lets nobody wait.
+            await asyncio.sleep(_LEAST_PAUSE_S if is_asked else wait_s)
         return not reader.out_of_range
 
     def _hold(self, page: TailPage) -> None:

@@ -164,7 +164,8 @@ def test_other_requests_that_make_no_sense_are_refused(api: _Api) -> None:
     assert isinstance(api.refusal("offsets", "GET", accept=b"text/html"), NotAcceptableError)
     for query in (b"partition=0", b"topic=t&partition=x", b"from=t"):
         assert isinstance(api.refusal("offsets", "GET", query=query), InvalidRequestError)
-    assert isinstance(api.refusal("offsets", "DELETE"), InvalidRequestError)
+    for query in (b"", b"topic=", b"topic=&partition=0"):
+        assert isinstance(api.refusal("offsets", "DELETE", query=query), InvalidRequestError)
 
 
 def test_a_heartbeat_that_waits_is_given_up_when_its_member_goes_away(api: _Api) -> None:

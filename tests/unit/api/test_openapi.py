@@ -11,6 +11,7 @@ import pytest
 from kafkalite.api.answers import ANSWERS
 from kafkalite.api.control import make_control_app
 from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES
+from kafkalite.api.rest.openapi_errors import TEXTS
 from kafkalite.api.v3 import paths as v3_paths
 from kafkalite.broker.broker import Broker
 from tests.support.fake_broker import FakeBroker
@@ -134,8 +135,32 @@ def test_every_operation_answers_errors_with_problems(document: dict[str, Any]) 
         assert "default" in operation["responses"], (method, path)
         for status, reply in operation["responses"].items():
             if status.startswith(("4", "5")) and path != "/readyz":
-                media = "vnd.kafka.v2" if (method, path) in _REST_TOPICS else "problem"
+                media = "vnd.kafka.v2" if (method, path) in _REST_TOPICS | _CONSUMERS else "problem"
                 assert list(reply["content"]) == [f"application/{media}+json"], (path, status)
+
+
+def test_rest_proxys_errors_say_which_codes_they_have(document: dict[str, Any]) -> None:
+    found = {
+        code
+        for method, path, operation in _operations(document)
+        if (method, path) in _REST_TOPICS | _CONSUMERS
+        for status, reply in operation["responses"].items()
+        if status[0] in "45"
+        for code in reply["x-error-codes"]
+        if str(code).startswith(status) and f"{code}: " in reply["description"]
+    }
+    assert found - {409} == TEXTS.keys(), "409 is of one dialect only"
+
+
+def test_null_is_not_said_in_urls(document: dict[str, Any]) -> None:
+    parameters = [
+        parameter
+        for _, _, operation in _operations(document)
+        for parameter in operation.get("parameters", ())
+    ]
+    assert "null" not in json.dumps(parameters)
+    topics = next(one for one in parameters if one["schema"].get("items") == {"type": "string"})
+    assert topics["schema"]["type"] == "array"
 
 
 def test_every_operation_says_what_it_answers_when_all_is_well(document: dict[str, Any]) -> None:

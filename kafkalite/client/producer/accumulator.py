@@ -145,13 +145,20 @@ class Accumulator:
         size = record_size(value, key, headers)
         if timestamp is not None:
             size += VALUE_OVERHEAD
+        choose = self._options.partitioner
+        if choose is not None and partition is None and self.refusal is None:
+            # Without the lock: it may ask the producer for what the loop needs the lock for.
+            found = self.topics.get(topic)
+            if found is None:
+                return NoMetadata(topic)
+            partition = choose(topic, key, value, len(found.queues))
         with self.lock:
             if self.refusal is not None:
                 raise self.refusal
             known = self.topics.get(topic)
             if known is None:
                 return NoMetadata(topic)
-            queue, is_sticky = self._queue_for(known, topic, value, key, partition)
+            queue, is_sticky = self._queue_for(known, topic, key, partition)
             queue, batch = self._with_room(known, queue, size, is_sticky=is_sticky)
             if batch is None:
                 too_large = self._too_large(size)
@@ -231,7 +238,6 @@ class Accumulator:
         self,
         known: TopicQueues,
         topic: str,
-        value: bytes | None,
         key: bytes | None,
         partition: int | None,
     ) -> tuple[PartitionQueue, bool]:
@@ -239,10 +245,7 @@ class Accumulator:
         count = len(known.queues)
         is_sticky = False
         if partition is None:
-            choose = self._options.partitioner
-            if choose is not None:
-                partition = choose(topic, key, value, count)
-            elif key is not None and not self._options.ignores_keys:
+            if key is not None and not self._options.ignores_keys:
                 partition = partition_for_key(key, count)
             else:
                 partition = self._sticky_partition(known)

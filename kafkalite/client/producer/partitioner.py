@@ -2,11 +2,15 @@
 
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from itertools import count as count_up
 
 Partitioner = Callable[[str, bytes | None, bytes | None, int], int]
-"""A choice of one's own: `(topic, key, value, partition_count)`, serialized, to a partition."""
+"""A choice of one's own: `(topic, key, value, partition_count)`, serialized, to a partition.
+
+Called in the thread that sends, in several at a time where several send.
+"""
 
 
 class RoundRobin:
@@ -16,12 +20,14 @@ class RoundRobin:
     """
 
     def __init__(self) -> None:
-        self._next: dict[str, int] = {}
+        self._turns: dict[str, Iterator[int]] = {}
+        """By topic; no two threads get the same number."""
 
     def __call__(self, topic: str, key: bytes | None, value: bytes | None, count: int) -> int:
-        number = self._next.get(topic, -1) + 1
-        self._next[topic] = number
-        return number % count
+        turns = self._turns.get(topic)
+        if turns is None:
+            turns = self._turns.setdefault(topic, count_up())
+        return next(turns) % count
 
 
 class StickyChoice:

@@ -187,6 +187,22 @@ def test_keys_partitions_and_turns_choose_the_partition() -> None:
     assert own.send(b"v").partition == 7
 
 
+def test_a_partitioner_may_wait_for_the_loop_to_learn_of_partitions() -> None:
+    def choose(topic: str, key: bytes | None, value: bytes | None, count: int) -> int:
+        # As `Producer.partitions_for` does.
+        loop = threading.Thread(target=lambda: rig.accumulator.set_partitions(topic, 4))
+        loop.start()
+        loop.join(5)
+        answers.append(not loop.is_alive())
+        return count - 1
+
+    answers: list[bool] = []
+    rig = _Rig(partitions=2, partitioner=choose)
+    assert rig.send(b"v").partition == 1
+    assert rig.send(b"v").partition == 3
+    assert answers == [True, True]
+
+
 def test_partitions_that_are_added_are_used() -> None:
     rig = _Rig()
     rig.accumulator.set_partitions("t", 3)

@@ -20,8 +20,14 @@ from kafkalite.client.broker_address import BrokerAddress
 from kafkalite.client.connections import Connections
 from kafkalite.client.errors import NotSentError
 from kafkalite.client.io_thread import IoThread
+from kafkalite.client.problem import refusal
 from kafkalite.client.settings import AdminSettings
-from kafkalite.model.errors import LogError, NetworkError, RequestTimedOutError
+from kafkalite.model.errors import (
+    BrokerNotAvailableError,
+    LogError,
+    NetworkError,
+    RequestTimedOutError,
+)
 from kafkalite.transport.peer_reply import PeerReply
 
 _CONNECT_TIMEOUT_MS: Final = 5_000
@@ -103,6 +109,11 @@ class _SpeakingConnections(Connections):
             why = str(error.__cause__) if self.has_heard else _NO_HTTP
             raise NetworkError(_failed(method, address, why)) from None
         self.has_heard = True
+        if method == "GET" and reply.status == BrokerNotAvailableError.status:
+            # The next broker is asked; if none is left, this one's own words are told.
+            refused = refusal(reply, address)
+            if isinstance(refused, BrokerNotAvailableError):
+                raise refused
         return reply
 
 

@@ -23,6 +23,8 @@ from tests.support.scripted_server import Heard, http, scripted_server
 
 _NOBODY: Final = "http://127.0.0.1:1"
 _NO_TOPICS: Final = http(msgspec.json.encode(TopicList([])))
+_LEARNS: Final = b"POST /v1/metadata "
+"""Begins a request that the client makes on its own: there are no other brokers to learn."""
 _ZERO: Final = TopicPartition("t", 0)
 
 T = TypeVar("T")
@@ -51,8 +53,10 @@ def _asked(
 
     coming = left()
 
-    async def answer(_heard: Heard, writer: asyncio.StreamWriter) -> None:
-        if found := next(coming):
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        if _LEARNS in heard.head:
+            writer.write(http(b"", status="404 Not Found"))
+        elif found := next(coming):
             writer.write(found)
         else:
             writer.close()
@@ -65,7 +69,8 @@ def _asked(
                 with Administration(urls, retry_for_s=retry_for_s) as admin:
                     return call(admin)
 
-            return await asyncio.to_thread(ask), len(server.heard)
+            found = await asyncio.to_thread(ask)
+            return found, sum(_LEARNS not in each.head for each in server.heard)
 
     return asyncio.run(scene())
 
@@ -118,6 +123,11 @@ def test_what_a_broker_cannot_do_now_is_asked_for_again(error: type[LogError]) -
 def test_asking_again_ends_when_it_shall() -> None:
     error, count = _asked(_caught(_list), _refused(LeaderNotAvailableError), retry_for_s=0)
     assert (type(error), error.detail, count) == (LeaderNotAvailableError, "because", 1)
+
+
+def test_what_brokers_say_of_themselves_is_told_when_none_can_do_it() -> None:
+    error, count = _asked(_caught(_list), _refused(BrokerNotAvailableError), retry_for_s=0)
+    assert (error.detail, count) == ("No broker can be reached: because", 1)
 
 
 def test_that_there_is_no_such_topic_is_told_at_once() -> None:

@@ -4,8 +4,8 @@ What that is, `Patience` says.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -18,19 +18,16 @@ from kafkalite.client.cluster import Asking, Cluster
 from kafkalite.client.problem import refusal
 from kafkalite.client.settings import AdminSettings
 from kafkalite.model.clock import Clock
-from kafkalite.model.errors import (
-    BrokerNotAvailableError,
-    LogError,
-    NetworkError,
-    error_by_name,
-)
+from kafkalite.model.errors import LogError, NetworkError, error_by_name
 from kafkalite.model.ids import TopicPartition
 from kafkalite.transport.peer_reply import PeerReply
-from kafkalite.wire.admin_messages import PartitionOutcome
+from kafkalite.wire.admin_messages import BrokerDescription, PartitionOutcome
 
 _HEADERS: Final = {"content-type": "application/json", "accept": "application/json"}
 _GRACE_S: Final = 5.0
 """How much longer an answer may take than the broker was told to work at it."""
+_LEARN_S: Final = 1.0
+"""How long a call may be late because brokers are learnt."""
 _AT_A_TIME: Final = 8
 """Requests of one call about many things."""
 
@@ -72,6 +69,8 @@ class Calls:
         self._clock = clock
         self._backoff = backoff
         self._patience = patience
+        self._has_answer = False
+        self._learnt_ms = -settings.metadata_max_age_ms
 
     @property
     def timeout_ms(self) -> int:
@@ -98,22 +97,33 @@ class Calls:
         """Where a live broker is.
 
         Raises:
-            BrokerNotAvailableError: no live broker has this id.
-            LogError: there was no answer in default.api.timeout.ms.
+            PathNotFoundError: no live broker has this id.
         """
-        await self._tried(lambda _: self._cluster.refresh(()), is_idempotent=True)
-        found = self._cluster.broker(broker_id)
-        if found is None:
-            raise BrokerNotAvailableError(f"No live broker has the id {broker_id}.")
-        return found
+        found = await self.ask(Call("GET", path("brokers", broker_id)), BrokerDescription)
+        return BrokerAddress(found.id, found.host, found.port)
 
     async def _sent(self, call: Call) -> tuple[BrokerAddress, PeerReply]:
         """Who answered, and with what success."""
-        attempt = partial(self._sent_once, call)
-        return await self._tried(attempt, is_idempotent=call.is_idempotent)
+        await self._learn()
+        found = await self._tried(call)
+        self._has_answer = True
+        return found
 
-    async def _tried(self, attempt: Callable[[float], Awaitable[T]], *, is_idempotent: bool) -> T:
-        """What comes of an attempt that goes well; each is told how many seconds are left."""
+    async def _learn(self) -> None:
+        """Know others than the brokers that were given, which may all be away one day.
+
+        Not before the first call: many programs make only one.
+        """
+        now_ms = self._clock.monotonic_ms()
+        is_known = now_ms < self._learnt_ms + self._settings.metadata_max_age_ms
+        if is_known or not self._has_answer:
+            return
+        self._learnt_ms = now_ms
+        with contextlib.suppress(LogError, TimeoutError):
+            async with asyncio.timeout(_LEARN_S):
+                await self._cluster.refresh(())
+
+    async def _tried(self, call: Call) -> tuple[BrokerAddress, PeerReply]:
         began_ms = self._clock.monotonic_ms()
         due_ms = began_ms + self._settings.default_api_timeout_ms
         last_ms = min(due_ms, began_ms + self._patience.retry_for_ms)
@@ -122,9 +132,10 @@ class Calls:
         while True:
             attempts += 1
             try:
-                return await attempt(max(0.001, (due_ms - self._clock.monotonic_ms()) / 1000))
+                left_s = max(0.001, (due_ms - self._clock.monotonic_ms()) / 1000)
+                return await self._sent_once(call, left_s)
             except LogError as error:
-                if not self._patience.may_repeat(error, is_idempotent=is_idempotent):
+                if not self._patience.may_repeat(error, is_idempotent=call.is_idempotent):
                     raise
                 pause_s = pauses.next_pause()
                 left_s = (last_ms - self._clock.monotonic_ms()) / 1000

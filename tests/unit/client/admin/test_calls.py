@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import msgspec
 import pytest
 
 from kafkalite.client.admin.calls import Call, Calls, of_each, path, query
@@ -21,7 +22,7 @@ from kafkalite.model.errors import (
     RequestTimedOutError,
     UnknownTopicOrPartitionError,
 )
-from kafkalite.wire.admin_messages import BrokerList
+from kafkalite.wire.admin_messages import BrokerDescription, BrokerList
 from tests.support.fake_brokers import Answer, FakeBrokers, FakeTopics, Request, problem
 from tests.support.fake_clock import FakeClock
 
@@ -147,8 +148,6 @@ def test_patience_may_end_a_call_with_an_error_of_its_own() -> None:
     async def scenario(calls: Calls, brokers: FakeBrokers) -> None:
         with pytest.raises(Ended):
             await of_each(["a", "b"], lambda name: calls.tell(Call("GET", path(name))))
-        with pytest.raises(Ended):
-            await calls.broker(2)
 
     _run(scenario, problem(LeaderNotAvailableError), patience=NoPatience(5, 60_000))
 
@@ -181,19 +180,40 @@ def test_an_answer_that_cannot_be_read_is_told() -> None:
 
 
 def test_a_broker_is_found_by_its_id() -> None:
-    async def scenario() -> None:
-        brokers = FakeBrokers(FakeTopics())
+    described = BrokerDescription(2, "b2", 9093, "http://b2:9093", None, 7, controller=False)
+
+    async def scenario(calls: Calls, brokers: FakeBrokers) -> None:
+        assert await calls.broker(2) == (2, "b2", 9093)
+        assert brokers.requests[0].target == "/v1/brokers/2"
+
+    _run(scenario, (200, msgspec.to_builtins(described)))
+
+
+def test_other_brokers_than_those_given_are_learnt_after_the_first_call() -> None:
+    clock = FakeClock()
+    learning = FakeTopics()
+
+    def answer(request: Request) -> Answer:
+        return learning(request) if request.target == "/v1/metadata" else _DONE
+
+    async def scene() -> None:
+        brokers = FakeBrokers(answer)
         settings = AdminSettings.of({"bootstrap_servers": "x:1"})
-        cluster = Cluster(settings, brokers)
-        calls = Calls(
-            settings, cluster, brokers, FakeClock(), partial(Backoff, 0, 0), Patience(5, 60_000)
-        )
-        assert (await calls.broker(2)).netloc == "b2:9092"
-        with pytest.raises(BrokerNotAvailableError, match="No live broker has the id 3"):
-            await calls.broker(3)
+        cluster = Cluster(settings, brokers, clock)
+        backoff = partial(Backoff, 0, 0)
+        calls = Calls(settings, cluster, brokers, clock, backoff, Patience(0, 0))
+        for _ in range(3):
+            await calls.tell(_READ)
+        asked = [each.target for each in brokers.requests]
+        assert asked == [_READ.target, "/v1/metadata", _READ.target, _READ.target]
+        brokers.dead = {"x:1"}
+        await calls.tell(_READ)
+        clock.now_ms += settings.metadata_max_age_ms
+        await calls.tell(_READ)
+        assert [each.target for each in brokers.requests].count("/v1/metadata") == 2
         await cluster.close()
 
-    asyncio.run(scenario())
+    asyncio.run(scene())
 
 
 def test_several_things_are_asked_for_a_few_at_a_time() -> None:

@@ -283,6 +283,27 @@ for number in range(500):
 
 
 @pytest.mark.slow
+def test_nothing_is_lost_when_the_interpreter_exits_while_a_daemon_closes(
+    broker: BrokerProcess, topic: Topic
+) -> None:
+    program = f"""
+import threading, time
+from kafkalite import Producer
+producer = Producer(bootstrap_servers={broker.address!r}, linger_ms=50_000, batch_size=100)
+for number in range(500):
+    producer.send({topic.name!r}, b"%d" % number)
+threading.Thread(target=producer.close, daemon=True).start()
+while producer._core.is_open:
+    time.sleep(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=60, capture_output=True
+    )
+    assert _values(topic) == [b"%d" % number for number in range(500)]
+    assert done.stderr == b""
+
+
+@pytest.mark.slow
 def test_a_forked_child_is_refused_and_the_parent_goes_on(
     broker: BrokerProcess, topic: Topic
 ) -> None:

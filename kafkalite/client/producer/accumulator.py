@@ -32,6 +32,8 @@ from kafkalite.model.record import Header
 
 _FIRST_BYTES: Final = 16 << 10
 """Of memory for a new batch; doubled as it grows."""
+_NOT_KNOWN: Final = -(2**63)
+"""Stands for a partition where it is not known how many there are."""
 _LARGE_RECORD_BYTES: Final = 512
 """Records of this size take little more memory as objects than encoded."""
 _MAX_SPARES: Final = 2
@@ -145,29 +147,22 @@ class Accumulator:
         size = record_size(value, key, headers)
         if timestamp is not None:
             size += VALUE_OVERHEAD
-        choose = self._options.partitioner
-        if choose is not None and partition is None and self.refusal is None:
+        if partition is None and self._options.partitioner is not None:
             # Without the lock: it may ask the producer for what the loop needs the lock for.
-            found = self.topics.get(topic)
-            if found is None:
-                return NoMetadata(topic)
-            partition = choose(topic, key, value, len(found.queues))
+            partition = self._chosen(self._options.partitioner, topic, key, value)
         with self.lock:
             if self.refusal is not None:
                 raise self.refusal
             known = self.topics.get(topic)
-            if known is None:
+            if known is None or partition is _NOT_KNOWN:
                 return NoMetadata(topic)
             queue, is_sticky = self._queue_for(known, topic, key, partition)
             queue, batch = self._with_room(known, queue, size, is_sticky=is_sticky)
             if batch is None:
-                too_large = self._too_large(size)
-                if too_large is not None:
-                    return _failed(queue.place, too_large)
-                least = max(BATCH_OVERHEAD + size, self._memory.step)
-                batch = self._open_with_room(queue, BATCH_OVERHEAD + size, least)
-                if batch is None:
-                    return NoRoom(queue.place.partition, least)
+                begun = self._begin(queue, size)
+                if not isinstance(begun, ProducerBatch):
+                    return begun
+                batch = begun
             index = batch.add(value, key, headers, timestamp, size)
             if not batch.is_plain:
                 if self.plain.get(topic) is batch:
@@ -234,6 +229,13 @@ class Accumulator:
         batch = known.queues[partition].open
         return batch if batch is not None and batch.is_plain else None
 
+    def _chosen(
+        self, choose: Partitioner, topic: str, key: bytes | None, value: bytes | None
+    ) -> int:
+        """What a partitioner of the program's own says, where there is anything to choose from."""
+        known = self.topics.get(topic)
+        return _NOT_KNOWN if known is None else choose(topic, key, value, len(known.queues))
+
     def _queue_for(
         self,
         known: TopicQueues,
@@ -299,15 +301,18 @@ class Accumulator:
                 )
         return None
 
-    def _open_with_room(
-        self, queue: PartitionQueue, size: int, least_free: int
-    ) -> ProducerBatch | None:
-        """A new batch of at least `size` bytes; None while there is not so much memory free."""
+    def _begin(self, queue: PartitionQueue, size: int) -> ProducerBatch | Delivery | NoRoom:
+        """A new batch that takes a record of `size`; else what becomes of that record."""
+        too_large = self._too_large(size)
+        if too_large is not None:
+            return _failed(queue.place, too_large)
+        least = BATCH_OVERHEAD + size
+        least_free = max(least, self._memory.step)
         if self._memory.free < least_free:
-            return None
-        limit = self._memory.reserve(size, max(size, min(_FIRST_BYTES, self._batch_bytes)))
-        if not limit:
-            return None
+            return NoRoom(queue.place.partition, least_free)
+        limit = self._memory.reserve(least, max(least, min(_FIRST_BYTES, self._batch_bytes)))
+        if not limit:  # free for a moment only
+            return NoRoom(queue.place.partition, least_free)
         try:
             return self._open(queue, limit)
         except BaseException:  # a KeyboardInterrupt may come between any two steps

@@ -40,7 +40,7 @@ class Producer:
         checked = ProducerSettings.of(settings)
         self._serialize_key, self._serialize_value = checked.serializers()
         self._io = IoThread.shared()
-        self._ticket = self._io.register(self.close)
+        self._ticket = self._io.register(self._close_at_exit)
         try:
             self._assembly = self._io.run(assemble(checked))
         except BaseException:
@@ -176,6 +176,10 @@ class Producer:
             self._io.run(self._assembly.close(timeout))
         finally:
             self._io.leave(self._ticket)
+
+    def _close_at_exit(self) -> None:
+        """As `close`; where a thread is at that which will not live on, wait for it to be done."""
+        self._io.run(self._assembly.close(None))
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Final
 
 from kafkalite.broker.probes import HistogramProbe
+from kafkalite.broker.turns import AT_ONCE, Turns, give
 from kafkalite.model.errors import LogError, RequestTimedOutError, ThrottlingQuotaExceededError
 
 MAX_ACK_WAITERS: Final = 10_000
@@ -123,31 +124,40 @@ def _fail(future: asyncio.Future[None], error: LogError) -> None:
 class ReadWaiters:
     """Readers of one partition, waiting until there is more below the high watermark.
 
-    A reader of several partitions is in the set of each; the first to have news wakes it.
+    A reader of several partitions is in the set of each; the first to have news wakes it. Where
+    they are many, they go on in turns.
     """
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_turns", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        """In the order in which they came."""
+        self._turns: Turns | None = None
+        """Made where it is needed: most have few readers."""
 
     @property
     def are_waiting(self) -> bool:
         return bool(self._waiting)
 
     def add(self, wakeup: asyncio.Future[None]) -> None:
-        self._waiting.add(wakeup)
+        self._waiting[wakeup] = None
 
     def discard(self, wakeup: asyncio.Future[None]) -> None:
-        self._waiting.discard(wakeup)
+        self._waiting.pop(wakeup, None)
 
     def wake(self) -> None:
         """Wake everyone; each looks for itself whether it has enough."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, set()
-            for wakeup in waiting:
-                if not wakeup.done():
-                    wakeup.set_result(None)
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, {}
+        if len(waiting) > AT_ONCE or (self._turns is not None and self._turns.is_busy):
+            if self._turns is None:
+                self._turns = Turns()
+            self._turns.give(waiting)
+            return
+        for wakeup in waiting:
+            give(wakeup)
 
 
 async def wait_any(waiters: Iterable[ReadWaiters], timeout_s: float) -> bool:

@@ -17,7 +17,7 @@ from kafkalite.broker.consumers.ports import Reads
 from kafkalite.broker.consumers.reader import ConsumerReader
 from kafkalite.broker.tails.mark import TailMark
 from kafkalite.broker.tails.page import TailPage, TailRecords
-from kafkalite.broker.tails.turns import Turn, Turns, give
+from kafkalite.broker.turns import Turn, Turns, give
 from kafkalite.broker.waiters import ReadWaiters
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition

@@ -158,6 +158,25 @@ def test_reader_of_several_partitions_is_woken_by_the_first_with_news() -> None:
     asyncio.run(scenario())
 
 
+def test_many_readers_go_on_in_turns_and_none_is_left_out() -> None:
+    async def scenario() -> None:
+        waiters = ReadWaiters()
+        waits = [asyncio.ensure_future(wait_any([waiters], 60)) for _ in range(100)]
+        await asyncio.sleep(0)
+        waiters.wake()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert 0 < sum(each.done() for each in waits) < 50
+        late = asyncio.ensure_future(wait_any([waiters], 60))
+        await asyncio.sleep(0)
+        waiters.wake()
+        async with asyncio.timeout(10):
+            assert await late
+        assert all(each.done() and each.result() for each in waits), "it came behind them"
+
+    asyncio.run(scenario())
+
+
 def test_reader_goes_on_without_news_when_its_time_is_up() -> None:
     async def scenario() -> None:
         assert not await wait_any([ReadWaiters()], 0)

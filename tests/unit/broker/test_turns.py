@@ -2,7 +2,7 @@
 
 import asyncio
 
-from kafkalite.broker.tails.turns import Turn, Turns
+from kafkalite.broker.turns import Turn, Turns
 
 
 async def _until_done(turn: asyncio.Future[None]) -> None:
@@ -20,7 +20,8 @@ def test_many_go_on_in_their_order_and_not_at_once() -> None:
             done.append(sum(each.done() for each in waiting))
             assert all(each.done() for each in waiting[: done[-1]])
             await asyncio.sleep(0)
-        assert {8, 16, 24, 32} <= set(done)
+        assert done[0] == 8
+        assert len(set(done)) > 1, "others have their turn in between"
 
     asyncio.run(scenario())
 

@@ -34,7 +34,10 @@ class BrokerAddress(NamedTuple):
         found = _ADDRESS.fullmatch(text.strip())
         port = DEFAULT_PORT if found is None else int(found["port"] or DEFAULT_PORT)
         if found is None or not 0 < port <= _MAX_PORT:
-            raise ConfigError(f"Invalid url in bootstrap.servers: {text.strip()}")
+            why = ""
+            if text.strip().startswith("https://"):
+                why = " (clients speak plain HTTP; a proxy in front of the brokers may end TLS)"
+            raise ConfigError(f"Invalid url in bootstrap.servers: {text.strip()}{why}")
         return cls(broker_id, found["v6"] or found["host"], port)
 
     @property

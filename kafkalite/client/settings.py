@@ -6,7 +6,7 @@ asks (`"5"` is 5, `"true"` is True), so that properties files go the same way. P
 have it, would take half of the time that the import of the client may take.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, get_args, get_origin
 
 import msgspec
@@ -16,6 +16,14 @@ from kafkalite.client.broker_address import BrokerAddress
 from kafkalite.client.errors import ConfigError
 from kafkalite.config.names import attribute_of, key_of, nearest
 
+_PLAIN_ONLY: Final = "clients speak plain HTTP, without TLS and SASL"
+_NOT_HERE: Final = {
+    "transactional.": "there are no transactions; with enable.idempotence, which is on unless it "
+    "is switched off, each record is stored once and in order",
+    "ssl.": _PLAIN_ONLY,
+    "sasl.": _PLAIN_ONLY,
+}
+"""Settings of Kafka's, by how they begin, that somebody may look for; and why there are none."""
 MAX_INT: Final = 2**31 - 1
 MAX_LONG: Final = 2**63 - 1
 
@@ -96,7 +104,9 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
             attribute = attribute_of(name)
             if attribute not in fields:
                 known = fields if "_" in name or "." not in name else map(key_of, fields)
-                raise ConfigError(f"There is no setting {name!r}{nearest(name, known)}")
+                raise ConfigError(
+                    f"There is no setting {name!r}{nearest(name, known) or _why_not(name)}"
+                )
             if attribute in values:
                 raise ConfigError(f"{name!r} is set twice, as {key_of(attribute)!r}, too")
             values[attribute] = _converted(fields[attribute], value)
@@ -119,6 +129,29 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     def bootstrap(self) -> tuple[BrokerAddress, ...]:
         """The brokers to ask first."""
         return tuple(map(BrokerAddress.parse, self.bootstrap_servers))
+
+
+def keywords_only(client: str, given: Sequence[object]) -> None:
+    """Refuse settings that come as a dictionary, as other clients of Kafka's take them.
+
+    Args:
+        client: what is made.
+        given: the arguments without names.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    if given:
+        raise ConfigError(
+            f"{client} takes settings by name: {client}(bootstrap_servers='localhost:9092'); those "
+            f"of a dictionary as {client}(**settings), which may have dots in their names"
+        )
+
+
+def _why_not(name: str) -> str:
+    """`: ...` if `name` is a setting of Kafka's of which people should know why there is none."""
+    key = key_of(name)
+    return next((f": {why}" for start, why in _NOT_HERE.items() if key.startswith(start)), "")
 
 
 class AdminSettings(ClientSettings, frozen=True, kw_only=True):
@@ -189,7 +222,8 @@ def _converted(field: msgspec.structs.FieldInfo, value: object) -> object:
     except msgspec.ValidationError as error:
         if get_origin(_bare(field.type)) is Literal:
             known = ", ".join(map(str, (*words, *get_args(_bare(field.type)))))
-            raise ConfigError(f"{key_of(field.name)}: {value!r} is none of {known}") from None
+            why = f": {_PLAIN_ONLY}" if field.name == "security_protocol" else ""
+            raise ConfigError(f"{key_of(field.name)}: {value!r} is none of {known}{why}") from None
         reason = str(error)[0].lower() + str(error)[1:]
         if words:
             reason += f", or one of {', '.join(words)}"

@@ -1,11 +1,12 @@
 """Administration for programs without an event loop."""
 
 from collections.abc import Coroutine
-from typing import Any, Self, TypeVar
+from typing import Any, Never, Self, TypeVar
 
 from kafkalite.client.admin.async_admin_client import AsyncAdminClient
 from kafkalite.client.blocking import Blocking
 from kafkalite.client.io_thread import IoThread
+from kafkalite.client.settings import keywords_only
 
 T = TypeVar("T")
 
@@ -19,12 +20,13 @@ class AdminClient:
     Has the methods of AsyncAdminClient; each waits for its outcome. Any thread may call them.
     """
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - each setting has its own type
+    def __init__(self, *given: Never, **settings: Any) -> None:  # noqa: ANN401 - of many types
         """Check the settings, and have the process's I/O thread run.
 
         Raises:
             ConfigError: a setting is wrong.
         """
+        keywords_only("AdminClient", given)
         self._begin(AsyncAdminClient(**settings), IoThread.shared())
 
     def _begin(self, core: AsyncAdminClient, io: IoThread) -> None:

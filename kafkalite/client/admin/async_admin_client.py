@@ -1,7 +1,7 @@
 """Administration for programs that run an event loop; also the core of the one for others."""
 
 from functools import partial
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from kafkalite.client.admin.calls import Calls
 from kafkalite.client.admin.cluster_calls import ClusterCalls
@@ -13,7 +13,7 @@ from kafkalite.client.admin.topic_calls import TopicCalls
 from kafkalite.client.backoff import Backoff
 from kafkalite.client.cluster import Cluster
 from kafkalite.client.connections import Connections
-from kafkalite.client.settings import AdminSettings
+from kafkalite.client.settings import AdminSettings, keywords_only
 from kafkalite.client.system_clock import SystemClock
 
 
@@ -27,12 +27,13 @@ class AsyncAdminClient(TopicCalls, ConfigCalls, PartitionCalls, GroupCalls, Clus
     is connected before the first call; `close` is needed after it.
     """
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - each setting has its own type
+    def __init__(self, *given: Never, **settings: Any) -> None:  # noqa: ANN401 - of many types
         """Check the settings.
 
         Raises:
             ConfigError: a setting is wrong.
         """
+        keywords_only("AsyncAdminClient", given)
         found = AdminSettings.of(settings)
         patience = Patience(found.retries, found.default_api_timeout_ms)
         self._assemble(found, Connections(found), patience)

@@ -23,6 +23,7 @@ from kafkalite.client.consumer.record import ConsumerRecord
 from kafkalite.client.consumer.records import Records
 from kafkalite.client.consumer.settings import ConsumerSettings
 from kafkalite.client.errors import ClosedError
+from kafkalite.client.settings import keywords_only
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import TopicPartition
 
@@ -61,6 +62,7 @@ class AsyncConsumer:
         notify: Callable[[], None],
         call_soon: Callable[[Callable[[], None]], None],
     ) -> None:
+        keywords_only("Consumer", [each for each in topics if not isinstance(each, str)])
         self.settings = settings
         self._topics = topics
         self._connections = Connections(settings)

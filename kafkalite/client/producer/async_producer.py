@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from kafkalite.client.producer.assembly import Assembly, assemble
 from kafkalite.client.producer.delivery import Deliveries, Delivery
@@ -14,6 +14,7 @@ from kafkalite.client.producer.record_encoding import (
     to_values,
 )
 from kafkalite.client.producer.settings import ProducerSettings
+from kafkalite.client.settings import keywords_only
 
 
 class AsyncProducer:
@@ -27,12 +28,13 @@ class AsyncProducer:
     callbacks run there.
     """
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - each setting has its own type
+    def __init__(self, *given: Never, **settings: Any) -> None:  # noqa: ANN401 - of many types
         """Check the settings; nothing is connected before `start`.
 
         Raises:
             ConfigError: a setting is wrong.
         """
+        keywords_only("AsyncProducer", given)
         self._settings = ProducerSettings.of(settings)
         self._serialize_key, self._serialize_value = self._settings.serializers()
         self._assembly: Assembly | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from kafkalite.client.io_thread import IoThread
 from kafkalite.client.producer.accumulator import NoRoom
@@ -17,6 +17,7 @@ from kafkalite.client.producer.record_encoding import (
     to_values,
 )
 from kafkalite.client.producer.settings import ProducerSettings
+from kafkalite.client.settings import keywords_only
 
 
 class Producer:
@@ -31,12 +32,13 @@ class Producer:
     a fork it is the parent's, and refuses in the child.
     """
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - each setting has its own type
+    def __init__(self, *given: Never, **settings: Any) -> None:  # noqa: ANN401 - of many types
         """Be ready to send; brokers are asked when there is something to send.
 
         Raises:
             ConfigError: a setting is wrong.
         """
+        keywords_only("Producer", given)
         checked = ProducerSettings.of(settings)
         self._serialize_key, self._serialize_value = checked.serializers()
         self._io = IoThread.shared()

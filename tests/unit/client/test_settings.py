@@ -5,6 +5,14 @@ from typing import Annotated, Literal
 
 import pytest
 
+from kafkalite import (
+    AdminClient,
+    AsyncAdminClient,
+    AsyncConsumer,
+    AsyncProducer,
+    Consumer,
+    Producer,
+)
 from kafkalite.client.broker_address import BrokerAddress
 from kafkalite.client.errors import ConfigError
 from kafkalite.client.settings import AdminSettings, ClientSettings, declared, setting
@@ -70,7 +78,15 @@ def test_a_callable_is_taken_as_it_is() -> None:
         ({"bootstrap_servers": "a:70000"}, "Invalid url in bootstrap.servers: a:70000"),
         ({"bootstrap_servers": []}, "bootstrap.servers needs at least one"),
         ({"bootstrap_servers": [1]}, "bootstrap.servers: .* does not do"),
-        ({"security_protocol": "SSL"}, "security.protocol: 'SSL' is none of PLAINTEXT"),
+        (
+            {"security_protocol": "SSL"},
+            "security.protocol: 'SSL' is none of PLAINTEXT: clients speak plain HTTP, without TLS",
+        ),
+        ({"sasl_mechanism": "PLAIN"}, "no setting 'sasl_mechanism': clients speak plain HTTP"),
+        ({"ssl.ca.location": "x"}, "no setting 'ssl.ca.location': clients speak plain HTTP"),
+        ({"transactional_id": "x"}, "no setting 'transactional_id': there are no transactions"),
+        ({"transactional.id": "x"}, "no setting 'transactional.id': .*enable.idempotence"),
+        ({"bootstrap_servers": "https://a:1"}, "https://a:1 .clients speak plain HTTP"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(given: dict[str, object], reason: str) -> None:
@@ -82,3 +98,11 @@ def test_every_setting_says_what_it_does() -> None:
     found = list(declared(AdminSettings))
     assert [each.key for each in found][:2] == ["bootstrap.servers", "client.id"]
     assert all(each.doc.endswith(".") for each in found)
+
+
+@pytest.mark.parametrize(
+    "client", [Producer, AsyncProducer, Consumer, AsyncConsumer, AdminClient, AsyncAdminClient]
+)
+def test_settings_in_a_dictionary_are_refused_with_the_way_to_give_them(client: type) -> None:
+    with pytest.raises(ConfigError, match=r"takes settings by name: .*\*\*settings"):
+        client({"bootstrap.servers": "localhost:1"})

@@ -217,7 +217,7 @@ class ZooKeeperStore:
 
 
 def _unknown(name: str) -> UnknownTopicOrPartitionError:
-    return UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
+    return UnknownTopicOrPartitionError(f"Topic '{name}' does not exist")
 
 
 def _conflict(what: str) -> Exception:

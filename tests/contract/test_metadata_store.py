@@ -177,7 +177,7 @@ def test_what_does_not_exist_cannot_be_changed(run: Run) -> None:
         ):
             with pytest.raises(UnknownTopicOrPartitionError) as caught:
                 await attempt
-            assert str(caught.value) == "Topic 'nope' does not exist as expected"
+            assert str(caught.value) == "Topic 'nope' does not exist"
 
     run(scenario)
 

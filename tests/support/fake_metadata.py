@@ -322,7 +322,7 @@ class FakeMetadataStore:
         self._check_available()
         entry = self.metadata.topics.get(name)
         if entry is None:
-            raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
+            raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist")
         return entry
 
 

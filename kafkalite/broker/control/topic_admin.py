@@ -235,7 +235,7 @@ class TopicAdmin:
     def _check_exists(self, name: str) -> Topic:
         topic = self._view.topics.get(name)
         if topic is None:
-            raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist as expected")
+            raise UnknownTopicOrPartitionError(f"Topic '{name}' does not exist")
         return topic
 
     def _place(

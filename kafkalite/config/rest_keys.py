@@ -38,6 +38,20 @@ class RestKeys(BaseModel):
         "headers Forwarded and X-Forwarded-* say, or Host.",
         ours=True,
     )
+    rest_consumer_enabled: Boolean = setting(
+        True,
+        "Whether there are consumers over HTTP below /consumers; without them 503 says that they "
+        "are switched off.",
+        scope="cluster",
+        ours=True,
+    )
+    rest_producer_enabled: Boolean = setting(
+        True,
+        "Whether records are taken by POST below /topics; where they are not, 503 says that this "
+        "is switched off.",
+        scope="cluster",
+        ours=True,
+    )
     rest_dialect: Literal["confluent", "strimzi"] = setting(
         "confluent",
         "Whose rules hold for a consumer instance that does not show whose client made it: whether "

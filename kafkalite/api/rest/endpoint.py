@@ -19,6 +19,7 @@ from kafkalite.api.rest.errors import (
     RestAnswer,
     RestError,
     refusal,
+    switched_off,
 )
 from kafkalite.api.rest.media import check_accepts_json, check_body_type
 from kafkalite.api.rest.operations import MAX_TIMEOUT_MS, ConsumerOperations, ConsumerRequest
@@ -65,6 +66,7 @@ class ConsumersEndpoint:
         routing: GroupRouting,
         *,
         is_running: Callable[[], bool],
+        is_enabled: Callable[[], bool],
         own_messenger: Callable[[], Messenger],
         advertised_url: Callable[[], str | None],
         max_body_bytes: int,
@@ -75,6 +77,7 @@ class ConsumersEndpoint:
             operations: serves what is ours.
             routing: knows whose a group is.
             is_running: whether this broker may serve anybody yet, or still.
+            is_enabled: whether the operator wants anybody to be served.
             own_messenger: this broker, as others know it.
             advertised_url: where clients reach the cluster, if that was configured.
             max_body_bytes: of a request.
@@ -82,6 +85,7 @@ class ConsumersEndpoint:
         self._operations = operations
         self._routing = routing
         self._is_running = is_running
+        self._is_enabled = is_enabled
         self._own_messenger = own_messenger
         self._advertised_url = advertised_url
         self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
@@ -119,6 +123,8 @@ class ConsumersEndpoint:
             return RestAnswer(204, headers=[allow])
         if method not in allowed:
             raise RestError(405, "HTTP 405 Method Not Allowed", [allow])
+        if not self._is_enabled():
+            raise switched_off("Consumer")
         accept = exchange.header(b"accept")
         if path.operation != "records":
             check_accepts_json(accept)

@@ -46,6 +46,7 @@ INVALID_CONFIG: Final = 42204
 KAFKA_ERROR: Final = 50002
 RETRIABLE_KAFKA_ERROR: Final = 50003
 UNAVAILABLE: Final = 50302
+SWITCHED_OFF: Final = 503
 
 _TOLD_IN_HEADERS: Final = ((b"allow", "allow"), (b"accept-encoding", "accept_encoding"))
 
@@ -78,6 +79,15 @@ class RestAnswer(NamedTuple):
     body: bytes = b""
     media: bytes = MEDIA
     headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+def switched_off(what: str) -> RestError:
+    """The operator wants nobody to consume, or to produce, this way; in the bridge's words."""
+    name = what.lower()
+    return RestError(
+        SWITCHED_OFF,
+        f"{what} is disabled in config. To enable {name} update rest.{name}.enabled to true",
+    )
 
 
 def unprocessable(message: str) -> RestError:

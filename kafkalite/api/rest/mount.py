@@ -36,6 +36,7 @@ def consumers_endpoint(broker: Broker) -> ConsumersEndpoint:
         broker.group_routing,
         own_messenger=own_messenger,
         is_running=lambda: broker.state == "running",
+        is_enabled=lambda: broker.settings.rest_consumer_enabled,
         advertised_url=lambda: broker.settings.rest_advertised_url,
         max_body_bytes=broker.settings.socket_request_max_bytes,
     )
@@ -52,7 +53,9 @@ def topics_endpoint(broker: Broker, slots: ProduceSlots) -> TopicsEndpoint:
     def options() -> ProduceOptions:
         settings = broker.settings
         return ProduceOptions(
-            EmbeddedFormat(settings.rest_default_format), settings.auto_create_topics_enable
+            EmbeddedFormat(settings.rest_default_format),
+            settings.auto_create_topics_enable,
+            settings.rest_producer_enabled,
         )
 
     def configs_of(topic: Topic) -> dict[str, str | None]:

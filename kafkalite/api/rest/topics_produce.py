@@ -22,6 +22,7 @@ from kafkalite.api.rest.errors import (
     RestAnswer,
     RestError,
     refusal,
+    switched_off,
 )
 from kafkalite.api.rest.json_body import true_or_false
 from kafkalite.api.rest.media import check_accepts_json, embedded_format
@@ -54,6 +55,7 @@ class ProduceOptions(NamedTuple):
     default_format: EmbeddedFormat
     """Of a body whose Content-Type does not name one."""
     creates_topics: bool
+    is_enabled: bool = True
 
 
 class RestProduce:
@@ -82,6 +84,8 @@ class RestProduce:
             RestError, RefusedBodyError, LogError: nothing was appended.
         """
         options = self._options()
+        if not options.is_enabled:
+            raise switched_off("Producer")
         wanted = embedded_format(exchange.header(b"content-type"), options.default_format)
         is_async = _is_async(exchange.raw_query)
         if topic not in self._view.topics and not options.creates_topics:
@@ -120,8 +124,11 @@ class RestProduce:
         """
         if request.body_size > _EXPRESS_BYTES or request.scope["query_string"]:
             return False
+        options = self._options()
+        if not options.is_enabled:
+            return False
         check_accepts_json(request.header(b"accept"))
-        wanted = embedded_format(request.header(b"content-type"), self._options().default_format)
+        wanted = embedded_format(request.header(b"content-type"), options.default_format)
         incoming = decode_one_produced(wanted, request.body())
         if incoming is None:
             return False

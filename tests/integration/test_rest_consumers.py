@@ -4,7 +4,6 @@ Names of columns and rows are those of the comparison that this API was made by.
 """
 
 import base64
-import itertools
 import json
 import threading
 import time
@@ -17,12 +16,12 @@ import pytest
 
 from tests.support.broker import BrokerProcess
 from tests.support.raw_http import RawConnection
+from tests.support.rest_consumers import V2, RestApi, RestInstance, next_number, rest_error
 from tests.support.waiting import wait_until
 from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
 
-_V2: Final = "application/vnd.kafka.v2+json"
 _JSON_V2: Final = "application/vnd.kafka.json.v2+json"
 _BINARY_V2: Final = "application/vnd.kafka.binary.v2+json"
 _ONE_WAY_ONLY: Final = (
@@ -31,7 +30,6 @@ _ONE_WAY_ONLY: Final = (
     "(2) subscribe to topics matching a regex pattern, "
     "(3) assign itself specific topic-partitions."
 )
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -44,89 +42,11 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
         yield running
 
 
-class Instance:
-    """One instance of a group of its own, and a client that knows its URL."""
-
-    def __init__(self, broker: BrokerProcess, group: str, body: Mapping[str, Any]) -> None:
-        self.client = httpx.Client(base_url=broker.url, timeout=60)
-        self.group = group
-        created = self.client.post(f"/consumers/{group}", json=dict(body))
-        assert created.status_code == 200, created.text
-        self.name: str = created.json()["instance_id"]
-        self.path = f"/consumers/{group}/instances/{self.name}"
-
-    def post(self, what: str, body: object) -> httpx.Response:
-        return self.client.post(f"{self.path}/{what}", json=body)
-
-    def get(self, what: str, **options: Any) -> httpx.Response:
-        return self.client.get(f"{self.path}/{what}", **options)
-
-    def subscribe(self, *topics: str) -> None:
-        assert self.post("subscription", {"topics": list(topics)}).status_code == 204
-
-    def records(self, query: str = "timeout=5000") -> list[dict[str, Any]]:
-        answer = self.get(f"records?{query}")
-        assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()
-        return found
-
-    def offsets(self) -> list[tuple[str, int, int]]:
-        answer = self.get("offsets")
-        assert answer.status_code == 200, answer.text
-        return [(one["topic"], one["partition"], one["offset"]) for one in answer.json()["offsets"]]
-
-
-class Api:
-    """Makes topics and instances on one broker."""
-
-    def __init__(self, broker: BrokerProcess) -> None:
-        self.broker = broker
-        self.client = httpx.Client(base_url=broker.url, timeout=60)
-        self.instances: list[Instance] = []
-
-    def topic(self, *values: object, partitions: int = 1) -> str:
-        """A new topic with JSON values in partition 0."""
-        name = f"t{next(_numbers)}"
-        made = self.client.post("/v1/topics", json={"name": name, "partitions": partitions})
-        assert made.status_code == 201, made.text
-        if values:
-            self.produce(name, *values)
-        return name
-
-    def produce(self, topic: str, *values: object, partition: int = 0) -> None:
-        self.records(topic, *[{"value": value} for value in values], partition=partition)
-
-    def records(self, topic: str, *records: Mapping[str, object], partition: int = 0) -> None:
-        path = f"/v1/topics/{topic}/partitions/{partition}/records"
-        sent = self.client.post(path, json={"records": records})
-        assert sent.status_code == 200, sent.text
-
-    def instance(self, body: Mapping[str, Any] | None = None, group: str | None = None) -> Instance:
-        """By default one that reads JSON from the beginning."""
-        wanted = {"format": "json", "auto.offset.reset": "earliest"} if body is None else body
-        made = Instance(self.broker, group or f"g{next(_numbers)}", wanted)
-        self.instances.append(made)
-        return made
-
-    def close(self) -> None:
-        for instance in self.instances:
-            instance.client.delete(instance.path)
-            instance.client.close()
-        self.client.close()
-
-
 @pytest.fixture
-def api(broker: BrokerProcess) -> Iterator[Api]:
-    made = Api(broker)
+def api(broker: BrokerProcess) -> Iterator[RestApi]:
+    made = RestApi(broker)
     yield made
     made.close()
-
-
-def _error(answer: httpx.Response) -> tuple[int, int]:
-    assert answer.headers["content-type"] == _V2
-    body = answer.json()
-    assert list(body) == ["error_code", "message"], "the order that a client's test compares"
-    return answer.status_code, body["error_code"]
 
 
 # -- 1: rules that hold for every endpoint -----------------------------------------------------
@@ -135,7 +55,7 @@ def _error(answer: httpx.Response) -> tuple[int, int]:
 @pytest.mark.parametrize(
     "content_type",
     [
-        _V2,
+        V2,
         _JSON_V2,
         _BINARY_V2,
         "application/vnd.kafka.avro.v2+json",
@@ -148,9 +68,9 @@ def _error(answer: httpx.Response) -> tuple[int, int]:
         None,
     ],
 )
-def test_consumer_bodies_may_be_of_these_types(api: Api, content_type: str | None) -> None:
+def test_consumer_bodies_may_be_of_these_types(api: RestApi, content_type: str | None) -> None:
     headers = {} if content_type is None else {"content-type": content_type}
-    group = f"g{next(_numbers)}"
+    group = f"g{next_number()}"
     answer = api.client.post(f"/consumers/{group}", content=b'{"format":"json"}', headers=headers)
     assert answer.status_code == 200, answer.text
     api.client.delete(f"/consumers/{group}/instances/{answer.json()['instance_id']}")
@@ -160,9 +80,9 @@ def test_consumer_bodies_may_be_of_these_types(api: Api, content_type: str | Non
     "content_type",
     ["text/plain", "bar/baz", "application/vnd.kafka.v3+json", "application/vnd.kafka+avro"],
 )
-def test_consumer_bodies_of_other_types_are_refused(api: Api, content_type: str) -> None:
+def test_consumer_bodies_of_other_types_are_refused(api: RestApi, content_type: str) -> None:
     answer = api.client.post("/consumers/g", content=b"{}", headers={"content-type": content_type})
-    assert _error(answer) == (415, 415)
+    assert rest_error(answer) == (415, 415)
     assert answer.json()["message"] == "HTTP 415 Unsupported Media Type"
 
 
@@ -174,13 +94,13 @@ def test_consumer_bodies_of_other_types_are_refused(api: Api, content_type: str)
         "application/json",
         "application/*",
         "*/json",
-        _V2,
+        V2,
         _JSON_V2,
         f"{_BINARY_V2}, */*",
     ],
 )
 def test_records_come_in_the_format_of_the_instance_whatever_fits(
-    api: Api, accept: str | None
+    api: RestApi, accept: str | None
 ) -> None:
     reading = api.instance()
     reading.subscribe(api.topic(1))
@@ -192,11 +112,11 @@ def test_records_come_in_the_format_of_the_instance_whatever_fits(
 @pytest.mark.parametrize(
     ("accept", "code"), [(_BINARY_V2, 40601), ("text/html", 406), (f"{_BINARY_V2};q=0.5", 40601)]
 )
-def test_records_in_another_format_are_refused(api: Api, accept: str, code: int) -> None:
+def test_records_in_another_format_are_refused(api: RestApi, accept: str, code: int) -> None:
     reading = api.instance()
     reading.subscribe(api.topic(1))
     answer = reading.get("records", headers={"accept": accept})
-    assert _error(answer) == (406, code)
+    assert rest_error(answer) == (406, code)
     assert [record["value"] for record in reading.records()] == [1]
 
 
@@ -216,15 +136,17 @@ def test_records_in_another_format_are_refused(api: Api, accept: str, code: int)
         ("application/octet-stream", 406),
     ],
 )
-def test_other_answers_are_sent_where_json_is_accepted(api: Api, accept: str, status: int) -> None:
+def test_other_answers_are_sent_where_json_is_accepted(
+    api: RestApi, accept: str, status: int
+) -> None:
     answer = api.instance().get("subscription", headers={"accept": accept})
     assert answer.status_code == status
-    assert answer.headers["content-type"] == _V2
+    assert answer.headers["content-type"] == V2
     if status == 406:
         assert answer.json() == {"error_code": 406, "message": "HTTP 406 Not Acceptable"}
 
 
-def test_slashes_at_the_end_and_doubled_ones_do_not_matter(api: Api) -> None:
+def test_slashes_at_the_end_and_doubled_ones_do_not_matter(api: RestApi) -> None:
     topic = api.topic(1, 2)
     reading = api.instance()
     assert reading.post("subscription/", {"topics": [topic]}).status_code == 204
@@ -235,13 +157,13 @@ def test_slashes_at_the_end_and_doubled_ones_do_not_matter(api: Api) -> None:
     assert len(reading.records("timeout=0")) == 2
 
 
-def test_names_are_percent_encoded(api: Api) -> None:
+def test_names_are_percent_encoded(api: RestApi) -> None:
     created = api.client.post("/consumers/a%3Fb%20c", json={"name": "x/ü", "format": "json"})
     uri = created.json()["base_uri"]
     assert uri == f"{api.broker.url}/consumers/a%3Fb%20c/instances/x%2F%C3%BC"
     assert api.client.get(f"{uri}/subscription").status_code == 200
     assert api.client.delete(uri).status_code == 204
-    assert _error(api.client.delete(uri)) == (404, 40403)
+    assert rest_error(api.client.delete(uri)) == (404, 40403)
 
 
 @pytest.mark.parametrize(
@@ -255,12 +177,12 @@ def test_names_are_percent_encoded(api: Api) -> None:
     ],
 )
 def test_what_there_is_not_is_refused_in_json(
-    api: Api, method: str, path: str, status: int
+    api: RestApi, method: str, path: str, status: int
 ) -> None:
-    assert _error(api.client.request(method, path)) == (status, status)
+    assert rest_error(api.client.request(method, path)) == (status, status)
 
 
-def test_body_that_is_too_large_is_refused_in_json(api: Api) -> None:
+def test_body_that_is_too_large_is_refused_in_json(api: RestApi) -> None:
     with RawConnection(api.broker.port) as connection:
         head = f"POST /consumers/g HTTP/1.1\r\nHost: x\r\nContent-Length: {20 << 20}\r\n\r\n"
         connection.send(head.encode() + b"{")
@@ -269,17 +191,17 @@ def test_body_that_is_too_large_is_refused_in_json(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"1", b'"x"', b"\xff", b"[" * 100_000])
-def test_malformed_json_is_refused(api: Api, body: bytes) -> None:
-    assert _error(api.client.post("/consumers/g", content=body)) == (400, 400)
+def test_malformed_json_is_refused(api: RestApi, body: bytes) -> None:
+    assert rest_error(api.client.post("/consumers/g", content=body)) == (400, 400)
 
 
 # -- 3.1: create -------------------------------------------------------------------------------
 
 
-def test_instance_is_created_with_defaults_when_the_body_is_empty(api: Api) -> None:
+def test_instance_is_created_with_defaults_when_the_body_is_empty(api: RestApi) -> None:
     answer = api.client.post("/consumers/g-default")
     assert answer.status_code == 200
-    assert answer.headers["content-type"] == _V2
+    assert answer.headers["content-type"] == V2
     body = answer.json()
     assert body["base_uri"] == (
         f"{api.broker.url}/consumers/g-default/instances/{body['instance_id']}"
@@ -288,11 +210,11 @@ def test_instance_is_created_with_defaults_when_the_body_is_empty(api: Api) -> N
 
 
 @pytest.mark.parametrize("name", ["avro", "JSON", "Protobuf", "jsonschema", "text", "BINARY"])
-def test_all_formats_are_taken_in_any_case(api: Api, name: str) -> None:
+def test_all_formats_are_taken_in_any_case(api: RestApi, name: str) -> None:
     api.instance({"format": name})
 
 
-def test_unknown_and_ignored_keys_do_not_matter(api: Api) -> None:
+def test_unknown_and_ignored_keys_do_not_matter(api: RestApi) -> None:
     api.instance(
         {
             "topic.metadata.refresh.interval.ms": 100,
@@ -323,16 +245,16 @@ def test_unknown_and_ignored_keys_do_not_matter(api: Api) -> None:
     ],
 )
 def test_instance_is_refused_when_a_setting_cannot_be_used(
-    api: Api, body: Mapping[str, Any], code: int
+    api: RestApi, body: Mapping[str, Any], code: int
 ) -> None:
-    assert _error(api.client.post("/consumers/g", json=body)) == (422, code)
+    assert rest_error(api.client.post("/consumers/g", json=body)) == (422, code)
 
 
-def test_name_is_taken_once_and_id_wins_over_it(api: Api) -> None:
+def test_name_is_taken_once_and_id_wins_over_it(api: RestApi) -> None:
     first = api.instance({"id": "one", "name": "other"}, group="g-taken")
     assert first.name == "one"
     again = api.client.post("/consumers/g-taken", json={"name": "one"})
-    assert _error(again) == (409, 40902)
+    assert rest_error(again) == (409, 40902)
     assert again.json()["message"] == (
         "Consumer with specified consumer ID already exists in the specified consumer group."
     )
@@ -340,7 +262,7 @@ def test_name_is_taken_once_and_id_wins_over_it(api: Api) -> None:
     assert api.client.post("/consumers/g-taken", json={"name": "one"}).status_code == 200
 
 
-def test_base_uri_is_what_the_proxies_say(api: Api) -> None:
+def test_base_uri_is_what_the_proxies_say(api: RestApi) -> None:
     def base(headers: Mapping[str, str]) -> str:
         answer = api.client.post("/consumers/g-base", headers=dict(headers))
         uri: str = answer.json()["base_uri"]
@@ -378,13 +300,13 @@ def test_base_uri_is_what_the_proxies_say(api: Api) -> None:
         ("GET", "/offsets"),
     ],
 )
-def test_unknown_instance_is_not_found(api: Api, method: str, what: str) -> None:
+def test_unknown_instance_is_not_found(api: RestApi, method: str, what: str) -> None:
     answer = api.client.request(method, f"/consumers/g/instances/nobody{what}")
-    assert _error(answer) == (404, 40403)
+    assert rest_error(answer) == (404, 40403)
     assert answer.json()["message"] == "Consumer instance not found."
 
 
-def test_subscription_is_assigned_at_once_and_can_be_ended(api: Api) -> None:
+def test_subscription_is_assigned_at_once_and_can_be_ended(api: RestApi) -> None:
     topic = api.topic(partitions=2)
     reading = api.instance()
     assert reading.get("subscription").json() == {"topics": [], "partitions": []}
@@ -403,14 +325,14 @@ def test_subscription_is_assigned_at_once_and_can_be_ended(api: Api) -> None:
     assert reading.post("subscription", {"topics": []}).status_code == 204
     assert reading.get("assignments").json() == {"partitions": []}
     answer = reading.get("records")
-    assert _error(answer) == (500, 500)
+    assert rest_error(answer) == (500, 500)
     assert answer.json()["message"] == (
         "Consumer is not subscribed to any topics or assigned any partitions"
     )
 
 
-def test_pattern_finds_topics_also_those_that_come_later(api: Api) -> None:
-    prefix = f"p{next(_numbers)}-"
+def test_pattern_finds_topics_also_those_that_come_later(api: RestApi) -> None:
+    prefix = f"p{next_number()}-"
     reading = api.instance()
     assert reading.post("subscription", {"topic_pattern": f"{prefix}.*"}).status_code == 204
     assert reading.records("timeout=0") == []
@@ -440,31 +362,33 @@ def test_pattern_finds_topics_also_those_that_come_later(api: Api) -> None:
         ({"topic_pattern": "("}, 422, 422),
     ],
 )
-def test_subscription_is_refused(api: Api, body: Mapping[str, Any], status: int, code: int) -> None:
+def test_subscription_is_refused(
+    api: RestApi, body: Mapping[str, Any], status: int, code: int
+) -> None:
     answer = api.instance().post("subscription", body)
-    assert _error(answer) == (status, code)
+    assert rest_error(answer) == (status, code)
     if status == 409:
         assert answer.json()["message"] == _ONE_WAY_ONLY
     if body.get("topics") == [1]:
         assert answer.json()["message"] == "Topics is expected to be list of strings"
 
 
-def test_assignment_and_subscription_exclude_each_other(api: Api) -> None:
+def test_assignment_and_subscription_exclude_each_other(api: RestApi) -> None:
     topic = api.topic(1)
     place = {"partitions": [{"topic": topic, "partition": "0"}]}
     reading = api.instance()
     assert reading.post("assignments", place).status_code == 204
     assert reading.get("subscription").json() == {"topics": [topic], "partitions": [{topic: [0]}]}
-    assert _error(reading.post("subscription", {"topics": [topic]})) == (409, 40903)
+    assert rest_error(reading.post("subscription", {"topics": [topic]})) == (409, 40903)
     assert [record["value"] for record in reading.records()] == [1]
     assert reading.post("assignments", {"partitions": []}).status_code == 204
     reading.subscribe(topic)
-    assert _error(reading.post("assignments", place)) == (409, 40903)
-    assert _error(reading.post("assignments", {})) == (422, 422)
+    assert rest_error(reading.post("assignments", place)) == (409, 40903)
+    assert rest_error(reading.post("assignments", {})) == (422, 422)
 
 
-def test_topic_that_is_not_there_is_read_once_it_appears(api: Api) -> None:
-    name = f"later{next(_numbers)}"
+def test_topic_that_is_not_there_is_read_once_it_appears(api: RestApi) -> None:
+    name = f"later{next_number()}"
     subscribed, assigned = api.instance(), api.instance()
     subscribed.subscribe(name)
     place = {"partitions": [{"topic": name, "partition": 0}]}
@@ -479,20 +403,20 @@ def test_topic_that_is_not_there_is_read_once_it_appears(api: Api) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["confluent", "strimzi"])
-def test_seeking_in_partitions_that_are_not_assigned_is_refused(api: Api, dialect: str) -> None:
+def test_seeking_in_partitions_that_are_not_assigned_is_refused(api: RestApi, dialect: str) -> None:
     key = "auto.commit.enable" if dialect == "confluent" else "enable.auto.commit"
     reading = api.instance({key: True})
     reading.subscribe(api.topic())
     other = {"topic": api.topic(), "partition": 0}
     expected = (409, 40903) if dialect == "confluent" else (404, 404)
-    assert _error(reading.post("positions", {"offsets": [{**other, "offset": 0}]})) == expected
+    assert rest_error(reading.post("positions", {"offsets": [{**other, "offset": 0}]})) == expected
     for where in ("beginning", "end"):
         answer = reading.post(f"positions/{where}", {"partitions": [other]})
-        assert _error(answer) == expected
+        assert rest_error(answer) == expected
         assert f"No current assignment for partition {other['topic']}-0" in answer.json()["message"]
 
 
-def test_positions_go_where_they_are_sent(api: Api) -> None:
+def test_positions_go_where_they_are_sent(api: RestApi) -> None:
     topic = api.topic()
     api.records(topic, *[{"value": n, "timestamp": 1_000_000 + n} for n in range(10)])
     reading = api.instance({"format": "json"})
@@ -516,14 +440,14 @@ def test_positions_go_where_they_are_sent(api: Api) -> None:
     assert reading.records("timeout=300") == [], "beyond the end it begins anew, at the latest"
     for wrong in (-1, None, "x", 1.5):
         answer = reading.post("positions", {"offsets": [{**place, "offset": wrong}]})
-        assert _error(answer) == (422, 422)
-    assert _error(reading.post("positions", {})) == (422, 422)
+        assert rest_error(answer) == (422, 422)
+    assert rest_error(reading.post("positions", {})) == (422, 422)
 
 
 # -- 3.3: records ------------------------------------------------------------------------------
 
 
-def test_records_have_all_that_they_were_sent_with(api: Api) -> None:
+def test_records_have_all_that_they_were_sent_with(api: RestApi) -> None:
     topic = api.topic()
     api.records(
         topic,
@@ -549,7 +473,7 @@ def test_records_have_all_that_they_were_sent_with(api: Api) -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"), [("binary", "w6R4"), ("text", "äx"), ("BINARY", "w6R4")]
 )
-def test_bytes_come_in_the_format_of_the_instance(api: Api, wanted: str, expected: str) -> None:
+def test_bytes_come_in_the_format_of_the_instance(api: RestApi, wanted: str, expected: str) -> None:
     topic = api.topic()
     path = f"/v1/topics/{topic}/records"
     headers = {"content-type": "application/octet-stream"}
@@ -560,7 +484,7 @@ def test_bytes_come_in_the_format_of_the_instance(api: Api, wanted: str, expecte
     assert [record["value"] for record in reading.records()] == [expected, ""]
 
 
-def test_poison_record_is_told_of_and_can_be_passed(api: Api) -> None:
+def test_poison_record_is_told_of_and_can_be_passed(api: RestApi) -> None:
     topic = api.topic(1)
     api.client.post(
         f"/v1/topics/{topic}/records", content=b"{no", headers={"content-type": "text/plain"}
@@ -571,7 +495,7 @@ def test_poison_record_is_told_of_and_can_be_passed(api: Api) -> None:
     assert [record["value"] for record in reading.records()] == [1], "what precedes it"
     for _ in range(2):
         answer = reading.get("records?timeout=5000")
-        assert _error(answer) == (422, 422)
+        assert rest_error(answer) == (422, 422)
         message = answer.json()["message"]
         assert message.startswith("value deserialization error for format json: ")
         assert f"partition {topic}-0, offset 1" in message
@@ -584,7 +508,7 @@ def test_poison_record_is_told_of_and_can_be_passed(api: Api) -> None:
     assert [record["value"] for record in reading.records("on_error=skip&timeout=0")] == [3]
 
 
-def test_records_without_schema_registry_are_refused_but_for_empty_values(api: Api) -> None:
+def test_records_without_schema_registry_are_refused_but_for_empty_values(api: RestApi) -> None:
     topic = api.topic()
     api.records(topic, {"key": "k", "value": None}, {"value": 1})
     reading = api.instance({"format": "avro", "auto.offset.reset": "earliest"})
@@ -592,11 +516,11 @@ def test_records_without_schema_registry_are_refused_but_for_empty_values(api: A
     (first,) = reading.records()
     assert (first["key"], first["value"]) == (base64.b64encode(b'"k"').decode(), None)
     answer = reading.get("records?timeout=0")
-    assert _error(answer) == (422, 422)
+    assert rest_error(answer) == (422, 422)
     assert answer.json()["message"].startswith("value deserialization error for format avro: ")
 
 
-def test_poll_returns_as_soon_as_there_is_something(api: Api) -> None:
+def test_poll_returns_as_soon_as_there_is_something(api: RestApi) -> None:
     topic = api.topic(1)
     reading = api.instance()
     reading.subscribe(topic)
@@ -609,7 +533,7 @@ def test_poll_returns_as_soon_as_there_is_something(api: Api) -> None:
     assert time.monotonic() - started < 15
 
 
-def test_poll_waits_for_the_whole_timeout_when_nothing_comes(api: Api) -> None:
+def test_poll_waits_for_the_whole_timeout_when_nothing_comes(api: RestApi) -> None:
     patient = api.instance({"consumer.request.timeout.ms": 700, "auto.offset.reset": "earliest"})
     patient.subscribe(api.topic())
     for query, least in (("", 0.7), ("timeout=400", 0.4)):
@@ -618,7 +542,7 @@ def test_poll_waits_for_the_whole_timeout_when_nothing_comes(api: Api) -> None:
         assert time.monotonic() - started >= least
 
 
-def test_poll_waits_for_min_bytes(api: Api) -> None:
+def test_poll_waits_for_min_bytes(api: RestApi) -> None:
     topic = api.topic("x" * 100)
     reading = api.instance(
         {"format": "json", "fetch.min.bytes": 1000, "auto.offset.reset": "earliest"}
@@ -631,13 +555,13 @@ def test_poll_waits_for_min_bytes(api: Api) -> None:
 
 
 @pytest.mark.parametrize("query", ["timeout=x", "timeout=-1", "max_bytes=x", "on_error=perhaps"])
-def test_bad_parameters_are_refused(api: Api, query: str) -> None:
+def test_bad_parameters_are_refused(api: RestApi, query: str) -> None:
     reading = api.instance()
     reading.subscribe(api.topic(1))
-    assert _error(reading.get(f"records?{query}")) == (422, 422)
+    assert rest_error(reading.get(f"records?{query}")) == (422, 422)
 
 
-def test_max_bytes_bounds_keys_and_values_and_at_least_one_record_comes(api: Api) -> None:
+def test_max_bytes_bounds_keys_and_values_and_at_least_one_record_comes(api: RestApi) -> None:
     topic = api.topic(*["123456789"[:7]] * 6)
     reading = api.instance()
     reading.subscribe(topic)
@@ -645,7 +569,7 @@ def test_max_bytes_bounds_keys_and_values_and_at_least_one_record_comes(api: Api
     assert [record["offset"] for record in reading.records()] == [5]
 
 
-def test_partitions_have_their_turns(api: Api) -> None:
+def test_partitions_have_their_turns(api: RestApi) -> None:
     topic = api.topic(partitions=3)
     for partition in range(3):
         api.produce(topic, *["x" * 100] * 50, partition=partition)
@@ -655,7 +579,7 @@ def test_partitions_have_their_turns(api: Api) -> None:
     assert set().union(*seen[:3]) == set().union(*seen[3:]) == {0, 1, 2}
 
 
-def test_polls_of_one_instance_queue_and_share_nothing(api: Api) -> None:
+def test_polls_of_one_instance_queue_and_share_nothing(api: RestApi) -> None:
     topic = api.topic(*range(200))
     reading = api.instance()
     reading.subscribe(topic)
@@ -665,7 +589,7 @@ def test_polls_of_one_instance_queue_and_share_nothing(api: Api) -> None:
     assert sorted(offsets) == list(range(len(offsets)))
 
 
-def test_delete_ends_a_poll_that_waits(api: Api) -> None:
+def test_delete_ends_a_poll_that_waits(api: RestApi) -> None:
     reading = api.instance()
     reading.subscribe(api.topic())
     with ThreadPoolExecutor(1) as polling:
@@ -680,13 +604,13 @@ def test_delete_ends_a_poll_that_waits(api: Api) -> None:
         deleted = api.client.delete(reading.path)
         assert (deleted.status_code, deleted.content) == (204, b"")
         assert waiting.result().json() == []
-    assert _error(reading.get("records")) == (404, 40403)
+    assert rest_error(reading.get("records")) == (404, 40403)
 
 
 # -- 3.4: offsets, and 1.6: dialects -----------------------------------------------------------
 
 
-def test_commit_without_offsets_commits_what_was_delivered(api: Api) -> None:
+def test_commit_without_offsets_commits_what_was_delivered(api: RestApi) -> None:
     topic = api.topic(*range(10))
     for body in (b"", b"{}"):
         reading = api.instance()
@@ -702,7 +626,7 @@ def test_commit_without_offsets_commits_what_was_delivered(api: Api) -> None:
     ("key", "stored", "status"), [("auto.commit.enable", 2, 200), ("enable.auto.commit", 1, 204)]
 )
 def test_committing_an_offset_means_what_the_dialect_says(
-    api: Api, key: str, stored: int, status: int
+    api: RestApi, key: str, stored: int, status: int
 ) -> None:
     topic = api.topic(*range(5))
     reading = api.instance({"format": "json", "auto.offset.reset": "earliest", key: False})
@@ -723,7 +647,7 @@ def test_committing_an_offset_means_what_the_dialect_says(
     assert again.records()[0]["offset"] == stored
 
 
-def test_commits_that_make_no_sense_are_refused(api: Api) -> None:
+def test_commits_that_make_no_sense_are_refused(api: RestApi) -> None:
     topic = api.topic(*range(5))
     reading = api.instance({"auto.commit.enable": False})
     strict = api.instance({"enable.auto.commit": False})
@@ -731,23 +655,23 @@ def test_commits_that_make_no_sense_are_refused(api: Api) -> None:
         one.subscribe(topic)
     place = {"topic": topic, "partition": 0}
 
-    def commit(one: Instance, **entry: object) -> httpx.Response:
+    def commit(one: RestInstance, **entry: object) -> httpx.Response:
         return one.post("offsets", {"offsets": [{**place, **entry}]})
 
     assert reading.post("offsets", {"offsets": []}).json() == []
     assert reading.offsets() == [], "an empty list commits nothing"
-    assert _error(commit(reading, topic="nowhere", offset=0)) == (404, 40401)
-    assert _error(commit(reading, partition=9, offset=0)) == (404, 40402)
-    assert _error(commit(strict, topic="nowhere", offset=0)) == (404, 404)
+    assert rest_error(commit(reading, topic="nowhere", offset=0)) == (404, 40401)
+    assert rest_error(commit(reading, partition=9, offset=0)) == (404, 40402)
+    assert rest_error(commit(strict, topic="nowhere", offset=0)) == (404, 404)
     for missing in ({}, {"topic": None, "offset": 1}, {"partition": None, "offset": 1}):
-        assert _error(commit(reading, **missing)) == (422, 422)
-    assert _error(commit(strict, offset=-1)) == (422, 422)
+        assert rest_error(commit(reading, **missing)) == (422, 422)
+    assert rest_error(commit(strict, offset=-1)) == (422, 422)
     assert commit(reading, offset=-1).status_code == 200
     assert reading.offsets() == [(topic, 0, 0)]
-    assert _error(commit(reading, offset=-2)) == (422, 422)
+    assert rest_error(commit(reading, offset=-2)) == (422, 422)
 
 
-def test_instance_commits_by_itself_what_earlier_polls_delivered(api: Api) -> None:
+def test_instance_commits_by_itself_what_earlier_polls_delivered(api: RestApi) -> None:
     topic = api.topic(*range(4))
     reading = api.instance()
     reading.subscribe(topic)
@@ -761,7 +685,7 @@ def test_instance_commits_by_itself_what_earlier_polls_delivered(api: Api) -> No
     assert again.offsets() == [(topic, 0, 2)], "who deletes its instance has dealt with all"
 
 
-def test_instance_that_shall_not_commit_does_not(api: Api) -> None:
+def test_instance_that_shall_not_commit_does_not(api: RestApi) -> None:
     for key in ("auto.commit.enable", "enable.auto.commit"):
         topic = api.topic(*range(3))
         reading = api.instance({"format": "json", "auto.offset.reset": "earliest", key: "false"})
@@ -774,16 +698,18 @@ def test_instance_that_shall_not_commit_does_not(api: Api) -> None:
         assert len(again.records()) == 3
 
 
-def test_offset_reset_none_says_that_there_is_no_offset(api: Api) -> None:
+def test_offset_reset_none_says_that_there_is_no_offset(api: RestApi) -> None:
     reading = api.instance({"auto.offset.reset": "none"})
     reading.subscribe(api.topic(1))
-    assert _error(reading.get("records?timeout=2000")) == (409, 40903)
+    assert rest_error(reading.get("records?timeout=2000")) == (409, 40903)
 
 
 # -- the group ---------------------------------------------------------------------------------
 
 
-def test_two_instances_share_the_partitions_and_hand_them_over_without_repeating(api: Api) -> None:
+def test_two_instances_share_the_partitions_and_hand_them_over_without_repeating(
+    api: RestApi,
+) -> None:
     topic = api.topic(partitions=4)
     for partition in range(4):
         api.produce(topic, *range(20), partition=partition)

@@ -105,7 +105,7 @@ class Dispatcher:
                 return self._fetch.post_whole(request)
             records_path = parse_records_path(path)
             if records_path is None:
-                return self._rest.topics.post_whole(request)
+                return self._rest.post_whole(request)
             return self._records.post_whole(request, *records_path)
         except Exception:  # noqa: BLE001 - it comes again where it can be answered
             return False

@@ -1,7 +1,6 @@
 """REST Proxy's version 3: what is asked, who answers, and how errors are told."""
 
 import logging
-import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -27,6 +26,7 @@ from kafkalite.api.v3.metadata import V3Metadata
 from kafkalite.api.v3.paths import V3Path, parse_v3_path
 from kafkalite.api.v3.produce import V3Produce
 from kafkalite.api.v3.topic_admin import V3TopicAdmin
+from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import RequestTooLargeError
 
 _MAX_ADMIN_BYTES: Final = 1 << 20
@@ -82,11 +82,26 @@ class V3Endpoint:
                 # Too late to say why: the connection ends before the answer is whole.
                 _log.warning("An answer was cut off", exc_info=error)
                 raise
-            known = error if isinstance(error, TOLD) else unexpected(error, uuid.uuid4().hex)
+            known = error if isinstance(error, TOLD) else unexpected(error, exchange.request_id)
             answer = refusal(known)
             close = isinstance(error, RequestTooLargeError)
         if answer is not None:
             await send_answer(exchange, answer, close=close)
+
+    def post_whole(self, request: WholeRequest) -> bool:
+        """Take a request to produce one record, where that takes no task.
+
+        False, or any exception, leaves it to `__call__`; nothing was done then.
+        """
+        scope = request.scope
+        path = parse_v3_path(scope.get("raw_path") or scope["path"].encode())
+        if path.operation != paths.RECORDS:
+            return False
+        check_accepts_json(request.header(b"accept"))
+        _check_body_type(request.header(b"content-type"))
+        self._check_cluster(path)
+        names = path.names
+        return self._produce.post_whole(request, names["cluster_id"], names["topic_name"])
 
     async def _answer(self, exchange: Exchange, method: str, path: V3Path) -> RestAnswer | None:
         if path.operation == paths.NOTHING:

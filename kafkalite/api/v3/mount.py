@@ -9,7 +9,7 @@ from kafkalite.api.v3.metadata import V3Metadata
 from kafkalite.api.v3.produce import V3Produce
 from kafkalite.api.v3.topic_admin import V3TopicAdmin
 from kafkalite.broker.broker import Broker
-from kafkalite.config.topic_config import describe_topic_config, topic_settings
+from kafkalite.config.topic_config import describe_topic_config
 
 
 def v3_endpoint(broker: Broker, slots: ProduceSlots) -> V3Endpoint:
@@ -22,9 +22,11 @@ def v3_endpoint(broker: Broker, slots: ProduceSlots) -> V3Endpoint:
     view = broker.view
 
     def stamps_append_time(name: str) -> bool:
+        # Of each request that brings records: the settings of the topic as a whole would take long.
         topic = view.topics.get(name)
-        overrides = {} if topic is None else topic.config
-        return topic_settings(broker.settings, overrides).stamps_log_append_time
+        own = None if topic is None else topic.config.get("message.timestamp.type")
+        in_force = broker.settings.log_message_timestamp_type if own is None else own.strip()
+        return in_force == "LogAppendTime"
 
     metadata = V3Metadata(
         view,

@@ -5,26 +5,32 @@ nothing piles up here, whichever side is the slower one, and records of a partit
 """
 
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from kafkalite.api.errors import unexpected
 from kafkalite.api.event_stream import EventStream
 from kafkalite.api.exchange import Exchange
 from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.rest.errors import UNAVAILABLE, RestAnswer, RestError
 from kafkalite.api.streams.body_parts import next_part
-from kafkalite.api.v3.errors import BAD_PAYLOAD, MEDIA, TOO_LARGE
+from kafkalite.api.v3.errors import BAD_PAYLOAD, MEDIA, TOO_LARGE, refusal
 from kafkalite.api.v3.json_objects import JsonObjects, Piece
 from kafkalite.api.v3.reports import (
+    TIMEOUT_MS,
     RecordReports,
     TopicPlace,
     failure_of,
     report_of,
     success_of,
 )
+from kafkalite.api.whole_request import WholeRequest
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
+from kafkalite.broker.record_place import RecordPlace
 from kafkalite.broker.record_streams import RecordStreams
+from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.v3_records import (
     BrokenJsonError,
     ProducedRecord,
@@ -38,6 +44,8 @@ from kafkalite.wire.v3_records import (
 _WHOLE_BYTES: Final = 64 << 10
 """A body of a known size that is no larger is answered at once, not as a stream."""
 _MAX_BATCH_BYTES: Final = 16 << 20
+_EXPRESS_BYTES: Final = 8 << 10
+"""The largest body that is tried without a task: one that needs it after all is decoded twice."""
 _EMPTY: Final = "Payload error. Request body is empty. Data is required."
 _STOPPING: Final = RefusedRecordError(
     UNAVAILABLE, "This broker is stopping; send what follows to another one"
@@ -104,6 +112,31 @@ class V3Produce:
         reports.append(run.end(is_stopping=False))
         return RestAnswer(200, b"".join(reports), MEDIA)
 
+    def post_whole(self, request: WholeRequest, cluster_id: str, topic: str) -> bool:
+        """As `post`, without a task, for one record that waits for nothing but its batch.
+
+        False, or any exception, leaves the request to `post`; nothing was done then.
+        """
+        if request.body_size > _EXPRESS_BYTES:
+            return False
+        record = record_of(parse_record(request.body()), _now_ms())
+        slots = self._slots
+        if not slots.try_take():
+            return False
+        is_begun = False
+        try:
+            is_begun = self._append_path.begin(
+                topic,
+                record.incoming,
+                acks=ACKS_ALL,
+                timeout_ms=TIMEOUT_MS,
+                then=_Answer(request, slots, self._reports(cluster_id, topic), record),
+            )
+        finally:
+            if not is_begun:
+                slots.give_back()
+        return is_begun
+
     async def post_batch(self, exchange: Exchange, cluster_id: str, topic: str) -> RestAnswer:
         """Append the entries of a batch; the answer tells of each, by its id.
 
@@ -145,6 +178,33 @@ class V3Produce:
     def _reports(self, cluster_id: str, topic: str) -> RecordReports:
         place = TopicPlace(cluster_id, topic, self._stamps_append_time(topic))
         return RecordReports(self._append_path, place)
+
+
+class _Answer:
+    """Answers a request of one record once it is known what became of it; gives its slot back."""
+
+    __slots__ = ("_record", "_reports", "_request", "_slots")
+
+    def __init__(
+        self,
+        request: WholeRequest,
+        slots: ProduceSlots,
+        reports: RecordReports,
+        record: ProducedRecord,
+    ) -> None:
+        self._request = request
+        self._slots = slots
+        self._reports = reports
+        self._record = record
+
+    def __call__(self, outcome: RecordPlace | Exception) -> None:
+        self._slots.give_back()
+        if isinstance(outcome, Exception):
+            answer = refusal(unexpected(outcome, uuid.uuid4().hex))
+            self._request.respond(answer.status, answer.media, answer.body)
+        else:
+            report = report_of(self._reports.outcome(self._record, outcome))
+            self._request.respond(200, MEDIA, report)
 
 
 class _Run:

@@ -19,7 +19,9 @@ from kafkalite.wire.iso_time import instant
 from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.v3_records import Kind, ProducedRecord, RefusedRecordError
 
-_TIMEOUT_MS: Final = 30_000
+TIMEOUT_MS: Final = 30_000
+"""How long records may take to be safe."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -55,7 +57,7 @@ class RecordReports:
         records = [one for one in decoded if isinstance(one, ProducedRecord)]
         places = iter(await self._places(records))
         return [
-            self._outcome(one, next(places)) if isinstance(one, ProducedRecord) else one
+            self.outcome(one, next(places)) if isinstance(one, ProducedRecord) else one
             for one in decoded
         ]
 
@@ -67,12 +69,13 @@ class RecordReports:
                 self._topic,
                 [record.incoming for record in records],
                 acks=ACKS_ALL,
-                timeout_ms=_TIMEOUT_MS,
+                timeout_ms=TIMEOUT_MS,
             )
         except LogError as error:
             return [error] * len(records)
 
-    def _outcome(self, record: ProducedRecord, place: RecordPlace | LogError) -> Outcome:
+    def outcome(self, record: ProducedRecord, place: RecordPlace | LogError) -> Outcome:
+        """What to report of a record, given what became of it."""
         error = place if isinstance(place, LogError) else place.error
         if error is not None:
             return record_failure(error, names_partition=record.incoming.partition is not None)

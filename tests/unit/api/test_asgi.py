@@ -17,6 +17,7 @@ from kafkalite.api.records import RecordsEndpoint
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
 from kafkalite.api.streams.endpoint import StreamsEndpoint
+from kafkalite.api.v3.endpoint import V3Endpoint
 from kafkalite.api.whole_request import WholeRequest
 from tests.support.whole_requests import Received
 
@@ -56,18 +57,19 @@ class _Endpoint:
         await exchange.respond(200, b"text/plain", b"")
 
 
-class _Topics:
-    """Stands for the endpoint of topics as REST Proxy has it."""
+class _RestProxy:
+    """Stands for an endpoint of REST Proxy, which takes what begins with `taken` without a task."""
 
-    def __init__(self, asked: list[str]) -> None:
+    def __init__(self, asked: list[str], taken: str) -> None:
         self._asked = asked
+        self._taken = taken
 
     async def __call__(self, scope: MutableMapping[str, Any], *_: object) -> None:
         self._asked.append(scope["path"])
 
     def post_whole(self, request: WholeRequest) -> bool:
         path = request.scope["path"]
-        if path.startswith("/topics/"):
+        if path.startswith(self._taken):
             self._asked.append(f"whole {path}")
             return True
         return False
@@ -87,15 +89,16 @@ class _Server:
             cast("ControllerEndpoint", self.endpoint),
             cast("GroupsEndpoint", self.endpoint),
             cast("StreamsEndpoint", self.endpoint),
-            RestProxy(self._consumers, cast("TopicsEndpoint", _Topics(self.for_topics)), self._v3),
+            RestProxy(
+                self._consumers,
+                cast("TopicsEndpoint", _RestProxy(self.for_topics, "/topics/")),
+                cast("V3Endpoint", _RestProxy(self.for_v3, "/v3/clusters/c/")),
+            ),
             self._control,
         )
 
     async def _consumers(self, scope: MutableMapping[str, Any], *_: object) -> None:
         self.for_consumers.append(scope["path"])
-
-    async def _v3(self, scope: MutableMapping[str, Any], *_: object) -> None:
-        self.for_v3.append(scope["path"])
 
     async def _control(self, scope: MutableMapping[str, Any], *_: object) -> None:
         self.passed_on.append(scope["path"])
@@ -264,3 +267,6 @@ def test_record_for_rest_proxy_is_taken_without_a_task() -> None:
     server = _Server()
     assert server.app.express(Received(path="/topics/t").request)
     assert server.for_topics == ["whole /topics/t"]
+    path = "/v3/clusters/c/topics/t/records"
+    assert server.app.express(Received(path=path).request)
+    assert server.for_v3 == [f"whole {path}"]

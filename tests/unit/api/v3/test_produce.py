@@ -11,6 +11,7 @@ from kafkalite.api.exchange import Exchange
 from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.rest.errors import RestAnswer, RestError
 from kafkalite.api.v3.produce import V3Produce
+from kafkalite.broker.gathering import Then
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
@@ -25,6 +26,7 @@ from kafkalite.model.errors import (
 from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.record_bodies import IncomingRecord
 from kafkalite.wire.v3_records import RefusedRecordError
+from tests.support.whole_requests import Received
 
 _CHUNKED = (b"transfer-encoding", b"chunked")
 _ENDS = [200, 200, 400]
@@ -398,3 +400,117 @@ def test_batch_that_is_wrong_stores_nothing() -> None:
     with pytest.raises(RefusedRecordError):
         _batch({"id": "a"}, {"id": "a"}, broker=broker)
     assert broker.values == []
+
+
+class _Gathering:
+    """Keeps what it is asked to append until the test says what became of it."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, IncomingRecord, int]] = []
+        self.thens: list[Then] = []
+        self.may_begin = True
+        self.slots = ProduceSlots(1)
+
+    def begin(
+        self, topic: str, incoming: IncomingRecord, *, acks: int, timeout_ms: int, then: Then
+    ) -> bool:
+        if self.may_begin:
+            assert timeout_ms > 0
+            self.begun.append((topic, incoming, acks))
+            self.thens.append(then)
+        return self.may_begin
+
+    def post(self, received: Received) -> bool:
+        """Whether a request was taken."""
+        produce = V3Produce(
+            cast("PartitionTable", None),
+            cast("RecordAppendPath", self),
+            RecordStreams(lambda: 1),
+            self.slots,
+            stamps_append_time=lambda _topic: False,
+            max_object_bytes=1_000,
+            max_body_bytes=1_000,
+        )
+        try:
+            return produce.post_whole(received.request, "c", "t")
+        except RefusedRecordError:
+            return False
+
+    @property
+    def is_free(self) -> bool:
+        is_free = self.slots.try_take()
+        if is_free:
+            self.slots.give_back()
+        return is_free
+
+
+_ONE = b' {"value":{"type":"STRING","data":"x"},"timestamp":"2023-03-09T14:07:23.592Z"}\n'
+
+
+def test_one_record_is_answered_without_a_task_as_with_one() -> None:
+    with_a_task = _posted(_ONE)
+
+    async def scenario() -> None:
+        gathering, received = _Gathering(), Received(_ONE)
+        assert gathering.post(received)
+        assert not gathering.is_free
+        ((topic, incoming, acks),) = gathering.begun
+        assert (topic, incoming.record.value, acks) == ("t", b"x", ACKS_ALL)
+        gathering.thens[0](RecordPlace(0, 0))
+        status, body = received.answer
+        assert (status, [json.loads(body)]) == (200, with_a_task)
+        assert gathering.is_free
+
+    asyncio.run(scenario())
+
+
+def test_one_record_that_fails_is_reported_and_what_nobody_foresaw_is_an_error() -> None:
+    async def scenario() -> None:
+        gathering, received = _Gathering(), Received(_ONE)
+        assert gathering.post(received)
+        gathering.thens[0](RecordPlace(0, -1, NotEnoughReplicasError("too few")))
+        status, body = received.answer
+        assert (status, json.loads(body)["error_code"]) == (200, 50003)
+        received = Received(_ONE)
+        assert gathering.post(received)
+        gathering.thens[1](ValueError("secret"))
+        status, body = received.answer
+        assert (status, json.loads(body)["error_code"]) == (500, 50002)
+        assert b"secret" not in body
+        assert gathering.is_free
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        _ONE + b"{}",
+        b"{broken}",
+        b'{"x":1}',
+        b'{"value":{"data":1}}',
+        b'{"value":{"type":"STRING","data":"%b"}}' % (b"x" * 9_000),
+    ],
+)
+def test_what_is_more_or_less_than_a_record_is_left_to_a_task(body: bytes) -> None:
+    async def scenario() -> None:
+        gathering, received = _Gathering(), Received(body)
+        assert not gathering.post(received)
+        assert (gathering.begun, received.answer, gathering.is_free) == ([], (0, b""), True)
+
+    asyncio.run(scenario())
+
+
+def test_record_that_must_wait_is_left_to_a_task() -> None:
+    async def scenario() -> None:
+        gathering, received = _Gathering(), Received(_ONE)
+        gathering.may_begin = False
+        assert not gathering.post(received)
+        assert gathering.is_free
+        gathering.may_begin = True
+        gathering.slots = ProduceSlots(0)
+        assert not gathering.post(received)
+        assert (gathering.begun, received.answer) == ([], (0, b""))
+
+    asyncio.run(scenario())

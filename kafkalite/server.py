@@ -18,6 +18,7 @@ from kafkalite.api.controller import ControllerEndpoint
 from kafkalite.api.event_stream import WithoutCutStreams
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.api.groups import GroupsEndpoint
+from kafkalite.api.http_options import http_options
 from kafkalite.api.http_server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
 from kafkalite.api.produce import ProduceEndpoint
@@ -190,6 +191,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         max_connections=settings.max_connections,
         max_idle_ms=settings.connections_max_idle_ms,
         express=dispatcher.express,
+        options=http_options(settings),
     )
 
 

@@ -1,7 +1,7 @@
 """Small writes of one turn of the loop, joined: one system call where ASGI would make two."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 _LARGE_BYTES: Final = 16 << 10
@@ -44,10 +44,25 @@ class CorkedTransport(asyncio.Transport):
     Everything but writing is the transport's that it is made around.
     """
 
-    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        outbox: Outbox,
+        end: Callable[[asyncio.Transport], bool] = lambda _: False,
+    ) -> None:
+        """Assign only.
+
+        Args:
+            transport: what really sends.
+            outbox: of all connections of the server.
+            end: asked when the connection is to be closed: whether it takes that over.
+        """
         super().__init__()
         self._transport = transport
         self._outbox = outbox
+        self._end = end
+        self._is_ended = False
+        """Whether somebody else took the connection's end over: nothing more is written."""
         self._corked: list[bytes | bytearray | memoryview] = []
         self._size = 0
         """Bytes of it."""
@@ -77,7 +92,7 @@ class CorkedTransport(asyncio.Transport):
         self._corked = []
         self._size = 0
         # One that its client has reset raises when it is written to, and others come after it.
-        if self._transport.is_closing():
+        if self.is_closing():
             return
         if len(corked) == 1:
             self._transport.write(corked[0])
@@ -89,7 +104,12 @@ class CorkedTransport(asyncio.Transport):
     def close(self) -> None:
         """Once all is written; a client that does not read it is not waited for without an end."""
         self.uncork()
-        is_unread = not self._transport.is_closing() and self._transport.get_write_buffer_size()
+        if self.is_closing():
+            return
+        if self._end(self._transport):
+            self._is_ended = True
+            return
+        is_unread = self._transport.get_write_buffer_size()
         self._transport.close()
         if is_unread:
             asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
@@ -100,7 +120,7 @@ class CorkedTransport(asyncio.Transport):
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        return self._transport.is_closing()
+        return self._is_ended or self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's
         return self._transport.get_extra_info(name, default)

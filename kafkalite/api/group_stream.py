@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from kafkalite.api.cross_site import check_not_cross_site
 from kafkalite.api.errors import problem_response
 from kafkalite.api.event_stream import (
     KEEP_ALIVE_S,
@@ -24,6 +25,7 @@ from kafkalite.api.event_stream import (
     while_read,
 )
 from kafkalite.api.exchange import Exchange, int_parameter
+from kafkalite.api.origins import NO_SITES, Cors
 from kafkalite.broker.consumers.definition import ConsumerDefinition, OffsetReset
 from kafkalite.broker.consumers.errors import InvalidPatternError
 from kafkalite.broker.consumers.stream import GroupStream, StreamWish
@@ -93,6 +95,7 @@ _RETRY_MS: Final = 1_000
 _RETRY_AFTER: Final = "1"
 _MAX_BODY_BYTES: Final = 2 * MAX_MARK_CHARACTERS
 _ACK_S: Final = 15.0
+_WHAT_LISTENING_DOES: Final = "joins a group and takes its records"
 _KEPT: Final = ("retry-after", "allow")
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -104,7 +107,11 @@ _decode_ack: Final = msgspec.json.Decoder(StreamAck).decode
 class GroupStreamEndpoint:
     """Serves streams and their acknowledgements. Holds nothing of a request."""
 
-    def __init__(self, streams: GroupStreams, view: MetadataView, peers: Peers) -> None:
+    def __init__(
+        self, streams: GroupStreams, view: MetadataView, peers: Peers, cors: Cors = NO_SITES
+    ) -> None:
+        """Assign only; `cors`: whose pages may have a browser join a group."""
+        self._cors = cors
         self._streams = streams
         self._view = view
         self._peers = peers
@@ -113,6 +120,7 @@ class GroupStreamEndpoint:
         """Push what the group's new member is given, until its client goes away."""
         if method != "GET":
             raise _not_allowed(method, "stream", "GET")
+        check_not_cross_site(exchange.headers, self._cors, _WHAT_LISTENING_DOES)
         check_group_id(group)
         check_accept(exchange.header(b"accept"))
         wish = _wish(exchange, group)

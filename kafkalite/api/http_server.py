@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,17 +11,20 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kafkalite.api.bounded_protocol import bounded_protocol
-from kafkalite.api.exchange import AsgiApp
+from kafkalite.api.exchange import AsgiApp, RawHeader
+from kafkalite.api.http_front import HttpFront
+from kafkalite.api.http_options import HttpOptions
 from kafkalite.api.whole_request import Express
 
 _BACKLOG: Final = 4096
 _REQUEST_GRACE_S: Final = 2.0
 """How long clients may take to finish sending a request when the server stops."""
-_GRACE_S: Final = 10.0
-"""How long requests that are in work may take, and answers to be read, when the server stops."""
-_CANCEL_S: Final = 12
-"""After so long uvicorn cancels what is left, which it reports as a failure."""
+_CANCEL_S: Final = 2
+"""So long after the end of all patience uvicorn cancels what is left, and reports a failure."""
 _POLL_S: Final = 0.01
+
+
+_USUAL: Final = HttpOptions()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -46,25 +50,30 @@ class HttpServer:
         max_idle_ms: int,
         count: Callable[[int], None] = lambda _: None,
         express: Express = lambda _: False,
+        options: HttpOptions = _USUAL,
     ) -> None:
         """Assign only.
 
         Args:
             app: serves what `express` does not take.
-            max_connections: one more is closed at once.
+            max_connections: one more is told so, and closed.
             max_idle_ms: how long a connection may be silent between requests, or within a head.
             count: told the number of connections whenever it changes.
             express: asked first about each request that arrives whole.
+            options: what else an operator can say.
         """
+        self._grace_s = options.shutdown_timeout_s
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                app,
+                HttpFront(app, options.cors, options.compression_min_bytes),
                 http=bounded_protocol(
                     max_connections=max_connections,
                     max_idle_s=max_idle_ms / 1000,
                     count=count,
                     express=express,
+                    options=options,
                 ),
+                headers=_as_text(options.cors.default_headers),
                 ws="none",
                 lifespan="off",
                 proxy_headers=False,
@@ -74,7 +83,7 @@ class HttpServer:
                 server_header=False,
                 date_header=False,
                 backlog=_BACKLOG,
-                timeout_graceful_shutdown=_CANCEL_S,
+                timeout_graceful_shutdown=math.ceil(self._grace_s) + _CANCEL_S,
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -92,8 +101,8 @@ class HttpServer:
             self._uvicorn.should_exit = True
             loop = asyncio.get_running_loop()
             timers = (
-                loop.call_later(_REQUEST_GRACE_S, self._abort, _is_receiving),
-                loop.call_later(_GRACE_S, self._abort, _is_open),
+                loop.call_later(min(_REQUEST_GRACE_S, self._grace_s), self._abort, _is_receiving),
+                loop.call_later(self._grace_s, self._abort, _is_open),
             )
             await self._task
             for timer in timers:
@@ -104,6 +113,10 @@ class HttpServer:
         for connection in list(self._uvicorn.server_state.connections):
             if isinstance(connection, HttpToolsProtocol) and is_meant(connection):
                 connection.transport.abort()
+
+
+def _as_text(headers: list[RawHeader]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), text.decode("latin-1")) for name, text in headers]
 
 
 def _is_receiving(connection: HttpToolsProtocol) -> bool:

@@ -37,6 +37,11 @@ class LargeBody:
         self._filled = 0
         """Bytes of it that have come."""
 
+    @property
+    def received(self) -> int:
+        """Bytes of it that have come."""
+        return self._filled
+
     async def read(self) -> bytearray | None:
         """The whole body, or None when the client goes away before. To be called once.
 

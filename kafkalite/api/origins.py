@@ -44,10 +44,13 @@ class Cors(NamedTuple):
             return []
         return [*self._permission(origin), (b"access-control-expose-headers", _EXPOSED)]
 
-    def preflight_headers(self, origin: str) -> list[RawHeader]:
-        """Of the answer to a browser that asks before it sends what a page of `origin` wants."""
+    @property
+    def preflight_headers(self) -> list[RawHeader]:
+        """Of the answer to a browser that asks before it sends what an allowed page wants.
+
+        They stand beside `answer_headers`.
+        """
         return [
-            *self._permission(origin),
             (b"access-control-allow-methods", ", ".join(self.methods).encode("ascii")),
             (b"access-control-allow-headers", ", ".join(self.headers).encode("ascii")),
             (b"access-control-max-age", b"%d" % self.max_age_s),

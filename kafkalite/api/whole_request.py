@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from kafkalite.api.errors import ProblemResponse
 from kafkalite.api.exchange import Exchange, RawHeader
+from kafkalite.api.request_id import id_of
 from kafkalite.wire.batch import Buffer
 
 _CLOSE: Final = b"connection: close\r\n"
@@ -61,6 +62,11 @@ class WholeRequest:
                 return text.decode("latin-1")
         return ""
 
+    @property
+    def request_id(self) -> str:
+        """The id that the client gave it; a new one each time where it gave none."""
+        return id_of(self._cycle.scope["headers"])
+
     def when_gone(self, act: Callable[[], None]) -> None:
         """Have `act` called if the client goes away, at once where it has; once at most."""
         cycle = self._cycle
@@ -97,6 +103,8 @@ class WholeRequest:
         cycle.waiting_for_100_continue = False
         is_kept = cycle.keep_alive
         end = b"\r\n" if is_kept else _CLOSE + b"\r\n"
+        if cycle.default_headers:
+            end = _fields(cycle.default_headers) + end
         cycle.transport.write(b"".join((head, length, end, body)))
         if others:
             cycle.transport.writelines(others)
@@ -119,5 +127,8 @@ def _head(status: int, media: bytes) -> bytes:
 
 def _lines(status: int, headers: Iterable[RawHeader]) -> bytes:
     phrase = HTTPStatus(status).phrase.encode()
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    return b"HTTP/1.1 %d %b\r\n%b" % (status, phrase, b"".join(lines))
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, phrase, _fields(headers))
+
+
+def _fields(headers: Iterable[RawHeader]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

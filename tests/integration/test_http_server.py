@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
-from kafkalite.api import bounded_protocol
+from kafkalite.api.bounded_protocol import MAX_HEAD_BYTES
 from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.http_options import HttpOptions
 from kafkalite.api.http_server import HttpServer, bind
 from kafkalite.api.intake import READ_BYTES
 from kafkalite.api.whole_request import WholeRequest
 
 _MEDIA = b"text/plain"
+_USUAL = HttpOptions()
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nx-extra: 1\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -211,7 +213,7 @@ def test_body_before_the_beginning_of_a_head_does_not_count_as_head() -> None:
     async def scenario() -> None:
         async with _server() as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            body = bytes(bounded_protocol.MAX_HEAD_BYTES + 1)
+            body = bytes(MAX_HEAD_BYTES + 1)
             following = _get("/b", "connection: close")
             # In one piece: nothing runs on the loop, so nothing is read, before all of it is sent.
             writer.write(_post("/a", body) + following[:10])
@@ -224,16 +226,37 @@ def test_body_before_the_beginning_of_a_head_does_not_count_as_head() -> None:
     uvloop.run(scenario())
 
 
+@pytest.mark.parametrize("max_idle_ms", [50, 60_000])
 @pytest.mark.parametrize(
     "sent",
     [
-        b"",
         b"GET / HT",
         b"GET / HTTP/1.1\r\nhost: x\r\n",
         _get("/a") + b"GET / HT",
     ],
 )
-def test_connection_that_asks_nothing_whole_is_closed_when_its_time_is_up(sent: bytes) -> None:
+def test_head_that_does_not_come_whole_is_answered_when_its_time_is_up(
+    sent: bytes, max_idle_ms: int
+) -> None:
+    async def scenario() -> None:
+        options = HttpOptions(head_timeout_s=0.05)
+        server = HttpServer(_echo, max_connections=10, max_idle_ms=max_idle_ms, options=options)
+        listener = bind("127.0.0.1", 0)
+        await server.start(listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), 30)
+        assert answer.count(b"HTTP/1.1 200 OK") == sent.startswith(_get("/a"))
+        assert answer.count(b"HTTP/1.1 408 Request Timeout") == 1
+        assert b'"REQUEST_TOO_SLOW"' in answer
+        writer.close()
+        await server.stop()
+
+    uvloop.run(scenario())
+
+
+@pytest.mark.parametrize("sent", [b"", _get("/a")])
+def test_connection_that_asks_nothing_is_closed_when_its_time_is_up(sent: bytes) -> None:
     async def scenario() -> None:
         server = HttpServer(_echo, max_connections=10, max_idle_ms=50)
         listener = bind("127.0.0.1", 0)
@@ -242,7 +265,7 @@ def test_connection_that_asks_nothing_whole_is_closed_when_its_time_is_up(sent: 
         writer.write(sent)
         with contextlib.suppress(ConnectionError):
             answer = await asyncio.wait_for(reader.read(), 30)
-            assert answer.count(b"HTTP/1.1") == sent.startswith(_get("/a"))
+            assert answer.count(b"HTTP/1.1") == bool(sent)
         writer.close()
         await server.stop()
 
@@ -250,13 +273,10 @@ def test_connection_that_asks_nothing_whole_is_closed_when_its_time_is_up(sent: 
 
 
 @pytest.mark.parametrize("path", ["/a", "/refused"])
-def test_connection_is_closed_when_its_client_falls_silent_within_a_body(
-    monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    monkeypatch.setattr(bounded_protocol, "_BODY_SILENCE_S", 0.05)
-
+def test_connection_is_closed_when_its_client_falls_silent_within_a_body(path: str) -> None:
     async def scenario() -> None:
-        server = HttpServer(_echo, max_connections=10, max_idle_ms=100)
+        options = HttpOptions(body_timeout_s=0.05)
+        server = HttpServer(_echo, max_connections=10, max_idle_ms=100, options=options)
         listener = bind("127.0.0.1", 0)
         await server.start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -265,7 +285,12 @@ def test_connection_is_closed_when_its_client_falls_silent_within_a_body(
         if path == "/refused":
             await reader.readuntil(path.encode())
             writer.write(b"b")  # after the answer
-        assert await asyncio.wait_for(reader.read(), 30) == b""
+        answer = await asyncio.wait_for(reader.read(), 30)
+        if path == "/refused":
+            assert answer == b""
+        else:
+            assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+            assert b"connection: close\r\n" in answer
         writer.close()
         await server.stop()
 
@@ -579,10 +604,12 @@ class _Listener:
 
 
 @contextlib.asynccontextmanager
-async def _half_sent(request: bytes) -> AsyncIterator[tuple[_Listener, HttpServer, Streams]]:
+async def _half_sent(
+    request: bytes, options: HttpOptions = _USUAL
+) -> AsyncIterator[tuple[_Listener, HttpServer, Streams]]:
     """A server that is reading the body of `request`, of which a half was sent."""
     listener = _Listener()
-    server = HttpServer(listener.app, max_connections=10, max_idle_ms=60_000)
+    server = HttpServer(listener.app, max_connections=10, max_idle_ms=60_000, options=options)
     bound = bind("127.0.0.1", 0)
     await server.start(bound)
     reader, writer = await asyncio.open_connection(*bound.getsockname())
@@ -609,29 +636,23 @@ def test_reading_ends_when_the_client_goes_away_within_a_large_body(is_reset: bo
     uvloop.run(scenario())
 
 
-def test_connection_is_closed_when_its_client_falls_silent_within_a_large_body(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bounded_protocol, "_BODY_SILENCE_S", 0.05)
-
+def test_connection_is_closed_when_its_client_falls_silent_within_a_large_body() -> None:
     async def scenario() -> None:
-        async with _half_sent(_post("/", _body(1 << 20))) as (listener, _, (reader, _)):
-            assert await asyncio.wait_for(reader.read(), 30) == b""
+        request, options = _post("/", _body(1 << 20)), HttpOptions(body_timeout_s=0.05)
+        async with _half_sent(request, options) as (listener, _, (reader, _)):
+            answer = await asyncio.wait_for(reader.read(), 30)
+            assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
             await asyncio.wait_for(listener.gone.wait(), 30)
 
     uvloop.run(scenario())
 
 
 @pytest.mark.slow
-def test_large_body_may_take_long_while_its_client_is_not_silent(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bounded_protocol, "_BODY_SILENCE_S", 1.0)
-
+def test_large_body_may_take_long_while_its_client_is_not_silent() -> None:
     async def scenario() -> None:
         body = _body(1 << 20)
-        request = _post("/", body)
-        async with _half_sent(request) as (_, _, (reader, writer)):
+        request, options = _post("/", body), HttpOptions(body_timeout_s=1.0)
+        async with _half_sent(request, options) as (_, _, (reader, writer)):
             loop = asyncio.get_running_loop()
             end = loop.time() + 1.5
             sent = len(request) // 2

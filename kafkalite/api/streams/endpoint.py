@@ -2,6 +2,7 @@
 
 from kafkalite.api.exchange import Exchange
 from kafkalite.api.group_stream import GroupStreamEndpoint
+from kafkalite.api.http_options import cors_of
 from kafkalite.api.streams.paths import StreamPath
 from kafkalite.api.streams.record_stream import RecordStreamEndpoint
 from kafkalite.api.streams.topic_stream import TopicStreamEndpoint
@@ -35,7 +36,7 @@ def streams_endpoint(broker: Broker) -> StreamsEndpoint:
     # JSON may take twice the bytes that it stands for.
     max_line_bytes = 2 * broker.settings.message_max_bytes
     return StreamsEndpoint(
-        GroupStreamEndpoint(broker.streams, broker.view, broker.peers),
+        GroupStreamEndpoint(broker.streams, broker.view, broker.peers, cors_of(broker.settings)),
         TopicStreamEndpoint(broker.tails),
         RecordStreamEndpoint(
             broker.partitions, broker.record_append_path, broker.record_streams, max_line_bytes

@@ -130,7 +130,7 @@ def _exchange(receiving: _Receiving) -> Exchange:
     async def send(_message: MutableMapping[str, Any]) -> None:
         raise AssertionError("nothing is to be sent")
 
-    return Exchange({"extensions": {LARGE_BODY: receiving.body}}, receive, send)
+    return Exchange({"headers": [], "extensions": {LARGE_BODY: receiving.body}}, receive, send)
 
 
 def test_exchange_reads_a_large_body_whole() -> None:

@@ -4,7 +4,6 @@ What that is, `Patience` says.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
@@ -26,8 +25,6 @@ from kafkalite.wire.admin_messages import BrokerDescription, PartitionOutcome
 _HEADERS: Final = {"content-type": "application/json", "accept": "application/json"}
 _GRACE_S: Final = 5.0
 """How much longer an answer may take than the broker was told to work at it."""
-_LEARN_S: Final = 1.0
-"""How long a call may be late because brokers are learnt."""
 _AT_A_TIME: Final = 8
 """Requests of one call about many things."""
 
@@ -69,8 +66,6 @@ class Calls:
         self._clock = clock
         self._backoff = backoff
         self._patience = patience
-        self._has_answer = False
-        self._learnt_ms = -settings.metadata_max_age_ms
 
     @property
     def timeout_ms(self) -> int:
@@ -104,26 +99,6 @@ class Calls:
 
     async def _sent(self, call: Call) -> tuple[BrokerAddress, PeerReply]:
         """Who answered, and with what success."""
-        await self._learn()
-        found = await self._tried(call)
-        self._has_answer = True
-        return found
-
-    async def _learn(self) -> None:
-        """Know others than the brokers that were given, which may all be away one day.
-
-        Not before the first call: many programs make only one.
-        """
-        now_ms = self._clock.monotonic_ms()
-        is_known = now_ms < self._learnt_ms + self._settings.metadata_max_age_ms
-        if is_known or not self._has_answer:
-            return
-        self._learnt_ms = now_ms
-        with contextlib.suppress(LogError, TimeoutError):
-            async with asyncio.timeout(_LEARN_S):
-                await self._cluster.refresh(())
-
-    async def _tried(self, call: Call) -> tuple[BrokerAddress, PeerReply]:
         began_ms = self._clock.monotonic_ms()
         due_ms = began_ms + self._settings.default_api_timeout_ms
         last_ms = min(due_ms, began_ms + self._patience.retry_for_ms)

@@ -23,7 +23,7 @@ from kafkalite.model.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafkalite.wire.admin_messages import BrokerDescription, BrokerList
-from tests.support.fake_brokers import Answer, FakeBrokers, FakeTopics, Request, problem
+from tests.support.fake_brokers import Answer, FakeBrokers, Request, problem
 from tests.support.fake_clock import FakeClock
 
 _READ = Call("GET", "/v1/brokers")
@@ -187,33 +187,6 @@ def test_a_broker_is_found_by_its_id() -> None:
         assert brokers.requests[0].target == "/v1/brokers/2"
 
     _run(scenario, (200, msgspec.to_builtins(described)))
-
-
-def test_other_brokers_than_those_given_are_learnt_after_the_first_call() -> None:
-    clock = FakeClock()
-    learning = FakeTopics()
-
-    def answer(request: Request) -> Answer:
-        return learning(request) if request.target == "/v1/metadata" else _DONE
-
-    async def scene() -> None:
-        brokers = FakeBrokers(answer)
-        settings = AdminSettings.of({"bootstrap_servers": "x:1"})
-        cluster = Cluster(settings, brokers, clock)
-        backoff = partial(Backoff, 0, 0)
-        calls = Calls(settings, cluster, brokers, clock, backoff, Patience(0, 0))
-        for _ in range(3):
-            await calls.tell(_READ)
-        asked = [each.target for each in brokers.requests]
-        assert asked == [_READ.target, "/v1/metadata", _READ.target, _READ.target]
-        brokers.dead = {"x:1"}
-        await calls.tell(_READ)
-        clock.now_ms += settings.metadata_max_age_ms
-        await calls.tell(_READ)
-        assert [each.target for each in brokers.requests].count("/v1/metadata") == 2
-        await cluster.close()
-
-    asyncio.run(scene())
 
 
 def test_several_things_are_asked_for_a_few_at_a_time() -> None:

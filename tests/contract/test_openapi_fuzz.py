@@ -3,7 +3,7 @@
 Its inputs are the same each time. How it goes about it is in `openapi_fuzz`; by hand it goes
 further:
 
-    KAFKALITE_FUZZ_CASES=500 KAFKALITE_FUZZ_SEED=7 pytest tests/contract/test_openapi_fuzz.py
+    OPENAPI_FUZZ_CASES=500 OPENAPI_FUZZ_SEED=7 pytest tests/contract/test_openapi_fuzz.py
 """
 
 import os
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.slow
 
 _ROOT: Final = Path(__file__).parents[2]
 _CONFIG: Final = Path(__file__).parent / "openapi_fuzz" / "schemathesis.toml"
-_CASES: Final = os.environ.get("KAFKALITE_FUZZ_CASES", "4")
+_CASES: Final = os.environ.get("OPENAPI_FUZZ_CASES", "4")
 """Random ones of each operation, beside those that Schemathesis derives from each schema."""
-_SEED: Final = os.environ.get("KAFKALITE_FUZZ_SEED", "1")
+_SEED: Final = os.environ.get("OPENAPI_FUZZ_SEED", "1")
 _TIMEOUT_S: Final = 280 if _CASES == "4" else None
 
 

@@ -1,7 +1,6 @@
 """Dispatch by path: the data plane as raw ASGI, everything else to the control plane."""
 
 import logging
-import uuid
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -87,7 +86,7 @@ class Dispatcher:
         except ClientGoneError:
             pass
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
-            await _refuse(exchange, unexpected(error, uuid.uuid4().hex))
+            await _refuse(exchange, unexpected(error, exchange.request_id))
 
     def express(self, request: WholeRequest) -> bool:
         """Take a request that needs no task: small, with nothing unusual about it.

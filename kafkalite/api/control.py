@@ -1,11 +1,12 @@
 """The control plane: a FastAPI application on a broker."""
 
+import json
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 
 from kafkalite.api import docs_page, exception_handlers
+from kafkalite.api.constant_page import ConstantPage
 from kafkalite.api.control_front import ControlFront
 from kafkalite.api.openapi import make_openapi
 from kafkalite.api.routers import (
@@ -37,6 +38,7 @@ _TAGS = [
     {"name": "cluster", "description": "The whole."},
     {"name": "probes", "description": "For whoever supervises the process."},
 ]
+_DOCS: Final = ConstantPage(docs_page.HTML.encode(), "text/html", docs_page.HEADERS)
 _PARTS: Final = (
     topics,
     partitions,
@@ -66,6 +68,7 @@ def make_control_app(broker: Broker) -> FastAPI:
         openapi_tags=_TAGS,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -75,13 +78,23 @@ def make_control_app(broker: Broker) -> FastAPI:
     for part in _PARTS:
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
-    for path in ("/openapi", "/openapi/v3"):  # where Strimzi's bridge has it
+    for path in ("/openapi.json", "/openapi", "/openapi/v3"):  # two, as Strimzi's bridge has it
         app.add_api_route(path, _document, include_in_schema=False)
     return app
 
 
 class _ControlApp(FastAPI):
     """FastAPI, but for the document that describes it."""
+
+    _page: ConstantPage | None = None
+
+    @property
+    def document(self) -> ConstantPage:
+        """The document as it is sent; made once."""
+        if self._page is None:
+            body = json.dumps(self.openapi(), ensure_ascii=False, separators=(",", ":"))
+            self._page = ConstantPage(body.encode(), "application/json")
+        return self._page
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -90,8 +103,9 @@ class _ControlApp(FastAPI):
 
 
 async def _document(request: Request) -> Response:
-    return JSONResponse(request.app.openapi())
+    app: _ControlApp = request.app
+    return app.document.answer(request)
 
 
-async def _docs() -> Response:
-    return Response(docs_page.HTML, headers=docs_page.HEADERS, media_type="text/html")
+async def _docs(request: Request) -> Response:
+    return _DOCS.answer(request)

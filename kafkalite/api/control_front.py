@@ -1,7 +1,6 @@
 """What every request to the control plane goes through before FastAPI sees it."""
 
-import os
-import re
+from collections.abc import Sequence
 from typing import Final
 
 from fastapi import FastAPI
@@ -9,7 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exception_handlers import allowed_methods
-from kafkalite.api.exchange import ClientGoneError, Exchange
+from kafkalite.api.exchange import NOT_STORED, ClientGoneError, Exchange, RawHeader
+from kafkalite.api.request_id import HEADER as REQUEST_ID
+from kafkalite.api.request_id import given_id, make_id
 from kafkalite.model.errors import (
     LogError,
     PathNotFoundError,
@@ -21,14 +22,14 @@ MAX_BODY_BYTES: Final = 1 << 20
 """Of a request to the control plane; records go another way."""
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
-_GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class ControlFront:
     """ASGI middleware: bounds and checks bodies, gives requests an id, contains what goes wrong.
 
     - A body is read here, whole, up to MAX_BODY_BYTES, and must be JSON.
-    - `X-Request-Id` is taken over or made up, and sent back.
+    - A request without an `X-Request-Id` is given one; the server repeats those of clients.
+    - Answers are not to be stored, but for those that say otherwise.
     - HEAD is GET without the body; OPTIONS lists the methods; a trailing slash does not matter.
     - An exception that nothing foresaw becomes a problem document and an entry in the log; the
       server above never sees it.
@@ -42,7 +43,7 @@ class ControlFront:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
-        reply = _Reply(send, _request_id(exchange), only_headers=scope["method"] == "HEAD")
+        reply = _Reply(send, scope["headers"], only_headers=scope["method"] == "HEAD")
         try:
             await self._serve(scope, exchange, receive, reply)
         except ClientGoneError:
@@ -70,12 +71,14 @@ class ControlFront:
 
 
 class _Reply:
-    """The answer to one request: adds the request's id, and leaves the body out for HEAD."""
+    """The answer to one request: adds an id to it, and leaves the body out for HEAD."""
 
-    __slots__ = ("_only_headers", "_send", "_started", "request_id")
+    __slots__ = ("_made", "_only_headers", "_send", "_started", "request_id")
 
-    def __init__(self, send: Send, request_id: str, *, only_headers: bool) -> None:
-        self.request_id = request_id
+    def __init__(self, send: Send, headers: Sequence[RawHeader], *, only_headers: bool) -> None:
+        given = given_id(headers)
+        self.request_id = make_id() if given is None else given.decode("ascii")
+        self._made = [] if given else [(REQUEST_ID, self.request_id.encode("ascii"))]
         self._send = send
         self._only_headers = only_headers
         self._started = False
@@ -83,8 +86,10 @@ class _Reply:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._started = True
-            identity = (b"x-request-id", self.request_id.encode("ascii"))
-            message = {**message, "headers": [*message["headers"], identity]}
+            headers = [*message["headers"], *self._made]
+            if all(name != b"cache-control" for name, _ in headers):
+                headers.append(NOT_STORED)
+            message = {**message, "headers": headers}
         elif self._only_headers:
             message = {**message, "body": b""}
         await self._send(message)
@@ -98,11 +103,6 @@ class _Reply:
             headers = [*headers, (b"connection", b"close")]  # or the rest would be taken, too
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
-
-
-def _request_id(exchange: Exchange) -> str:
-    given = exchange.header(b"x-request-id")
-    return given if _GOOD_ID.fullmatch(given) else os.urandom(8).hex()
 
 
 async def _tell_methods(app: FastAPI, path: str, reply: _Reply) -> None:

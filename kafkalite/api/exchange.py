@@ -29,6 +29,9 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]
 T = TypeVar("T")
 
+NOT_STORED: Final[RawHeader] = (b"cache-control", b"no-store")
+"""Of answers that may be others the next time."""
+
 _MAX_DIGITS: Final = 20
 _SMALL_BYTES: Final = 16 << 10
 """Below it a part is joined to its neighbours."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from kafkalite.api.answers import outcome
-from kafkalite.api.exchange import Exchange, int_parameter
+from kafkalite.api.exchange import NOT_STORED, Exchange, int_parameter
 from kafkalite.api.group_ports import GroupDataPlane, Routing
 from kafkalite.broker.forwarding import FORWARDED_HEADER
 from kafkalite.broker.groups.routed_groups import CLIENT_HOST_HEADER
@@ -199,7 +199,7 @@ class GroupsEndpoint:
 
     async def _respond(self, exchange: Exchange, media: Media, work: Awaitable[object]) -> None:
         body = _encoders[media](await work)
-        await exchange.respond(200, media.encode(), body)
+        await exchange.respond(200, media.encode(), body, (NOT_STORED,))
 
 
 def _path(group: str, end: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import uuid
 from typing import cast
 
 from kafkalite.api.errors import problem_response, unexpected
@@ -27,8 +26,9 @@ class LazyControl:
             try:
                 self._app = await self._made()
             except Exception as error:  # noqa: BLE001 - an import may raise whatever it likes
-                problem = problem_response(unexpected(error, uuid.uuid4().hex))
-                await Exchange(scope, receive, send).refuse(problem)
+                exchange = Exchange(scope, receive, send)
+                problem = problem_response(unexpected(error, exchange.request_id))
+                await exchange.refuse(problem)
                 return
         await self._app(scope, receive, send)
 

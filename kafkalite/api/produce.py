@@ -1,6 +1,5 @@
 """`POST /v1/produce`: record batches from native clients, for many partitions at a time."""
 
-import uuid
 from typing import Final
 
 import msgspec
@@ -75,7 +74,7 @@ class _Answer:
     def __call__(self, results: list[ProduceResult] | Exception) -> None:
         self._slots.give_back()
         if isinstance(results, Exception):
-            self._request.refuse(problem_response(unexpected(results, uuid.uuid4().hex)))
+            self._request.refuse(problem_response(unexpected(results, self._request.request_id)))
             return
         self._request.respond(200, _MSGPACK, _encoder.encode(ProduceResponse(results)))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -11,6 +10,7 @@ import msgspec
 
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exchange import (
+    NOT_STORED,
     Exchange,
     RawHeader,
     bool_parameter,
@@ -177,7 +177,11 @@ class RecordsEndpoint:
             200,
             media.encode(),
             encode_page(media, page, text=text),
-            ((b"x-next-offset", b"%d" % page.next_offset), *_led_by(reads[0].leader)),
+            (
+                (b"x-next-offset", b"%d" % page.next_offset),
+                NOT_STORED,
+                *_led_by(reads[0].leader),
+            ),
         )
 
     async def _offset(self, query: Mapping[str, str], topic: str, partition: int) -> int:
@@ -242,7 +246,8 @@ class _Answer:
     def __call__(self, outcome: RecordPlace | Exception) -> None:
         self._slots.give_back()
         if isinstance(outcome, Exception):
-            self._request.refuse(problem_response(unexpected(outcome, uuid.uuid4().hex)))
+            problem = unexpected(outcome, self._request.request_id)
+            self._request.refuse(problem_response(problem))
         elif outcome.error is not None:
             self._request.refuse(problem_response(_error_of([outcome])))
         else:

@@ -120,16 +120,6 @@ class HttpKeys(BaseModel):
         "Answers in JSON or text are compressed from this size on, where clients accept it.",
         ours=True,
     )
-    http_consumer_enabled: Boolean = setting(
-        True,
-        "Whether REST Proxy's consumers are served (/consumers); if not, they are answered 503.",
-        ours=True,
-    )
-    http_producer_enabled: Boolean = setting(
-        True,
-        "Whether records are taken as REST Proxy does (POST /topics, /v3); if not: 503.",
-        ours=True,
-    )
     http_cors_allowed_origins: _Origins | None = setting(
         None,
         "Whose web pages may use the broker from a browser: origins such as "

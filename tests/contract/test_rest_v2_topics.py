@@ -193,7 +193,7 @@ def test_nothing_else_can_be_accepted(api: Api, accept: str) -> None:
     ]
     for answer in answers:
         assert _told(answer) == (406, 406)
-        assert answer.json()["message"] == "HTTP 406 Not Acceptable"
+        assert answer.json()["message"].startswith("HTTP 406 Not Acceptable")
     assert _values(api, topic) == []
 
 

@@ -83,7 +83,7 @@ def test_consumer_bodies_may_be_of_these_types(api: RestApi, content_type: str |
 def test_consumer_bodies_of_other_types_are_refused(api: RestApi, content_type: str) -> None:
     answer = api.client.post("/consumers/g", content=b"{}", headers={"content-type": content_type})
     assert rest_error(answer) == (415, 415)
-    assert answer.json()["message"] == "HTTP 415 Unsupported Media Type"
+    assert answer.json()["message"].startswith("HTTP 415 Unsupported Media Type: set Content-Type to")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,8 @@ def test_other_answers_are_sent_where_json_is_accepted(
     assert answer.status_code == status
     assert answer.headers["content-type"] == V2
     if status == 406:
-        assert answer.json() == {"error_code": 406, "message": "HTTP 406 Not Acceptable"}
+        assert answer.json()["error_code"] == 406
+        assert answer.json()["message"].startswith("HTTP 406 Not Acceptable: accept ")
 
 
 def test_slashes_at_the_end_and_doubled_ones_do_not_matter(api: RestApi) -> None:

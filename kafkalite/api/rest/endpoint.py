@@ -7,17 +7,19 @@ the next one serves the instance, from the committed offsets on.
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable
 from typing import Final
 
+from kafkalite.api.cross_site import check_not_cross_site
 from kafkalite.api.errors import unexpected
 from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.origins import NO_SITES, Cors
 from kafkalite.api.rest.base_uri import BASE_HEADER, group_url
 from kafkalite.api.rest.errors import (
     NOT_FOUND,
     RestAnswer,
     RestError,
+    method_not_allowed,
     refusal,
     switched_off,
 )
@@ -45,6 +47,7 @@ _PAUSE_S: Final = 0.1
 _MAX_BODY_BYTES: Final = 16 << 20
 _SENT_ON: Final = (b"accept", b"content-type", b"x-request-id")
 _KEPT: Final = ("retry-after", "allow")
+_WHAT_READING_DOES: Final = "takes records for a group"
 _FORWARDED: Final = FORWARDED_HEADER.encode("ascii")
 _MESSENGER_HEADER: Final = "kafkalite-messenger"
 """Says which broker sends a request on."""
@@ -70,6 +73,7 @@ class ConsumersEndpoint:
         own_messenger: Callable[[], Messenger],
         advertised_url: Callable[[], str | None],
         max_body_bytes: int,
+        cors: Cors = NO_SITES,
     ) -> None:
         """Assign only.
 
@@ -81,6 +85,7 @@ class ConsumersEndpoint:
             own_messenger: this broker, as others know it.
             advertised_url: where clients reach the cluster, if that was configured.
             max_body_bytes: of a request.
+            cors: whose pages may have a browser take records.
         """
         self._operations = operations
         self._routing = routing
@@ -88,6 +93,7 @@ class ConsumersEndpoint:
         self._is_enabled = is_enabled
         self._own_messenger = own_messenger
         self._advertised_url = advertised_url
+        self._cors = cors
         self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +114,7 @@ class ConsumersEndpoint:
         except (RestError, LogError) as error:
             answer = refusal(error)
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
-            answer = refusal(unexpected(error, uuid.uuid4().hex))
+            answer = refusal(unexpected(error, exchange.request_id))
         await send_answer(exchange, answer, close=close)
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> RestAnswer:
@@ -122,7 +128,9 @@ class ConsumersEndpoint:
         if method == "OPTIONS":
             return RestAnswer(204, headers=[allow])
         if method not in allowed:
-            raise RestError(405, "HTTP 405 Method Not Allowed", [allow])
+            raise method_not_allowed(allowed)
+        if path.operation == "records":
+            check_not_cross_site(exchange.headers, self._cors, _WHAT_READING_DOES)
         if not self._is_enabled():
             raise switched_off("Consumer")
         accept = exchange.header(b"accept")

@@ -95,6 +95,14 @@ def unprocessable(message: str) -> RestError:
     return RestError(UNPROCESSABLE, message)
 
 
+def method_not_allowed(allowed: Sequence[str]) -> RestError:
+    """The path takes other methods than the request's: `allowed`, and OPTIONS."""
+    names = ", ".join((*allowed, "OPTIONS"))
+    return RestError(
+        405, f"HTTP 405 Method Not Allowed: send {names}", [(b"allow", names.encode("ascii"))]
+    )
+
+
 def refusal(error: Exception, dialect: Dialect | None = None) -> RestAnswer:
     """The answer to a request that failed, as clients of a dialect expect it."""
     told = _told(error, dialect)

@@ -17,6 +17,13 @@ _KAFKA: Final = re.compile(rf"application/vnd\.kafka(?:\.({_FORMATS}))?(?:\.v[12
 _PLAIN_BODIES: Final = frozenset({"", "application/json", "application/octet-stream"})
 _ANY_JSON: Final = frozenset({"*/*", "application/*", "*/json", "application/json", "*"})
 _CACHED: Final = 256
+_UNSUPPORTED: Final = (
+    "HTTP 415 Unsupported Media Type: set Content-Type to application/json, or "
+    "application/vnd.kafka.FORMAT.v2+json with FORMAT json, binary or text"
+)
+_UNACCEPTABLE: Final = (
+    "HTTP 406 Not Acceptable: accept application/json or application/vnd.kafka.v2+json"
+)
 _MISMATCH: Final = (
     "The requested embedded data format does not match the deserializer for this consumer instance"
 )
@@ -30,7 +37,7 @@ def check_body_type(content_type: str) -> None:
     """
     name = content_type.partition(";")[0].strip().lower()
     if name not in _PLAIN_BODIES and _KAFKA.fullmatch(name) is None:
-        raise RestError(UNSUPPORTED_MEDIA, "HTTP 415 Unsupported Media Type")
+        raise RestError(UNSUPPORTED_MEDIA, _UNSUPPORTED)
 
 
 def embedded_format(content_type: str, default: EmbeddedFormat) -> EmbeddedFormat:
@@ -61,7 +68,7 @@ def check_accepts_json(accept: str) -> None:
         RestError: 406.
     """
     if not _entries(accept).accepts_json:
-        raise RestError(NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
+        raise RestError(NOT_ACCEPTABLE, _UNACCEPTABLE)
 
 
 def check_accepts_records(accept: str, wanted: EmbeddedFormat) -> None:
@@ -75,7 +82,7 @@ def check_accepts_records(accept: str, wanted: EmbeddedFormat) -> None:
         return
     if entries.formats:
         raise RestError(FORMAT_MISMATCH, _MISMATCH)
-    raise RestError(NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
+    raise RestError(NOT_ACCEPTABLE, _UNACCEPTABLE)
 
 
 def format_to_send(accept: str, default: EmbeddedFormat) -> EmbeddedFormat:

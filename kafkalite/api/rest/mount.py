@@ -1,5 +1,6 @@
 """Puts the endpoints of REST Proxy's API of one broker together."""
 
+from kafkalite.api.http_options import cors_of
 from kafkalite.api.produce_slots import ProduceSlots
 from kafkalite.api.rest.consumer_bodies import ConsumerDefaults
 from kafkalite.api.rest.endpoint import ConsumersEndpoint
@@ -39,6 +40,7 @@ def consumers_endpoint(broker: Broker) -> ConsumersEndpoint:
         is_enabled=lambda: broker.settings.rest_consumer_enabled,
         advertised_url=lambda: broker.settings.rest_advertised_url,
         max_body_bytes=broker.settings.socket_request_max_bytes,
+        cors=cors_of(broker.settings),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from itertools import islice
 from typing import Final
 
-from kafkalite.api.exchange import Exchange
+from kafkalite.api.exchange import NOT_STORED, Exchange
 from kafkalite.api.rest.errors import RestAnswer
 
 _JOINED_AT_ONCE: Final = 2_000
@@ -13,7 +13,7 @@ _JOINED_AT_ONCE: Final = 2_000
 
 async def send_answer(exchange: Exchange, answer: RestAnswer, *, close: bool = False) -> None:
     """Send it whole; `close` where the rest of the request's body is not wanted."""
-    headers = [*answer.headers]
+    headers = [*answer.headers, NOT_STORED]
     if close:
         headers.append((b"connection", b"close"))
     if not answer.body:

@@ -1,6 +1,5 @@
 """REST Proxy's API beside its consumers: what is asked, who answers, and how errors are told."""
 
-import uuid
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final
@@ -15,6 +14,7 @@ from kafkalite.api.rest.errors import (
     UNAVAILABLE,
     RestAnswer,
     RestError,
+    method_not_allowed,
     refusal,
 )
 from kafkalite.api.rest.media import check_accepts_json
@@ -88,7 +88,7 @@ class TopicsEndpoint:
         except (RestError, RefusedBodyError, PoisonRecordError, LogError) as error:
             answer = refusal(error)
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
-            answer = refusal(unexpected(error, uuid.uuid4().hex))
+            answer = refusal(unexpected(error, exchange.request_id))
         await send_answer(exchange, answer, close=close)
 
     def post_whole(self, request: WholeRequest) -> bool:
@@ -114,7 +114,7 @@ class TopicsEndpoint:
         if method == "HEAD":
             method = "GET"  # the server leaves the body out
         if method not in allowed:
-            raise RestError(405, "HTTP 405 Method Not Allowed", [allow])
+            raise method_not_allowed(allowed)
         if path.operation in {HEALTHY, READY}:
             return self._probe(path.operation)
         if path.operation != RECORDS:

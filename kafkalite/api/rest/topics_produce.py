@@ -1,6 +1,5 @@
 """Produce as REST Proxy has it: records of a topic, or of one partition, in an embedded format."""
 
-import uuid
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -172,7 +171,7 @@ class _Answer:
     def __call__(self, outcome: RecordPlace | Exception) -> None:
         self._slots.give_back()
         if isinstance(outcome, Exception):
-            answer = refusal(unexpected(outcome, uuid.uuid4().hex))
+            answer = refusal(unexpected(outcome, self._request.request_id))
             self._request.respond(answer.status, answer.media, answer.body)
         elif outcome.error is None:
             self._request.respond(200, MEDIA, _ONE % (outcome.partition, outcome.offset))

@@ -15,6 +15,7 @@ from kafkalite.api.rest.errors import (
     UNSUPPORTED_MEDIA,
     RestAnswer,
     RestError,
+    method_not_allowed,
 )
 from kafkalite.api.rest.media import check_accepts_json
 from kafkalite.api.rest.replying import send_answer
@@ -113,7 +114,7 @@ class V3Endpoint:
         if method == "HEAD":
             method = "GET"  # the server leaves the body out
         if method not in allowed:
-            raise RestError(405, "HTTP 405 Method Not Allowed", [allow])
+            raise method_not_allowed(allowed)
         check_accepts_json(exchange.header(b"accept"))
         if method in _WITH_BODIES:
             _check_body_type(exchange.header(b"content-type"))

@@ -5,7 +5,6 @@ nothing piles up here, whichever side is the slower one, and records of a partit
 """
 
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -200,7 +199,7 @@ class _Answer:
     def __call__(self, outcome: RecordPlace | Exception) -> None:
         self._slots.give_back()
         if isinstance(outcome, Exception):
-            answer = refusal(unexpected(outcome, uuid.uuid4().hex))
+            answer = refusal(unexpected(outcome, self._request.request_id))
             self._request.respond(answer.status, answer.media, answer.body)
         else:
             report = report_of(self._reports.outcome(self._record, outcome))

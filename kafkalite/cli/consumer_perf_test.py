@@ -139,6 +139,12 @@ def _read(consumer: Consumer, statistics: ConsumerStatistics, args: argparse.Nam
             f"({args.timeout} ms) exceeded. You can use the --timeout option to increase the "
             "timeout."
         )
+    if not statistics.count and args.messages:
+        print(
+            f"Nothing was read. See that there is a broker at {args.bootstrap_server}, and that "
+            f"topic '{args.topic}' exists and holds records (kafka-get-offsets)",
+            file=sys.stderr,
+        )
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:

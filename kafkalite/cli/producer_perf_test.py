@@ -23,6 +23,7 @@ from kafkalite.cli.throttle import Throttle
 from kafkalite.client.producer.delivery import Delivery
 from kafkalite.client.producer.producer import Producer
 from kafkalite.client.producer.settings import ProducerSettings
+from kafkalite.model.errors import UnknownTopicOrPartitionError
 
 _REPORTING_MS: Final = 5_000
 _SHOWN_FAILURES: Final = 10
@@ -93,6 +94,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         with Producer(**settings) as producer:
             return _Test(producer, args.topic, args.num_records).run(payloads, args.throughput)
+    except UnknownTopicOrPartitionError as error:
+        raise CommandError(
+            f"{error} Brokers do not create it here (auto.create.topics.enable): do so with "
+            f"kafka-topics --create --topic {args.topic}"
+        ) from None
     finally:
         gc.enable()
 

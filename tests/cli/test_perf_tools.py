@@ -140,6 +140,30 @@ def test_consuming_stops_when_nothing_comes(broker: BrokerProcess, make_topic: M
     assert line.split(", ")[4] == "30"
 
 
+def test_consuming_says_where_to_look_when_nothing_comes_at_all() -> None:
+    options = ("--bootstrap-server", "localhost:1", "--topic", "none", "--messages", "1")
+    done = run_command("consumer-perf-test", *options, "--timeout", "300")
+    unreachable, advice = done.err.splitlines()
+    assert unreachable.startswith("No broker can be reached: Nobody listens at localhost:1")
+    assert advice.startswith("Nothing was read. See that there is a broker at localhost:1, and ")
+    assert "topic 'none' exists" in advice
+
+
+def test_producing_says_for_how_long_it_looks_for_a_broker() -> None:
+    done = run_command(
+        *("producer-perf-test", "--topic", "t", "--num-records", "1", "--record-size", "1"),
+        *("--throughput", "-1", "--producer-props", "bootstrap.servers=localhost:1"),
+        "max.block.ms=300",
+    )
+    first, last = done.err.splitlines()
+    assert first == (
+        "No broker can be reached: Nobody listens at localhost:1. "
+        "Trying again for 0.3 s (max.block.ms)."
+    )
+    assert "were not known within max.block.ms (300): No broker can be reached" in last
+    assert done.exit_code == 1
+
+
 def test_consuming_shows_intervals(broker: BrokerProcess, make_topic: MakeTopic) -> None:
     topic = make_topic()
     _produce(broker, topic, "--num-records", "30", "--record-size", "10", "--throughput", "-1")

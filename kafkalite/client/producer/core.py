@@ -176,7 +176,8 @@ class ProducerCore(Generic[Address]):
                 if not error.retriable:
                     raise
                 if not failures:
-                    _logger.warning("%s", error)
+                    reason = str(error).rstrip(".")
+                    _logger.warning("%s. Trying again for %g s (max.block.ms).", reason, timeout_s)
                 failures += 1
                 pause_s = self._backoff_s(failures)
                 last = error
@@ -185,8 +186,8 @@ class ProducerCore(Generic[Address]):
                 return count
             if self._now_s() + pause_s > due_s:
                 raise RequestTimedOutError(
-                    f"The partitions of topic '{topic}' were not known within max.block.ms: "
-                    f"{last.detail}"
+                    f"The partitions of topic '{topic}' were not known within max.block.ms "
+                    f"({timeout_s * 1000:.0f}): {last.detail}"
                 )
             await asyncio.sleep(pause_s)
 

@@ -42,7 +42,7 @@ _P99_GOAL: Final = Goal(50, at_least=False)
 _SETTLE_GOAL: Final = Goal(1, at_least=False)
 _CALLS_GOAL: Final = Goal(3_000, at_least=True)
 _OFFSETS_GOAL: Final = Goal(8_000, at_least=True)
-_RECORDS_GOAL: Final = Goal(500_000, at_least=True)
+_RECORDS_GOAL: Final = Goal(750_000, at_least=True)
 _POLLS_GOAL: Final = Goal(100, at_least=True)
 
 

@@ -1,6 +1,7 @@
 """What one poll has found so far: rows of several partitions, within the bytes it may have."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -27,6 +28,7 @@ class ConsumerPage:
         self._on_error = on_error
         self._least_left = max_bytes // _FULL_BELOW
         self._rows: dict[TopicPartition, list[bytes]] = {}
+        self._counts: Counter[TopicPartition] = Counter()
         self.left = max_bytes
         self._records_left = max_records
         self.size = 0
@@ -51,6 +53,7 @@ class ConsumerPage:
         found = encode_rows(self._format, partition, offered, begin, budget, self._on_error)
         if found.rows:
             self._rows.setdefault(partition, []).extend(found.rows)
+            self._counts[partition] += found.row_count
         self.left -= found.size
         self._records_left -= found.taken
         self.size += found.size
@@ -65,15 +68,18 @@ class ConsumerPage:
         return end
 
     def rows_of(self, is_ours: Callable[[TopicPartition], bool]) -> list[bytes]:
-        """The rows of the partitions that are still ours; the others are taken out."""
+        """The rows of the partitions that are still ours; the others are taken out.
+
+        There may be several in one, with commas between them.
+        """
         for partition in [each for each in self._rows if not is_ours(each)]:
-            del self._rows[partition]
+            del self._rows[partition], self._counts[partition]
         return [row for rows in self._rows.values() for row in rows]
 
     @property
     def counts(self) -> dict[TopicPartition, int]:
         """How many rows there are of each partition that has any."""
-        return {partition: len(rows) for partition, rows in self._rows.items()}
+        return dict(self._counts)
 
     @property
     def partitions(self) -> list[TopicPartition]:

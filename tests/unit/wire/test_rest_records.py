@@ -1,5 +1,6 @@
 """Records in the embedded formats of REST Proxy."""
 
+import base64
 import json
 from typing import Any
 
@@ -16,7 +17,9 @@ def _rows(
     wanted: EmbeddedFormat, *records: Record, on_error: OnError = OnError.FAIL
 ) -> list[dict[str, Any]]:
     found = encode_rows(wanted, _PLACE, records, 0, 1 << 20, on_error)
-    return [json.loads(row) for row in found.rows]
+    rows: list[dict[str, Any]] = json.loads(b"[%b]" % b",".join(found.rows))
+    assert len(rows) == found.row_count
+    return rows
 
 
 def test_row_has_the_fields_that_clients_know() -> None:
@@ -77,10 +80,19 @@ def test_schema_formats_send_keys_beside_empty_values_only(wanted: EmbeddedForma
     assert encode_rows(wanted, _PLACE, [Record(b"x")], 0, 100).poison is not None
 
 
+def test_many_rows_in_base64_are_those_of_each_record() -> None:
+    records = [Record(b"v%d" % n, None, n, (("h", b"x"),) * (n % 2), n) for n in range(1_234)]
+    found = encode_rows(EmbeddedFormat.BINARY, _PLACE, records, 17, 1 << 20)
+    rows = json.loads(b"[%b]" % b",".join(found.rows))
+    assert [row["offset"] for row in rows] == list(range(17, 1_234))
+    assert all(base64.b64decode(row["value"]) == b"v%d" % row["offset"] for row in rows)
+    assert all(("headers" in row) == bool(row["offset"] % 2) for row in rows)
+
+
 @pytest.mark.parametrize(
     ("begin", "max_bytes", "count"), [(0, 100, 5), (2, 100, 3), (0, 25, 2), (0, 1, 1), (0, 0, 0)]
 )
 def test_bytes_of_keys_and_values_are_bounded(begin: int, max_bytes: int, count: int) -> None:
     records = [Record(b"x" * 6, b"y" * 4)] * 5
     found = encode_rows(EmbeddedFormat.BINARY, _PLACE, records, begin, max_bytes)
-    assert (len(found.rows), found.taken, found.size) == (count, count, 10 * count)
+    assert (found.row_count, found.taken, found.size) == (count, count, 10 * count)

@@ -11,13 +11,13 @@ Timestamps are ISO 8601. What names a schema needs a registry of them, and is re
 """
 
 import re
-from enum import StrEnum
-from typing import Annotated, Final, NamedTuple, NoReturn
+from typing import Annotated, Final, Literal, NamedTuple, NoReturn, get_args
 
 import msgspec
 from msgspec import Meta
 
 from kafkalite.model.errors import InvalidRequestError
+from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.model.record import Header, Record
 from kafkalite.wire.iso_time import datetime_ms
 from kafkalite.wire.record_bodies import IncomingRecord, check_objects, check_utf8
@@ -35,22 +35,16 @@ _MAX_PARTITION: Final = 2**31 - 1
 _SHOWN_CHARACTERS: Final = 60
 """Of what a client sent, in the text that says what is wrong with it."""
 _NULL: Final = msgspec.Raw(b"null")
-_BLANK: Final = re.compile(rb"[ \t\r\n]")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.{1,200}?)`")
 _ENTRY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,80}")
 _NOT_TEXT: Final = (UnicodeError, RecursionError)
 
 
-class Kind(StrEnum):
-    """What a key or value is."""
+Kind = Literal["BINARY", "JSON", "STRING", "NULL"]
+"""What a key or value is."""
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-    BINARY = "BINARY"
-    JSON = "JSON"
-    STRING = "STRING"
-    NULL = "NULL"
-
-
-_KINDS: Final[dict[str | None, Kind]] = {kind.value: kind for kind in Kind}
+_KINDS: Final[dict[str | None, Kind]] = {kind: kind for kind in KINDS}
 _NEED_SCHEMAS: Final = frozenset({"AVRO", "JSONSCHEMA", "PROTOBUF"})
 
 
@@ -128,6 +122,7 @@ _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_base64: Final = msgspec.json.Decoder(bytes).decode
 _decode_any: Final = msgspec.json.Decoder(msgspec.Raw).decode
 _format: Final = msgspec.json.format
+_new: Final = tuple.__new__
 
 
 def parse_record(text: bytes) -> RecordBody:
@@ -182,15 +177,19 @@ def record_of(body: RecordBody, now_ms: int) -> ProducedRecord:
     Raises:
         RefusedRecordError: it stands for none.
     """
-    key_kind, key = (None, None) if body.key is None else _bytes_of(body.key)
-    value_kind, value = (None, None) if body.value is None else _bytes_of(body.value)
+    key_kind = value_kind = key = value = None
+    if body.key is not None:
+        key_kind, key = _bytes_of(body.key)
+    if body.value is not None:
+        value_kind, value = _bytes_of(body.value)
     timestamp = now_ms if body.timestamp is None else _timestamp(body.timestamp)
     headers = _headers(body.headers) if body.headers else ()
     number = body.partition_id
     if number is not None and not 0 <= number <= _MAX_PARTITION:
         raise RefusedRecordError(_PARTITION_NOT_FOUND, f"Partition {number} not found.")
-    incoming = IncomingRecord(Record(value, key, timestamp, headers), number)
-    return ProducedRecord(incoming, key_kind, value_kind)
+    # A third faster than calling the classes, for the same tuples.
+    record = _new(Record, (value, key, timestamp, headers, NO_OFFSET))
+    return _new(ProducedRecord, (_new(IncomingRecord, (record, number)), key_kind, value_kind))
 
 
 def _bytes_of(given: _Data) -> tuple[Kind, bytes | None]:
@@ -198,12 +197,13 @@ def _bytes_of(given: _Data) -> tuple[Kind, bytes | None]:
     data = bytes(given.data)
     if data == b"null":
         return kind, None
-    if kind is Kind.JSON:
-        return kind, _format(data, indent=-1) if _BLANK.search(data) else data
+    if kind == "JSON":
+        # Whether it has blanks, maybe within a string: the cheapest way to find that out.
+        return kind, data if len(data.split(None, 1)) == 1 else _format(data, indent=-1)
     try:
-        if kind is Kind.BINARY:
+        if kind == "BINARY":
             return kind, _decode_base64(data)
-        if kind is Kind.STRING:
+        if kind == "STRING":
             return kind, _decode_text(data).encode()
     except (msgspec.DecodeError, UnicodeError):
         pass
@@ -228,7 +228,7 @@ def _kind_of(given: _Data) -> Kind:
     return kind
 
 
-_MEANT: Final = {Kind.BINARY: "a base64 string", Kind.STRING: "a string", Kind.NULL: "null"}
+_MEANT: Final = {"BINARY": "a base64 string", "STRING": "a string", "NULL": "null"}
 
 
 def _timestamp(text: str) -> int:

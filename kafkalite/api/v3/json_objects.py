@@ -16,6 +16,7 @@ GROUP_OBJECTS: Final = 4_096
 GROUP_BYTES: Final = 512 << 10
 
 _OPEN: Final = ord("{")
+_BLANK: Final = b" \t\r\n"
 _LEVELS: Final = 6
 """So deep an object is found at once; a deeper one brace by brace."""
 _MAX_DEPTH: Final = 1_000
@@ -35,7 +36,7 @@ def _whole() -> bytes:
 
 
 _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
-_WHOLE: Final = re.compile(_whole(), re.DOTALL)
+_WHOLE: Final = re.compile(_BLANKS.pattern + _whole(), re.DOTALL)
 _TO_BRACE: Final = re.compile(
     rb'(?:%b|%b)*+(?:([{}])|(")%b(\\)?)?' % (_NO_BRACE, _whole(), _IN_STRING), re.DOTALL
 )
@@ -94,14 +95,15 @@ class JsonObjects:
         begin = position = 0
         while position < len(part):
             if not self._depth:
-                begin = position = cast("re.Match[bytes]", _BLANKS.match(part, position)).end()
-                if position == len(part):
-                    return
                 whole = _WHOLE.match(part, position)
                 if whole is not None:
                     position = whole.end()
-                    yield self._ended(whole[0])
+                    text = whole[0].lstrip(_BLANK)
+                    yield text if len(text) <= self._max_object_bytes else None
                     continue
+                begin = position = cast("re.Match[bytes]", _BLANKS.match(part, position)).end()
+                if position == len(part):
+                    return
                 if part[position] != _OPEN:
                     raise BrokenJsonError(
                         "a record is an object, and nothing but blanks may be between two of them"

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from kafkalite.api.replies import SCHEMA_REFERENCE
 from kafkalite.api.v3.openapi_examples import CLUSTER_ID, RESOURCES
-from kafkalite.wire.v3_records import MAX_ENTRIES, Kind
+from kafkalite.wire.v3_records import KINDS, MAX_ENTRIES
 
 Schema = dict[str, Any]
 
@@ -187,7 +187,7 @@ _DATA: Final = {
     **_object(
         {
             "type": {
-                "enum": [*[kind.value for kind in Kind], None],
+                "enum": [*KINDS, None],
                 "description": "BINARY, where it is left out, is base64.",
             },
             "data": {"description": "null, or nothing: no key, or no value."},
@@ -210,9 +210,7 @@ _SENT: Final = {
     "key": {"type": "STRING", "data": "UA"},
     "value": {"type": "JSON", "data": {"n": 1}},
 }
-_REPORTED_DATA: Final = _object(
-    {"type": {"enum": [kind.value for kind in Kind]}, "size": _COUNT}, "type", "size"
-)
+_REPORTED_DATA: Final = _object({"type": {"enum": [*KINDS]}, "size": _COUNT}, "type", "size")
 _PLACE: Final[Schema] = {
     "cluster_id": _TEXT,
     "topic_name": _TEXT,

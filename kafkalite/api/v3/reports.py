@@ -17,11 +17,13 @@ from kafkalite.broker.record_place import RecordPlace
 from kafkalite.model.errors import LogError
 from kafkalite.wire.iso_time import instant
 from kafkalite.wire.messages import ACKS_ALL
-from kafkalite.wire.v3_records import Kind, ProducedRecord, RefusedRecordError
+from kafkalite.wire.v3_records import KINDS, ProducedRecord, RefusedRecordError
 
 TIMEOUT_MS: Final = 30_000
 """How long records may take to be safe."""
 
+_KEYS: Final = {kind: b',"key":{"type":"%b","size":%%d}' % kind.encode() for kind in KINDS}
+_VALUES: Final = {kind: b',"value":{"type":"%b","size":%%d}' % kind.encode() for kind in KINDS}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -88,19 +90,15 @@ class RecordReports:
             b"null" if self._stamps_append_time else self._time(timestamp),
         )
         if record.key_kind is not None:
-            report += _part(b"key", record.key_kind, key)
+            report += _KEYS[record.key_kind] % len(key or b"")
         if record.value_kind is not None:
-            report += _part(b"value", record.value_kind, value)
+            report += _VALUES[record.value_kind] % len(value or b"")
         return report
 
     def _time(self, timestamp: int) -> bytes:
         if timestamp != self._last_time[0]:
             self._last_time = (timestamp, b'"%b"' % instant(timestamp).encode())
         return self._last_time[1]
-
-
-def _part(name: bytes, kind: Kind, data: bytes | None) -> bytes:
-    return b',"%b":{"type":"%b","size":%d}' % (name, kind.encode(), len(data or b""))
 
 
 def report_of(outcome: Outcome) -> bytes:

@@ -47,8 +47,8 @@ class RestKeys(BaseModel):
     )
     rest_producer_enabled: Boolean = setting(
         True,
-        "Whether records are taken by POST below /topics; where they are not, 503 says that this "
-        "is switched off.",
+        "Whether records are taken by POST below /topics and /v3; where not, 503 says that "
+        "this is switched off.",
         scope="cluster",
         ours=True,
     )

@@ -16,6 +16,7 @@ from kafkalite.api.rest.errors import (
     RestAnswer,
     RestError,
     method_not_allowed,
+    switched_off,
 )
 from kafkalite.api.rest.media import check_accepts_json
 from kafkalite.api.rest.replying import send_answer
@@ -31,6 +32,7 @@ from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import RequestTooLargeError
 
 _MAX_ADMIN_BYTES: Final = 1 << 20
+_PRODUCE: Final = frozenset({paths.RECORDS, paths.BATCH})
 _WITH_BODIES: Final = frozenset({"POST", "PUT", "PATCH"})
 _encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class V3Endpoint:
         *,
         cluster_id: Callable[[], str],
         is_running: Callable[[], bool],
+        takes_records: Callable[[], bool],
         advertised_url: Callable[[], str | None],
     ) -> None:
         """Assign only.
@@ -59,6 +62,7 @@ class V3Endpoint:
             produce: takes records.
             cluster_id: of the one cluster that there is.
             is_running: whether the broker's picture of the cluster can be trusted.
+            takes_records: whether the operator wants anybody to produce this way.
             advertised_url: where clients reach it, if that was configured.
         """
         self._metadata = metadata
@@ -67,6 +71,7 @@ class V3Endpoint:
         self._produce = produce
         self._cluster_id = cluster_id
         self._is_running = is_running
+        self._takes_records = takes_records
         self._advertised_url = advertised_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +101,7 @@ class V3Endpoint:
         """
         scope = request.scope
         path = parse_v3_path(scope.get("raw_path") or scope["path"].encode())
-        if path.operation != paths.RECORDS:
+        if path.operation != paths.RECORDS or not self._takes_records():
             return False
         check_accepts_json(request.header(b"accept"))
         _check_body_type(request.header(b"content-type"))
@@ -120,6 +125,8 @@ class V3Endpoint:
             _check_body_type(exchange.header(b"content-type"))
         self._check_cluster(path)
         cluster_id = self._cluster_id()
+        if path.operation in _PRODUCE and not self._takes_records():
+            raise switched_off("Producer")
         if path.operation == paths.RECORDS:
             return await self._produce.post(exchange, cluster_id, path.names["topic_name"])
         if path.operation == paths.BATCH:

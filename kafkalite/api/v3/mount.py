@@ -50,5 +50,6 @@ def v3_endpoint(broker: Broker, slots: ProduceSlots) -> V3Endpoint:
         ),
         cluster_id=lambda: view.cluster_id,
         is_running=lambda: broker.state == "running",
+        takes_records=lambda: broker.settings.rest_producer_enabled,
         advertised_url=lambda: broker.settings.rest_advertised_url,
     )

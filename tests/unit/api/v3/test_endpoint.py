@@ -29,6 +29,7 @@ class _Parts:
         self.asked: list[tuple[str, ...]] = []
         self.error: Exception | None = None
         self.is_running = True
+        self.takes_records = True
         self.endpoint = V3Endpoint(
             cast("V3Metadata", self),
             cast("V3Groups", self),
@@ -36,6 +37,7 @@ class _Parts:
             cast("V3Produce", self),
             cluster_id=lambda: "c",
             is_running=lambda: self.is_running,
+            takes_records=lambda: self.takes_records,
             advertised_url=lambda: "https://kafka.example/",
         )
 
@@ -49,7 +51,9 @@ class _Parts:
             raise self.error
         return {"self": links.url()}
 
-    async def ask(self, method: str, path: str) -> tuple[int, dict[str, str], dict[str, Any]]:
+    async def ask(
+        self, method: str, path: str, media: bytes = b""
+    ) -> tuple[int, dict[str, str], dict[str, Any]]:
         """Status, headers and body of the answer."""
         sent: list[MutableMapping[str, Any]] = []
 
@@ -64,7 +68,7 @@ class _Parts:
             "method": method,
             "path": path,
             "raw_path": path.encode(),
-            "headers": [],
+            "headers": [(b"content-type", media)],
             "query_string": b"",
         }
         await self.endpoint(scope, receive, send)
@@ -117,6 +121,20 @@ def test_broker_that_is_not_running_takes_nothing_and_says_when_to_come_back() -
         status, headers, document = await parts.ask("GET", "/v3/clusters")
         assert (status, document["error_code"], headers["retry-after"]) == (503, 50302, "1")
         assert parts.asked == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("path", [_RECORDS, f"{_RECORDS}:batch"])
+def test_operator_may_want_nobody_to_produce_this_way(path: str) -> None:
+    async def scenario() -> None:
+        parts = _Parts()
+        parts.takes_records = False
+        assert not _is_taken(parts, Received(path=path))
+        status, _, document = await parts.ask("POST", path, b"application/json")
+        assert (status, document["error_code"]) == (503, 503)
+        assert "rest.producer.enabled" in document["message"]
+        assert (await parts.ask("GET", "/v3/clusters"))[0] == 200
 
     asyncio.run(scenario())
 

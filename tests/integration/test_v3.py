@@ -1,6 +1,7 @@
 """Version 3 of REST Proxy on real brokers: what curl examples ask for, and records as a stream."""
 
 import base64
+import gzip
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import pytest
 from tests.support.broker import BrokerProcess
 from tests.support.cluster import Cluster
 from tests.support.line_sender import LineSender
+from tests.support.raw_http import RawConnection
 from tests.support.resident import resident_bytes
 from tests.support.waiting import wait_until
 from tests.support.zookeeper import EmbeddedZooKeeper
@@ -466,6 +468,42 @@ def test_what_is_no_json_ends_the_answer(api: Api, broker: BrokerProcess) -> Non
         assert not sender.is_alive()
     assert [report["error_code"] for report in sender.reports] == [200, 400]
     assert api.values(topic) == [b"1"]
+
+
+def test_reports_do_not_wait_to_be_compressed(api: Api, broker: BrokerProcess) -> None:
+    with _stream(api, broker, api.topic(), headers="accept-encoding: gzip, zstd\r\n") as sender:
+        sender.send(b"{}")
+        wait_until(partial(_has, sender, 1), "it is reported at once")
+        sender.end()
+    assert [report["error_code"] for report in sender.reports] == [200]
+
+
+def test_body_may_be_compressed(api: Api) -> None:
+    topic = api.topic()
+    record = b'{"value":{"type":"JSON","data":1}}'
+    answer = api.client.post(
+        f"{api.base}/topics/{topic}/records",
+        content=gzip.compress(record * 20_000),
+        headers={"content-type": _MEDIA, "content-encoding": "gzip"},
+    )
+    assert answer.text.count('"error_code":200') == 20_000
+    assert api.get(f"/topics/{topic}/partitions/0/offset")["latest_offset"] == 20_000
+
+
+def test_connection_goes_on_behind_a_stream_that_was_broken(
+    api: Api, broker: BrokerProcess
+) -> None:
+    path = f"{api.base}/topics/{api.topic()}/records"
+    headers = {"content-type": _MEDIA, "transfer-encoding": "chunked"}
+    with RawConnection(broker.port) as connection:
+        connection.send(connection.request("POST", path, headers=headers) + b"1\r\n]\r\n")
+        told = b""
+        while not told.endswith(b"0\r\n\r\n"):
+            told += connection.socket.recv(1 << 16)
+        assert b'{"error_code":400,' in told
+        connection.send(b"2\r\n{}\r\n0\r\n\r\n" + connection.request("GET", api.base))
+        answer = connection.read_answer()
+        assert (answer.status, json.loads(answer.body)["kind"]) == (200, "KafkaCluster")
 
 
 def test_one_stream_more_than_may_be_is_told_when_to_come_back(

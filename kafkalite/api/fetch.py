@@ -20,7 +20,7 @@ from kafkalite.api.whole_request import WholeRequest
 from kafkalite.broker.append import leader_of
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.partition_read import PartitionRead
-from kafkalite.broker.replication.replica_sessions import ReplicaSessions
+from kafkalite.broker.replication.replica_sessions import ReplicaAnswer, ReplicaSessions, Wait
 from kafkalite.model.errors import InvalidRequestError, LogError
 from kafkalite.model.ids import NO_LEADER, BrokerId
 from kafkalite.model.offsets import NO_OFFSET
@@ -93,7 +93,14 @@ class FetchEndpoint:
             return False
         if fetch.replica_id < 0:
             return False
-        task = asyncio.ensure_future(self._answer_whole(request, fetch))
+        try:
+            begun = self._sessions.begin(fetch)
+            if isinstance(begun, ReplicaAnswer) and _answer_from_memory(request, begun):
+                return True
+        except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
+            request.refuse(problem_response(unexpected(error, uuid.uuid4().hex)))
+            return True
+        task = asyncio.ensure_future(self._answer_whole(request, begun))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
@@ -105,18 +112,17 @@ class FetchEndpoint:
         request.when_gone(replica_gone)
         return True
 
-    async def _answer_whole(self, request: WholeRequest, fetch: FetchRequest) -> None:
+    async def _answer_whole(self, request: WholeRequest, begun: ReplicaAnswer | Wait) -> None:
         exchange: Exchange | None = None
         try:
-            answer = await self._sessions.fetch(fetch)
-            head = _RESPONSE_HEAD if answer.error is None else _refusal_head(answer.error)
-            heads, total = _heads(head, answer.reads)
-            parts = _parts_in_memory(heads, answer.reads)
-            if parts is None:
-                exchange = request.exchange()
-                await self._send(exchange, head, answer.reads)
+            if isinstance(begun, ReplicaAnswer):
+                answer = begun
             else:
-                request.respond_parts(200, _MSGPACK, parts, total)
+                answer = await begun()
+                if _answer_from_memory(request, answer):
+                    return
+            exchange = request.exchange()
+            await self._send(exchange, _head_of(answer), answer.reads)
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
             problem = unexpected(error, uuid.uuid4().hex)
             if exchange is not None and exchange.started:
@@ -130,8 +136,7 @@ class FetchEndpoint:
         except ClientGoneError:
             self._on_replica_gone(BrokerId(request.replica_id))
             raise
-        head = _RESPONSE_HEAD if answer.error is None else _refusal_head(answer.error)
-        await self._send(exchange, head, answer.reads)
+        await self._send(exchange, _head_of(answer), answer.reads)
 
     async def _send(self, exchange: Exchange, head: bytes, reads: Sequence[PartitionRead]) -> None:
         heads, total = _heads(head, reads)
@@ -150,6 +155,20 @@ class FetchEndpoint:
                 parts += held or (await self._path.read_piece(piece),)
                 unsent += piece.size
         await exchange.send_parts(parts, more=False)
+
+
+def _answer_from_memory(request: WholeRequest, answer: ReplicaAnswer) -> bool:
+    """Answer in one write; False, having done nothing, where something has to be read first."""
+    heads, total = _heads(_head_of(answer), answer.reads)
+    parts = _parts_in_memory(heads, answer.reads)
+    if parts is None:
+        return False
+    request.respond_parts(200, _MSGPACK, parts, total)
+    return True
+
+
+def _head_of(answer: ReplicaAnswer) -> bytes:
+    return _RESPONSE_HEAD if answer.error is None else _refusal_head(answer.error)
 
 
 def _heads(head: bytes, reads: Sequence[PartitionRead]) -> tuple[list[bytes], int]:

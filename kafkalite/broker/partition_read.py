@@ -48,4 +48,5 @@ class PartitionRead(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of batches that the pieces will give."""
-        return sum(piece.size for piece in self.pieces)
+        pieces = self.pieces
+        return pieces[0].size if len(pieces) == 1 else sum([piece.size for piece in pieces])

@@ -1,6 +1,6 @@
 """The leader's side of a partition: what followers are given, and what their fetches tell."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kafkalite.model.errors import OffsetOutOfRangeError
 from kafkalite.model.ids import BrokerId
@@ -10,6 +10,9 @@ from kafkalite.replication.position import Position
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_read import LogRead
 from kafkalite.storage.recent_batches import RecentRead
+
+_PIECE_BYTES: Final = 256 << 10
+"""Read from the disk at once, so that a large answer does not stall the loop."""
 
 
 class ReplicaRead(NamedTuple):
@@ -84,9 +87,9 @@ def records_for(
 
 
 def read_tail(log: Log, offset: int, max_bytes: int) -> LogRead | RecentRead:
-    """As `Log.read` up to the log's end; from memory where the batches are there."""
+    """Some of the batches from `offset` up to the log's end; from memory what is there."""
     if log.recent is not None:
         found = log.recent.find(offset, max_bytes)
         if found is not None:
             return found
-    return log.read(offset, max_bytes, log.end_offset)
+    return log.read(offset, min(max_bytes, _PIECE_BYTES), log.end_offset)

@@ -11,9 +11,9 @@ Whoever appends moves quiet partitions to due: a fetch costs what has changed, n
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
-from kafkalite.broker.fetch import PIECE_BYTES
 from kafkalite.broker.partition import Partition
 from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.partition_table import PartitionTable
@@ -85,6 +85,26 @@ class Cursor:
         self.position = position
         self.has_been_noted = self.is_answered = False
         self.error = None
+
+
+class _Found:
+    """What there is to say, as it is gathered for one answer."""
+
+    __slots__ = ("held_ms", "left", "reads", "share")
+
+    def __init__(self, max_bytes: int, partitions: int) -> None:
+        self.reads: list[PartitionRead] = []
+        self.left = max_bytes
+        """Bytes of batches that still fit."""
+        self.share = max_bytes // max(partitions, 1)
+        """The least of them that each partition may fill."""
+        self.held_ms: int | None = None
+        """When to look for what the throttle holds back."""
+
+    def hold(self, milliseconds: int) -> None:
+        """Something is held back for so long."""
+        held_ms = self.held_ms
+        self.held_ms = milliseconds if held_ms is None else min(milliseconds, held_ms)
 
 
 class ReplicaSession:
@@ -175,36 +195,45 @@ class ReplicaSession:
 
     # -- a request ------------------------------------------------------------------------------
 
-    async def answer(
-        self, request: FetchRequest, max_bytes: int, wait_ms: int
-    ) -> list[PartitionRead]:
-        """Take in what a request says, wait until there is something to say, and say it.
+    def take_in(self, request: FetchRequest) -> None:
+        """Take in what the request says that is due; what is to be said to it is for `answer`."""
+        self._is_hurried, self._is_next_hurried = self._is_next_hurried, False
+        for gone in request.forgotten:
+            self._forget(TopicPartition(gone.topic, gone.partition))
+        for entry in request.partitions:
+            self._place(entry)
+
+    def answer_now(self, max_bytes: int) -> list[PartitionRead] | None:
+        """As `answer` does; None where there is nothing to say yet, or too much to look through."""
+        due = list(self._due.values())
+        if len(due) > _LOOKS_A_TURN:
+            return None
+        found = _Found(max_bytes, len(due))
+        self._look_at(due, found)
+        return self._with_moved(found.reads) if found.reads or self._is_hurried else None
+
+    async def answer(self, max_bytes: int, wait_ms: int) -> list[PartitionRead]:
+        """Wait until there is something to say to what was taken in, and say it.
 
         Args:
-            request: the one that is due.
             max_bytes: a bound on the batches; one batch is given however large it is.
             wait_ms: how long to wait while there is nothing to say but moved offsets.
 
         Raises:
             FetchSessionIdNotFoundError: the session was closed meanwhile.
         """
-        self._is_hurried, self._is_next_hurried = self._is_next_hurried, False
-        for gone in request.forgotten:
-            self._forget(TopicPartition(gone.topic, gone.partition))
-        for entry in request.partitions:
-            self._place(entry)
+        self._check_open()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_ms / 1000
         while True:
             self._has_news = False
-            reads, throttled_ms = await self._look_at_due(max_bytes)
+            found = await self._look_at_due(max_bytes)
             now = loop.time()
-            if reads or self._is_hurried or now >= deadline:
-                return reads + self._moved_offsets(
-                    {TopicPartition(read.topic, read.partition) for read in reads}
-                )
+            if found.reads or self._is_hurried or now >= deadline:
+                return self._with_moved(found.reads)
             if not self._has_news:
-                until = deadline if throttled_ms is None else now + throttled_ms / 1000
+                held_ms = found.held_ms
+                until = deadline if held_ms is None else now + held_ms / 1000
                 await self._wait(min(until, deadline))
             self._check_open()
 
@@ -245,9 +274,11 @@ class ReplicaSession:
         self._due.pop(topic_partition, None)
         self._due[topic_partition] = cursor
 
-    def _moved_offsets(self, told: set[TopicPartition]) -> list[PartitionRead]:
-        """The offsets that moved of partitions other than those just `told` of."""
-        reads = []
+    def _with_moved(self, reads: list[PartitionRead]) -> list[PartitionRead]:
+        """`reads`, and the offsets that moved of other partitions than theirs."""
+        if not self._moved:
+            return reads
+        told = {(read.topic, read.partition) for read in reads}
         for topic_partition, cursor in self._moved.items():
             partition = cursor.watched
             if partition is None or cursor.is_answered or topic_partition in told:
@@ -279,46 +310,39 @@ class ReplicaSession:
 
     # -- what there is to say -------------------------------------------------------------------
 
-    async def _look_at_due(self, max_bytes: int) -> tuple[list[PartitionRead], int | None]:
-        """What is due and fits, and when to look for what is held back by the throttle, in ms."""
-        reads: list[PartitionRead] = []
-        throttled_ms: int | None = None
+    async def _look_at_due(self, max_bytes: int) -> _Found:
+        """What is due and fits."""
         due = list(self._due.values())
-        share = max_bytes // max(len(due), 1)
-        for count, cursor in enumerate(due, 1):
-            if not count % _LOOKS_A_TURN:
+        found = _Found(max_bytes, len(due))
+        for begin in range(0, len(due), _LOOKS_A_TURN):
+            if begin:
                 await asyncio.sleep(0)
                 self._check_open()
-            if max_bytes <= 0 and cursor.has_been_noted:
+            self._look_at(due[begin : begin + _LOOKS_A_TURN], found)
+        return found
+
+    def _look_at(self, due: Sequence[Cursor], found: _Found) -> None:
+        for cursor in due:
+            if found.left <= 0 and cursor.has_been_noted:
                 continue  # it is looked at first next time
-            held_ms = self._held_ms(cursor)
-            if held_ms and cursor.has_been_noted:
-                throttled_ms = held_ms if throttled_ms is None else min(held_ms, throttled_ms)
-                continue
-            limit = 0 if held_ms else min(self._bound(cursor, share), max_bytes)
+            partition = cursor.watched
+            is_throttled = partition is not None and self._is_throttled(partition)
+            held_ms = self._throttle.wait_ms() if is_throttled else 0
+            if held_ms:
+                if cursor.has_been_noted:
+                    found.hold(held_ms)
+                    continue
+                limit = 0
+            elif is_throttled or partition is None:
+                limit = min(cursor.max_bytes, found.left)
+            else:
+                # What it asks for keeps one partition from taking the room of others, so it does
+                # not count where they have nothing. What is throttled, though, is to come evenly.
+                limit = min(max(cursor.max_bytes, found.share), found.left)
             read = self._look(cursor, max(limit, 0))
             if read is not None:
-                max_bytes -= read.size
-                reads.append(read)
-        return reads, throttled_ms
-
-    def _bound(self, cursor: Cursor, share: int) -> int:
-        """The most bytes for one partition: an even share of the answer, if it asks for less.
-
-        What it asks for keeps one partition from taking the room of others, so it does not count
-        where they have nothing. For what is throttled it does: that is to come evenly.
-        """
-        partition = cursor.watched
-        if partition is None or self._is_throttled(partition):
-            return cursor.max_bytes
-        return max(cursor.max_bytes, share)
-
-    def _held_ms(self, cursor: Cursor) -> int:
-        """How long the throttle still holds a partition back from this follower."""
-        partition = cursor.watched
-        if partition is None or not self._is_throttled(partition):
-            return 0
-        return self._throttle.wait_ms()
+                found.left -= read.size
+                found.reads.append(read)
 
     def _is_throttled(self, partition: Partition) -> bool:
         state = partition.state
@@ -343,7 +367,7 @@ class ReplicaSession:
                 cursor.inspected = cursor.position
                 partition.log.inspect(cursor.position.offset)
             found = partition.read_replica(
-                self._replica_id, self.broker_epoch, cursor.position, min(limit, PIECE_BYTES)
+                self._replica_id, self.broker_epoch, cursor.position, limit
             )
             pieces = _pieces(partition, found, limit)
         except Exception as unforeseen:  # noqa: BLE001 - the follower's other partitions go on
@@ -398,7 +422,7 @@ def _pieces(partition: Partition, found: ReplicaRead, limit: int) -> list[LogRea
         if left <= 0 or piece.next_offset >= log.end_offset:
             break
         try:
-            piece = read_tail(log, piece.next_offset, min(left, PIECE_BYTES))
+            piece = read_tail(log, piece.next_offset, left)
         except LogError:
             break  # what precedes it is good; the next fetch meets it
     return pieces

@@ -1,6 +1,7 @@
 """The fetch path of followers: one session for each of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from kafkalite.broker.metadata_view import MetadataChange, MetadataView
@@ -20,6 +21,10 @@ class ReplicaAnswer(NamedTuple):
 
     reads: Sequence[PartitionRead] = ()
     error: LogError | None = None
+
+
+Wait = Callable[[], Coroutine[None, None, ReplicaAnswer]]
+"""To be called once at most, and awaited."""
 
 
 class ReplicaSessions:
@@ -98,18 +103,38 @@ class ReplicaSessions:
         is no fetch of its own: it has the one of its number answered at once, since the follower
         has more to name.
         """
+        begun = self.begin(request)
+        return begun if isinstance(begun, ReplicaAnswer) else await begun()
+
+    def begin(self, request: FetchRequest) -> ReplicaAnswer | Wait:
+        """As `fetch`, without a task where there is something to say; else how to wait for it."""
         try:
             session = self._session_of(request)
             if session is None:
                 return ReplicaAnswer()
-            is_first = request.session_epoch == FIRST_OF_SESSION
-            wait_ms = 0 if is_first else min(request.max_wait_ms, self._max_wait_ms)
+            session.take_in(request)
             max_bytes = min(request.max_bytes, self._max_bytes)
-            reads = await session.answer(request, max_bytes, wait_ms)
+            reads = session.answer_now(max_bytes)
         except LogError as error:
             return ReplicaAnswer(error=error)
+        if reads is not None:
+            return self._answered(reads)
+        is_first = request.session_epoch == FIRST_OF_SESSION
+        wait_ms = 0 if is_first else min(request.max_wait_ms, self._max_wait_ms)
+        return partial(self._fetch_later, session, max_bytes, wait_ms)
+
+    async def _fetch_later(
+        self, session: ReplicaSession, max_bytes: int, wait_ms: int
+    ) -> ReplicaAnswer:
+        try:
+            reads = await session.answer(max_bytes, wait_ms)
+        except LogError as error:
+            return ReplicaAnswer(error=error)
+        return self._answered(reads)
+
+    def _answered(self, reads: Sequence[PartitionRead]) -> ReplicaAnswer:
         self._probe.follower_fetches += 1
-        self._probe.follower_bytes += sum(read.size for read in reads)
+        self._probe.follower_bytes += sum([read.size for read in reads])
         return ReplicaAnswer(reads)
 
     def _session_of(self, request: FetchRequest) -> ReplicaSession | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -11,7 +12,7 @@ from kafkalite.api.exchange import ClientGoneError, Exchange
 from kafkalite.api.fetch import FetchEndpoint
 from kafkalite.broker.fetch import FetchPath
 from kafkalite.broker.partition_read import PartitionRead
-from kafkalite.broker.replication.replica_sessions import ReplicaAnswer, ReplicaSessions
+from kafkalite.broker.replication.replica_sessions import ReplicaAnswer, ReplicaSessions, Wait
 from kafkalite.model.cluster import Broker
 from kafkalite.model.errors import FetchSessionIdNotFoundError, NotLeaderOrFollowerError
 from kafkalite.model.ids import BrokerId
@@ -29,6 +30,18 @@ class _Sessions:
         self.asked.append(request)
         if self._answer is None:
             await asyncio.Event().wait()
+        assert self._answer is not None
+        return self._answer
+
+    def begin(self, request: FetchRequest) -> ReplicaAnswer | Wait:
+        """Has the answer when somebody waits for it."""
+        return partial(self.fetch, request)
+
+
+class _AtOnce(_Sessions):
+    """Has the answer when it is asked for."""
+
+    def begin(self, request: FetchRequest) -> ReplicaAnswer | Wait:
         assert self._answer is not None
         return self._answer
 
@@ -147,7 +160,17 @@ class _Disk:
 
 
 class _Broken:
-    async def fetch(self, _request: FetchRequest) -> ReplicaAnswer:
+    """Fails, at once or later."""
+
+    def __init__(self, *, at_once: bool) -> None:
+        self._at_once = at_once
+
+    def begin(self, _request: FetchRequest) -> Wait:
+        if self._at_once:
+            raise ZeroDivisionError
+        return self._fail
+
+    async def _fail(self) -> ReplicaAnswer:
         raise ZeroDivisionError
 
 
@@ -175,6 +198,7 @@ async def _answered(received: Received) -> tuple[int, bytes]:
 _HELD = RecentRead([b"in ", b"memory"], 9, 7)
 
 
+@pytest.mark.parametrize("kind", [_Sessions, _AtOnce])
 @pytest.mark.parametrize(
     ("pieces", "batches"),
     [
@@ -183,9 +207,11 @@ _HELD = RecentRead([b"in ", b"memory"], 9, 7)
         ((_HELD, _OnDisk(), _HELD), b"in memorydiskin memory"),
     ],
 )
-def test_a_replicas_whole_fetch_is_answered_without_asgi(pieces: Any, batches: bytes) -> None:
+def test_a_replicas_whole_fetch_is_answered_without_asgi(
+    pieces: Any, batches: bytes, kind: type[_Sessions]
+) -> None:
     async def scenario() -> None:
-        sessions = _Sessions(ReplicaAnswer([PartitionRead("t", 0, pieces, 3, 1)]))
+        sessions = kind(ReplicaAnswer([PartitionRead("t", 0, pieces, 3, 1)]))
         gone: list[BrokerId] = []
         received = _received(_REPLICA)
         assert _endpoint(sessions, gone).post_whole(received.request)
@@ -201,9 +227,21 @@ def test_a_replicas_whole_fetch_is_answered_without_asgi(pieces: Any, batches: b
     asyncio.run(scenario())
 
 
-def test_a_refusal_to_a_replica_that_came_whole_is_in_the_body() -> None:
+def test_what_is_in_memory_is_answered_before_anything_else_runs() -> None:
     async def scenario() -> None:
-        refused = _Sessions(ReplicaAnswer(error=FetchSessionIdNotFoundError("none")))
+        endpoint = _endpoint(_AtOnce(ReplicaAnswer([PartitionRead("t", 0, (_HELD,), 3, 1)])), [])
+        received = _received(_REPLICA)
+        assert endpoint.post_whole(received.request)
+        assert received.answers
+        assert not endpoint._answering
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", [_Sessions, _AtOnce])
+def test_a_refusal_to_a_replica_that_came_whole_is_in_the_body(kind: type[_Sessions]) -> None:
+    async def scenario() -> None:
+        refused = kind(ReplicaAnswer(error=FetchSessionIdNotFoundError("none")))
         received = _received(_REPLICA)
         assert _endpoint(refused, []).post_whole(received.request)
         status, body = await _answered(received)
@@ -214,10 +252,11 @@ def test_a_refusal_to_a_replica_that_came_whole_is_in_the_body() -> None:
     asyncio.run(scenario())
 
 
-def test_an_unforeseen_error_of_a_whole_fetch_is_answered() -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_unforeseen_error_of_a_whole_fetch_is_answered(*, at_once: bool) -> None:
     async def scenario() -> None:
         received = _received(_REPLICA)
-        assert _endpoint(_Broken(), []).post_whole(received.request)
+        assert _endpoint(_Broken(at_once=at_once), []).post_whole(received.request)
         assert (await _answered(received))[0] == 500
 
     asyncio.run(scenario())
@@ -235,6 +274,19 @@ def test_a_replica_that_leaves_while_its_whole_fetch_waits_is_reported() -> None
         assert gone == [7]
         await _settled(lambda: not endpoint._answering)
         assert received.transport.sent == b""
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_left_before_its_whole_fetch_waits_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        gone: list[BrokerId] = []
+        received = _received(_REPLICA)
+        received.cycle.disconnected = True
+        endpoint = _endpoint(_Sessions(None), gone)
+        assert endpoint.post_whole(received.request)
+        assert gone == [7]
+        await _settled(lambda: not endpoint._answering)
 
     asyncio.run(scenario())
 

@@ -535,3 +535,29 @@ def test_looking_at_many_lets_others_have_their_turn() -> None:
         assert turns >= 9
 
     run_cluster(test)
+
+
+def test_what_there_is_needs_no_waiting() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0)
+        follower = _Follower(cluster)
+        await follower.fetch(_entry())
+        cluster[0].append(b"a")
+        begun = cluster[0].sessions.begin(FetchRequest([], 60_000, 1, 1 << 20, 1, _EPOCH, 1))
+        assert isinstance(begun, ReplicaAnswer)
+        assert _only(begun).size
+
+    run_cluster(test)
+
+
+def test_a_fetch_whose_session_ends_before_it_waits_is_refused() -> None:
+    async def test(cluster: Cluster) -> None:
+        _lead(cluster, 0)
+        follower = _Follower(cluster)
+        await follower.fetch(_entry())
+        wait = cluster[0].sessions.begin(FetchRequest([], 60_000, 1, 1 << 20, 1, _EPOCH, 1))
+        assert not isinstance(wait, ReplicaAnswer)
+        cluster[0].sessions.close()
+        assert isinstance((await wait()).error, FetchSessionIdNotFoundError)
+
+    run_cluster(test)

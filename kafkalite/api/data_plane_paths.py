@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kafkalite.api.packed_schemas import PACKED_SCHEMAS
 from kafkalite.api.replies import SCHEMA_REFERENCE, replies
 from kafkalite.model.errors import (
     CoordinatorNotAvailableError,
@@ -116,9 +117,15 @@ _RECORD_RESULT: Final[dict[str, Any]] = {
         "message": {"type": "string"},
     },
 }
+EXAMPLES: Final[dict[str, list[object]]] = {
+    "HeartbeatRequest": [{"topics": ["flights"], "client_id": "board"}],
+    "OffsetCommitRequest": [{"offsets": [{"topic": "flights", "partition": 0, "offset": 42}]}],
+}
+"""Of bodies that are described as structs."""
 SCHEMAS: Final[dict[str, Any]] = {
+    **PACKED_SCHEMAS,
     "RecordHeader": _HEADER,
-    "Record": _RECORD,
+    "Record": {**_RECORD, "examples": [{"key": "UA", "value": {"flight": 1545}}]},
     "NewRecords": {
         "type": "object",
         "required": ["records"],
@@ -354,8 +361,12 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
             {
                 _JSON: _schema("NewRecords"),
                 _NDJSON: _schema("Record"),
-                _MSGPACK: _schema("NewRecords"),
-                "text/plain": {"type": "string", "description": "One record a line."},
+                _MSGPACK: _schema("PackedRecords"),
+                "text/plain": {
+                    "type": "string",
+                    "description": "One record a line.",
+                    "examples": ["UA 1545\nUA 1714\n"],
+                },
                 "application/octet-stream": {
                     "type": "string",
                     "format": "binary",
@@ -420,7 +431,7 @@ def _get_records(parameters: list[dict[str, Any]]) -> dict[str, Any]:
                 {
                     _JSON: _schema("RecordsPage"),
                     _NDJSON: _READ_RECORD,
-                    _MSGPACK: _schema("RecordsPage"),
+                    _MSGPACK: _schema("PackedPage"),
                 },
             )
             | replies(

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from kafkalite.api.answers import ANSWERS
-from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, SCHEMAS, data_plane_paths
+from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, EXAMPLES, SCHEMAS, data_plane_paths
 from kafkalite.api.group_stream_paths import group_stream_paths
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
@@ -74,6 +74,8 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     _, ours = msgspec.json.schema_components(
         [*ANSWERS, *DATA_PLANE_BODIES], ref_template=SCHEMA_REFERENCE
     )
+    for name, examples in EXAMPLES.items():
+        ours[name]["examples"] = examples
     schemas.update(ours)
     schemas.update(SCHEMAS)
     schemas.update(STREAM_SCHEMAS)

@@ -42,7 +42,7 @@ MAX_HEADERS: Final = 256
 _LEAST_BODY_RATE: Final = 512
 """Bytes a second at which a body must come, once it has taken as long as a pause may."""
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS"
-_REQUEST_LINE: Final = re.compile(rb"(?:^|\n)[!-~]+ [!-~]+ HTTP/")
+_REQUEST_LINE: Final = re.compile(rb"[\r\n]*[!-~]+ [!-~]+ HTTP/")
 _NOT_EXPRESS: Final = CODED | FROM_PAGE
 
 
@@ -178,6 +178,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._marks |= MARK_OF[name]
             if name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                # The parser lets others stand before it, and would give out what they make.
+                self._refuse(InvalidRequestError("Transfer-Encoding can only be chunked"))
+                raise _RefusedError
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -289,7 +293,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         is_method = isinstance(sys.exception(), HttpParserInvalidMethodError)
-        if is_method and _REQUEST_LINE.search(self._parsed):
+        if is_method and _REQUEST_LINE.match(self._parsed):
             self._refuse(MethodNotImplementedError(f"There is no such method; send {_METHODS}"))
         else:
             self._refuse(InvalidRequestError(msg))
@@ -315,10 +319,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._offer_large(cycle)
         self._body_bytes += size
         self._expect_more_of_body()
-        if self._in_chunk and not cycle.body:
+        if not cycle.body and (self._in_chunk or not cycle.response_complete):
+            # Not a byte of this was body: it stands between chunks, or behind them.
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
-                self.transport.abort()
+                self._refuse(
+                    RequestHeaderTooLargeError(
+                        f"What stands beside the chunks takes more than {MAX_HEAD_BYTES} bytes"
+                    )
+                )
 
     def _offer_large(self, cycle: RequestResponseCycle) -> None:
         """Let a body be received into one buffer, if it is large; wait until it is asked for."""

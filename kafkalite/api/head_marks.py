@@ -5,23 +5,24 @@ from typing import Final
 MARKS: Final = "kafkalite.marks"
 """The member of an ASGI scope that holds the marks; missing: there are none."""
 
-EXPECTS: Final = 1
-"""A client that waits for a word before it sends the body."""
-NAMED: Final = 2
+NOTHING: Final = 0
+"""The connection looks at it itself; there is nothing more to it."""
+NAMED: Final = 1
 """A request with an id, which stands in its answer, too."""
-FROM_PAGE: Final = 4
+FROM_PAGE: Final = 2
 """Sent by a browser, because a page told it to."""
-CODED: Final = 8
+CODED: Final = 4
 """The body is compressed."""
-TAKES_CODED: Final = 16
+TAKES_CODED: Final = 8
 """The answer may be compressed."""
 
 MARK_OF: Final = {
-    b"expect": EXPECTS,
+    b"expect": NOTHING,
+    b"transfer-encoding": NOTHING,
     b"x-request-id": NAMED,
     b"origin": FROM_PAGE,
     b"sec-fetch-site": FROM_PAGE,
     b"content-encoding": CODED,
     b"accept-encoding": TAKES_CODED,
 }
-"""The header that makes a mark. One look-up a header is all that a request without any costs."""
+"""The headers that are looked at, and their marks; of others one look-up is all that they cost."""

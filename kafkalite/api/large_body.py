@@ -7,10 +7,13 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 LARGE_BODY: Final = "kafkalite.large_body"
 """The ASGI extension of a request that has a `LargeBody`."""
+_LITTLE_BYTES: Final = 16 << 10
 _FIRST_BYTES: Final = 256 << 10
 _GROWTH: Final = 5
-"""A buffer is no larger than so many times what came of the body, or `_FIRST_BYTES`: Python fills
-buffers with zeros, so that one of the size that a client merely announces would be memory lost."""
+"""A buffer is no larger than so many times what came of the body: Python fills buffers with zeros,
+so that one of the size that a client merely announces would be memory lost. The first one is
+`_FIRST_BYTES`, or `_LITTLE_BYTES` where next to nothing came."""
+_NEXT_TO_NOTHING: Final = 4 << 10
 
 
 class LargeBody:
@@ -73,7 +76,8 @@ class LargeBody:
         """Where the next bytes of the body belong; never past its end."""
         filled = self._filled
         if filled == len(self._buffer):
-            grown = bytearray(min(self.size, max(_FIRST_BYTES, _GROWTH * filled)))
+            least = _FIRST_BYTES if filled >= _NEXT_TO_NOTHING else _LITTLE_BYTES
+            grown = bytearray(min(self.size, max(least, _GROWTH * filled)))
             grown[:filled] = self._buffer
             self._buffer = grown
         return memoryview(self._buffer)[filled:]

@@ -533,8 +533,8 @@ class Partition:
     def read(self, offset: int, max_bytes: int, *, epoch: int = ANY_EPOCH) -> LogRead | None:
         """Whole batches from the one that holds `offset`, all below the high watermark.
 
-        None when there is nothing to read yet. An offset between the high watermark and the end is
-        not out of range: a new leader's high watermark may be behind what the old one had shown.
+        None when there is no whole one yet. An offset between the high watermark and the end is not
+        out of range: a new leader's high watermark may be behind what the old one had shown.
 
         Raises:
             LogError: not the leader, out of range, a damaged stretch of the log, or above its end
@@ -552,7 +552,10 @@ class Partition:
             )
         if offset >= self._high_watermark:
             return None
-        return self.log.read(offset, max_bytes, self._high_watermark)
+        found = self.log.read(offset, max_bytes, self._high_watermark)
+        # A batch is not cut, whatever a follower says that it has. Nothing must not be taken for
+        # something: who reads on from its end would never get anywhere.
+        return found if found.size else None
 
     def check_offsets_available(self) -> None:
         """Raise unless the latest offset can be told.

@@ -233,6 +233,22 @@ def test_only_a_follower_with_a_leader_and_a_sound_log_follows(logs: Logs) -> No
     assert partition.leader_to_follow is None
 
 
+def test_batch_that_the_high_watermark_is_within_is_not_read(logs: Logs) -> None:
+    partition = logs.partition()
+    partition.apply(led_by(OWN_ID, isr=(0, 1)), _REPLICAS)
+    batch, header = batch_of(b"a", b"b", b"c")
+    partition.append(batch, [header], acks_all=False)
+    flush(partition)
+    # No log that is the leader's ends there; one that is not must not harm its readers.
+    partition.read_replica(OTHER_ID, 1, _position(2, last_epoch=0), 0)
+    assert partition.offsets.high_watermark == 2
+    assert partition.read(0, _MAX_BYTES) is None
+    partition.read_replica(OTHER_ID, 1, _position(3, last_epoch=0), 0)
+    found = partition.read(0, _MAX_BYTES)
+    assert found is not None
+    assert found.read() == batch
+
+
 @pytest.fixture
 def leader(logs: Logs) -> Partition:
     """A leader with two records of which the second is not below the high watermark."""

@@ -1,9 +1,9 @@
 """The consumer without asyncio."""
 
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self, TypeVar
 
+from kafkalite.client.bell import Bell
 from kafkalite.client.blocking import Blocking
 from kafkalite.client.consumer.async_consumer import (
     AsyncConsumer,
@@ -49,10 +49,10 @@ class Consumer:
             ConfigError: a setting is not known, or its value does not do.
             InvalidGroupIdError: a group id that cannot be one.
         """
-        self._news = threading.Event()
+        self._news = Bell()
         self._io = IoThread.shared()
         self.core = ConsumerBehind(
-            topics, ConsumerSettings.of(settings), self._news.set, self._call_soon
+            topics, ConsumerSettings.of(settings), self._news.ring, self._call_soon
         )
         self._core = self.core.core
         self._iteration = self.core.iteration
@@ -93,7 +93,7 @@ class Consumer:
     def wakeup(self) -> None:
         """Have the poll that waits, or else the next one, raise WakeupError. Any thread."""
         self._core.wakeup()
-        self._news.set()
+        self._news.ring()
 
     def _close_at_exit(self) -> None:
         """At the interpreter's exit: what was in hand may not be dealt with."""
@@ -255,7 +255,6 @@ class Consumer:
                 return error
             return None
         self._news.wait(step)
-        self._news.clear()
         return None
 
     def _make(self, call: CallDue | None) -> None:

@@ -282,16 +282,17 @@ class Fetcher:
         self._reserved += room
         link.request = asking
         try:
-            await asyncio.wait((asking,))
+            answer = await asking
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            return  # by `_link`: it is to begin anew
         finally:
             self._reserved -= room
             link.request = None
             asking.cancel()
             if self.needed_room:
                 self.make_room()
-        if asking.cancelled():
-            return
-        answer = asking.result()
         if answer.error_code:
             raise error_by_code(answer.error_code)(answer.message or None)
         self._take(link, entries, answer.partitions)
@@ -409,6 +410,12 @@ class Fetcher:
             await self._cluster.refresh(topics)
         except LogError as error:
             self._owner.note_trouble(error)
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task is to end, and not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _until_due(partitions: Iterable[PartitionPosition], now_s: float) -> float | None:

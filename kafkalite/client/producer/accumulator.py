@@ -381,10 +381,10 @@ class Accumulator:
         for its checksum and again to be sent. But small records take several times as much memory
         until then, and compressing takes too long for the loop.
         """
+        count = len(batch.values)  # none where they are more than values
         return (
-            batch.is_plain
+            0 < count * _LARGE_RECORD_BYTES <= batch.size
             and self._options.compression is Compression.NONE
-            and batch.size >= batch.record_count * _LARGE_RECORD_BYTES
         )
 
     def encode(self, batch: ProducerBatch) -> None:

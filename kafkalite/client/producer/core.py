@@ -6,12 +6,12 @@ import logging
 import math
 import os
 from collections.abc import Callable, Generator, Sequence
-from threading import Event
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
 
 import msgspec
 
+from kafkalite.client.bell import Bell
 from kafkalite.client.errors import BufferExhaustedError, ClosedError
 from kafkalite.client.producer.accumulator import (
     Accumulator,
@@ -318,10 +318,10 @@ class ProducerCore(Generic[Address]):
                     "empty: send from another thread"
                 )
             else:
-                event = Event()
-                self.memory.call_when_returned(event.set)
+                bell = Bell()
+                self.memory.call_when_returned(bell.ring)
                 if not self._has_room(wait.size):
-                    event.wait(wait.timeout_s)
+                    bell.wait(wait.timeout_s)
 
     async def wait_on_loop(self, waits: Generator["Wait", None, T]) -> T:
         """As `wait`, on the loop."""

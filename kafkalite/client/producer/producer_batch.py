@@ -4,9 +4,10 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable
 from enum import Enum
-from threading import Event, Lock
+from threading import Lock
 from typing import Final
 
+from kafkalite.client.bell import Bell
 from kafkalite.client.producer.batch_builder import (
     ITEMS_A_RECORD,
     Span,
@@ -76,8 +77,8 @@ class ProducerBatch:
     """
 
     __slots__ = (
+        "_bell",
         "_callbacks",
-        "_event",
         "_given_ms",
         "_halves",
         "_items",
@@ -179,7 +180,7 @@ class ProducerBatch:
         self.log_append_time = NO_TIMESTAMP
         self._halves: tuple[ProducerBatch, ProducerBatch] | None = None
         self._callbacks: list[Callable[[], object]] = []
-        self._event: Event | None = None
+        self._bell: Bell | None = None
 
     # -- open -----------------------------------------------------------------------------------
 
@@ -366,12 +367,14 @@ class ProducerBatch:
                 "a callback, or a task on the producer's loop, must not block until a record is "
                 "acknowledged: await it, or wait in another thread"
             )
-        event = self._event
-        if event is None:
+        bell = self._bell
+        if bell is None:
             # Two threads may each make one: both are told.
-            event = self._event = Event()
-            self.call_when_done(event.set)
-        return event.wait(timeout)
+            bell = self._bell = Bell()
+            self.call_when_done(bell.ring)
+        if bell.wait(timeout):
+            bell.ring()  # for others who wait as well
+        return self.is_done
 
     @property
     def has_failed(self) -> bool:

@@ -179,6 +179,12 @@ def test_report_has_only_what_was_given() -> None:
     assert second["value"] == {"type": "BINARY", "size": 0}
 
 
+def test_each_report_has_the_time_of_its_record() -> None:
+    times = [f"2023-03-09T14:07:23.{millis:03}Z" for millis in (1, 1, 2, 1)]
+    reports = _posted(b"".join(b'{"timestamp":"%b"}' % each.encode() for each in times))
+    assert [report["timestamp"] for report in reports] == times
+
+
 def test_time_that_the_broker_replaces_is_not_made_up() -> None:
     broker = _Broker()
     broker.stamps_append_time = True

@@ -11,12 +11,7 @@ _BYTES: Final = {
 }
 _HEADERS: Final = {
     "type": "array",
-    "items": {
-        "type": "array",
-        "prefixItems": [{"type": "string"}, _BYTES],
-        "items": False,
-        "minItems": 2,
-    },
+    "items": {"type": "array", "items": _BYTES, "minItems": 2, "maxItems": 2},
     "description": "Name and value of each.",
 }
 _NUMBER: Final = {"type": "integer"}

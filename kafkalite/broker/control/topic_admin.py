@@ -133,7 +133,7 @@ class TopicAdmin:
             name: the topic.
             count: partitions altogether.
             assignment: new partition -> replicas; None: spread as Kafka does.
-            timeout_ms: how long to wait.
+            timeout_ms: how long to wait; shorter where the topic is deleted in the meantime.
 
         Raises:
             LogError: refused (the text is Kafka's), or RequestTimedOutError.
@@ -146,11 +146,13 @@ class TopicAdmin:
 
         written = await self._writing(self._store.update_topic(name, grow))
         await self._wait(
-            lambda: self._has_leaders(written),
+            lambda: name not in self._view.topics or self._has_leaders(written),
             timeout_ms / 1000,
             f"Topic '{name}' has {count} partitions, but not all of them have a leader yet",
         )
-        return self._view.topics.get(name, written)
+        if name not in self._view.topics:
+            raise UnknownTopicOrPartitionError(f"Topic '{name}' was deleted meanwhile")
+        return self._view.topics[name]
 
     async def alter_topic_config(self, name: str, changes: Mapping[str, str | None]) -> Topic:
         """Set overrides, or remove those whose value is None; gives the topic as it is then.

@@ -247,6 +247,23 @@ def test_partitions_are_added_where_the_topic_ended() -> None:
     _run(scenario, Cluster(brokers=3))
 
 
+def test_nobody_waits_for_leaders_of_partitions_when_their_topic_is_deleted() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        async with _running(cluster):
+            await _create(cluster)
+        adding = asyncio.ensure_future(
+            cluster.admin.create_partitions("zz1", 6, timeout_ms=3_600_000)
+        )
+        await cluster.view.wait_until(lambda: cluster.view.topics["zz1"].partition_count == 6, 30)
+        await cluster.member.request_topic_deletion("zz1")
+        async with _running(cluster):
+            with pytest.raises(UnknownTopicOrPartitionError, match="was deleted meanwhile"):
+                await adding
+
+    asyncio.run(scenario())
+
+
 def test_added_partitions_may_be_assigned_by_hand() -> None:
     async def scenario(cluster: Cluster) -> None:
         await _create(cluster, partitions=1)

@@ -39,6 +39,7 @@ _OK: Final = b"HTTP/1.1 200"
 _START: Final = b"event: start\n"
 _RECORD: Final = b'{"partition":'
 _EVENT: Final = b"event: records\n"
+assert len(_EVENT) > len(_RECORD)
 _TIMESTAMP: Final = re.compile(rb'"timestamp":(\d+)')
 _LENGTH: Final = re.compile(rb"content-length: (\d+)")
 _NEXT_OFFSET: Final = re.compile(rb"x-next-offset: (\d+)")
@@ -72,7 +73,8 @@ class _Reader:
         self.is_timed = number % _TIMED == 0
         self.is_waiting = False
         self.left = b""
-        """The beginning of an answer that is not whole."""
+        """Of an answer that is not whole, what has come of it; of a stream, the end of that, where a
+        mark may be cut in two."""
         self.socket.sendall(request)
 
 
@@ -145,9 +147,13 @@ class _Readers:
             if not (_OK + b" OK\r\n").startswith(reader.left[: len(_OK)]):
                 raise WrongAnswerError(f"A stream was answered {reader.left[:300]!r}")
             reader.is_waiting = _START in reader.left and reader.left.endswith(b"\n\n\r\n")
+            if reader.is_waiting:
+                reader.left = b""
             return
-        self.events += data.count(_EVENT)
-        self.records += data.count(_RECORD)
+        text = reader.left + data
+        self.events += text.count(_EVENT) - reader.left.count(_EVENT)
+        self.records += text.count(_RECORD) - reader.left.count(_RECORD)
+        reader.left = text[1 - len(_EVENT) :]
         if reader.is_timed:
             now_ms = time.time() * 1e3
             self.late_ms += [now_ms - int(found) for found in _TIMESTAMP.findall(data)]

@@ -12,7 +12,7 @@ from typing import Final
 AT_ONCE: Final = 8
 """So few go on together, whatever it takes them."""
 _MOST_AT_ONCE: Final = 32
-_SLICE_S: Final = 0.0004
+_SLICE_S: Final = 0.0002
 """What those shall take who go on together, where there are more: others come in between."""
 _REST: Final = 2.0
 """For how long nobody goes on then, by what those took who went on before."""

@@ -73,7 +73,7 @@ class _Reader:
         self.is_timed = number % _TIMED == 0
         self.is_waiting = False
         self.left = b""
-        """Of an answer that is not whole, what has come of it; of a stream, the end of that, where a
+        """Of an answer that is not whole, what has come of it; of a stream, its end, where a
         mark may be cut in two."""
         self.socket.sendall(request)
 

@@ -52,16 +52,22 @@ def run(testbed: Testbed) -> list[Row]:
             },
             testbed.effort.rounds,
         )
-        # One partition, whose leader does nothing else, shows what its followers cost it.
+        # One partition, whose leader does nothing else, shows what its followers cost it; as many
+        # as there are brokers, of one replica each, what it costs that they share a core.
         alone = take_turns(
             {
-                replicas: functools.partial(
-                    _send, testbed, cluster, names, _LARGE_BYTES, int(replicas), 1
+                name: functools.partial(
+                    _send, testbed, cluster, names, _LARGE_BYTES, replicas, partitions, partitions
                 )
-                for replicas in ("1", "3")
+                for name, replicas, partitions in (
+                    ("one replica", 1, 1),
+                    ("one replica on each broker", 1, _BROKERS),
+                    ("three replicas", 3, 1),
+                )
             },
             testbed.effort.rounds,
         )
+        costs = {name: tuple(each.leader_cpu_us for each in sent) for name, sent in alone.items()}
         latencies = _send_one_at_a_time(cluster, testbed.effort.rounds)
     return [
         Row(_NAME, "batches of 100-byte records", "records/s",
@@ -70,11 +76,14 @@ def run(testbed: Testbed) -> list[Row]:
         Row(_NAME, "batches of 1,000-byte records", "MB/s",
             tuple(each.moved.size / _MEGA / each.moved.seconds for each in spread["1000 B"]),
             goal=_LARGE_GOAL, note=_busy(spread["1000 B"])),
-        Row(_NAME, "leader's CPU, one replica", "µs/KB",
-            tuple(each.leader_cpu_us for each in alone["1"])),
-        Row(_NAME, "leader's CPU, three replicas", "µs/KB",
-            tuple(each.leader_cpu_us for each in alone["3"]), "one replica",
-            tuple(each.leader_cpu_us for each in alone["1"]), _CPU_GOAL),
+        Row(_NAME, "leader's CPU, one replica", "µs/KB", costs["one replica"]),
+        Row(_NAME, "leader's CPU, one replica on each broker, all at work", "µs/KB",
+            costs["one replica on each broker"]),
+        *(
+            Row(_NAME, "leader's CPU, three replicas", "µs/KB",
+                costs["three replicas"], base, costs[base], goal)
+            for base, goal in (("one replica", _CPU_GOAL), ("one replica on each broker", None))
+        ),
         Row(_NAME, "one record at a time, p50", "ms",
             tuple(median(each) for each in latencies), goal=_P50_GOAL),
         Row(_NAME, "one record at a time, p99", "ms",
@@ -89,8 +98,12 @@ def _send(
     value_bytes: int,
     replicas: int,
     partitions: int,
+    load: int = 1,
 ) -> _Sent:
-    """Send batches to the leaders of a topic of its own, which goes again."""
+    """Send batches to the leaders of a topic of its own, which goes again.
+
+    `load` times as many as else, over as many times as many connections.
+    """
     topic, port = next(names), cluster[0].port
     create_topic(port, topic, partitions, replicas)
     records = _BATCH_BYTES // value_bytes
@@ -103,12 +116,16 @@ def _send(
     first_leader = cluster[led_by[0]]
     used = cpu_seconds(first_leader.pid)
     moved = send_everywhere(
-        requests, records, len(batch), times=testbed.effort.batches, connections=_CONNECTIONS
+        requests,
+        records,
+        len(batch),
+        times=testbed.effort.batches * load,
+        connections=_CONNECTIONS * load,
     )
     used = cpu_seconds(first_leader.pid) - used
     expect_records(port, topic, moved.records // partitions)
     delete_topic(port, topic)
-    return _Sent(moved, used * 1e6 / (moved.size / 1000))
+    return _Sent(moved, used * 1e6 / (moved.size / partitions / 1000))
 
 
 def _send_one_at_a_time(cluster: Cluster, rounds: int) -> list[list[float]]:

@@ -418,7 +418,10 @@ def test_async_is_answered_before_the_records_are_safe(api: Api) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     assert api.produce(f"/topics/{topic}?async=false&other=1", body).status_code == 200
     assert _told(api.produce(f"/topics/{topic}?async=maybe", body)) == (400, 400)
-    assert _values(api, topic) == [b"1", b"1"]
+    to_partition = api.produce(f"/topics/{topic}/partitions/0?async=TRUE", body)
+    assert (to_partition.status_code, to_partition.content) == (204, b"")
+    assert _told(api.produce("/topics/none?async=true", body)) == (404, 40401)
+    assert _values(api, topic) == [b"1", b"1", b"1"]
 
 
 @pytest.mark.parametrize(

@@ -81,16 +81,27 @@ function example(schema, all) {
   const found = schema && schema.$ref ? all[schema.$ref.split('/').pop()] : schema;
   return found && found.examples && found.examples[0];
 }
+function typeable(operation) {  // a shell cannot write msgpack
+  return Object.keys(operation.requestBody ? operation.requestBody.content : {})
+    .find(media => media.endsWith('json') || media === 'text/plain');
+}
+function sample(name, operation) {
+  const found = operation.parameters.find(each => each.name === name);
+  const [shown] = found.example === undefined ? found.schema.examples || [] : [found.example];
+  if (shown !== undefined) return shown;
+  return found.schema.type === 'integer' ? '0' : name === 'topic' ? 'flights' : 'my-' + name;
+}
 function curl(method, path, operation, all) {
   const words = ['curl'];
   if (method !== 'get') words.push('-X', method.toUpperCase());
-  const media = operation.requestBody && operation.requestBody.content['application/json'];
+  const media = typeable(operation);
   if (media) {
-    const body = example(media.schema, all);
-    words.push("-H 'Content-Type: application/json'",
-      "-d '" + JSON.stringify(body === undefined ? {} : body) + "'");
+    const content = operation.requestBody.content[media];
+    const body = content.example === undefined ? example(content.schema, all) : content.example;
+    words.push("-H 'Content-Type: " + media + "'",
+      "-d '" + (typeof body === 'string' ? body : JSON.stringify(body || {})) + "'");
   }
-  const sampled = path.replace(/{([a-z_]+)}/g, (_, name) => name === 'topic' ? 'firstTopic' : '0');
+  const sampled = path.replace(/{([a-z_]+)}/g, (_, name) => sample(name, operation));
   words.push("'" + location.origin + sampled + "'");
   return words.join(' ');
 }
@@ -117,8 +128,7 @@ function operationNode(method, path, operation, all) {
       make('span', '', ...Object.entries(reply.content || {}).flatMap(
         ([media, content]) => [make('code', media), ' ', schemaNode(content.schema),
           make('br')]))])));
-  const bodies = operation.requestBody ? operation.requestBody.content : {'application/json': 0};
-  if ('application/json' in bodies) {  // a shell cannot write msgpack
+  if (!operation.requestBody || typeable(operation)) {
     body.append(make('h3', 'Try it'), make('pre', curl(method, path, operation, all)));
   }
   const node = make('details', '', title, body);

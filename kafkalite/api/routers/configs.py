@@ -39,6 +39,7 @@ BrokerName = Annotated[
     Path(
         pattern=r"^(default|[0-9]{1,10})$",
         description="Id of a broker, or `default` for what holds for all of them.",
+        examples=["0"],
     ),
 ]
 

@@ -112,3 +112,25 @@ def test_closing_does_not_wait_for_ever_for_a_client_that_reads_nothing(
 
     assert asyncio.run(scenario(1)) == [b"closed", b"aborted"]
     assert asyncio.run(scenario(0)) == [b"closed"]
+
+
+def test_nothing_is_written_once_somebody_else_took_the_end_over() -> None:
+    async def scenario() -> None:
+        transport = _Transport()
+        ended: list[asyncio.Transport] = []
+
+        def end(of: asyncio.Transport) -> bool:
+            ended.append(of)
+            return True
+
+        corked = CorkedTransport(transport, Outbox(), end)
+        corked.write(b"last words")
+        corked.close()
+        assert (transport.written, ended) == ([b"last words"], [transport])
+        assert corked.is_closing()
+        corked.write(b"more")
+        corked.close()
+        await asyncio.sleep(0)
+        assert (transport.written, len(ended)) == ([b"last words"], 1)
+
+    asyncio.run(scenario())

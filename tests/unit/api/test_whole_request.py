@@ -108,3 +108,27 @@ def test_client_that_has_gone_already_is_told_of() -> None:
         assert gone == [True]
 
     asyncio.run(scenario())
+
+
+def test_headers_of_every_answer_are_in_those_without_asgi_too() -> None:
+    async def scenario() -> None:
+        whole, usual = Received(), Received()
+        for received in (whole, usual):
+            received.cycle.default_headers = [(b"x-request-id", b"a"), (b"vary", b"Origin")]
+        whole.request.respond(200, b"text/plain", b"x")
+        await _exchange(usual).respond(200, b"text/plain", b"x")
+        ours, uvicorns = (each.transport.sent.split(b"\r\n") for each in (whole, usual))
+        assert sorted(ours) == sorted(uvicorns)
+        assert (ours[0], ours[-2:]) == (uvicorns[0], [b"", b"x"])
+
+    asyncio.run(scenario())
+
+
+def test_id_of_a_request_is_its_clients() -> None:
+    async def scenario() -> None:
+        received = Received()
+        assert len(received.request.request_id) == 16
+        received.cycle.scope["headers"] = [(b"x-request-id", b"mine")]
+        assert received.request.request_id == "mine"
+
+    asyncio.run(scenario())

@@ -31,6 +31,8 @@ from kafkalite.model.compression import parse_compression
 from kafkalite.model.errors import InvalidConfigError, MessageTooLargeError
 from kafkalite.model.topic_name import check_topic_name
 
+_GOES_ON: Final = "Trying again for"
+"""What the client says itself of some things."""
 _BATCH_BYTES: Final = 256 << 10
 """Larger than Kafka's 16 KiB: each batch is an HTTP request."""
 _BUFFER_BYTES: Final = 32 << 20
@@ -272,7 +274,9 @@ class _Notices(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self._command.is_in_trouble = True
         sentence = record.getMessage().rstrip(".")
-        _say(f"{sentence}. Trying again for {self._patience_s:g} s.")
+        if _GOES_ON not in sentence:
+            sentence += f". {_GOES_ON} {self._patience_s:g} s"
+        _say(f"{sentence}.")
 
 
 @contextlib.contextmanager

@@ -110,8 +110,9 @@ def test_brokers_that_cannot_be_reached_are_named() -> None:
     assert sent == (
         1,
         "",
-        "No broker can be reached: Nobody listens at 127.0.0.1:1. Trying again for 0.1 s.\n"
-        "The partitions of topic 't' were not known within max.block.ms: "
+        "No broker can be reached: Nobody listens at 127.0.0.1:1. "
+        "Trying again for 0.1 s (max.block.ms).\n"
+        "The partitions of topic 't' were not known within max.block.ms (100): "
         "No broker can be reached: Nobody listens at 127.0.0.1:1\n",
     )
 

@@ -10,6 +10,7 @@ import pytest
 from tests.support.broker import BrokerProcess
 from tests.support.raw_http import RawConnection
 from tests.support.rest_consumers import RestApi, next_number, rest_error
+from tests.support.waiting import wait_until
 from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
@@ -118,3 +119,29 @@ def test_what_is_switched_off_says_so(
             f"To enable {switched} update rest.{switched}.enabled to true"
         )
         assert httpx.get(f"{broker.url}/topics").json() == ["t"]
+
+
+def test_instance_that_nobody_asks_leaves_its_group_and_comes_back_with_the_next_request(
+    tmp_path: Path, embedded_zookeeper: EmbeddedZooKeeper
+) -> None:
+    connect = f"{embedded_zookeeper.hosts}/rest-idle"
+    settings = {"consumer.instance.timeout.ms": "300"}
+    with BrokerProcess(tmp_path, connect, settings=settings) as broker:
+        api = RestApi(broker)
+        topic = api.topic(1, 2, 3)
+        reading = api.instance(
+            {"format": "json", "auto.offset.reset": "earliest", "auto.commit.enable": False}
+        )
+        reading.subscribe(topic)
+        assert [record["value"] for record in reading.records("max_bytes=1")] == [1]
+        place = {"topic": topic, "partition": 0, "offset": 0}
+        assert reading.post("offsets", {"offsets": [place]}).status_code == 200
+
+        def members() -> list[object]:
+            found: list[object] = api.client.get(f"/v1/groups/{reading.group}").json()["members"]
+            return found
+
+        wait_until(lambda: members() == [], "it has left")
+        assert [record["value"] for record in reading.records()] == [2, 3]
+        assert reading.get("subscription").json()["topics"] == [topic]
+        api.close()

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from benchmarks.case import Case
+from benchmarks.peers.disk_flush import describe_flushes, time_flushes
 from benchmarks.peers.kafka_jars import fetch_kafka, why_no_kafka
 from benchmarks.peers.kafka_server import Servers, running_kafka
 from benchmarks.peers.side import KafkaTopics, Measured, OurTopics, Side
@@ -48,11 +49,18 @@ class _Bench(NamedTuple):
     rounds: int
     batches: int
     """Of a thousand 100-byte records, in one measurement; the others follow from it."""
+    directory: Path
+    """On the disk of both sides."""
 
     def compare(self, ours: Measures, theirs: Measures, **more: Measures) -> "_Compared":
         """Measure in turns, round by round."""
         taken = take_turns({"ours": ours, "theirs": theirs, **more}, self.rounds)
         return _Compared(taken.pop("ours"), taken.pop("theirs"), taken)
+
+    def with_flushes(self, row: Row) -> Row:
+        """`row` with what the disk alone takes, now, for each flush that is in it."""
+        flushes = describe_flushes(time_flushes(self.directory, self.batches))
+        return row._replace(note=f"{row.note}; {flushes}")
 
 
 class _Compared(NamedTuple):
@@ -130,7 +138,14 @@ def _both(
         kafka.warm(confluent, effort.warm_seconds, acks)
         ours.warm(our_client, effort.warm_seconds / 4, acks)
         yield _Bench(
-            ours, kafka, our_client, confluent, aiokafka, effort.rounds, effort.peer_batches // size
+            ours,
+            kafka,
+            our_client,
+            confluent,
+            aiokafka,
+            effort.rounds,
+            effort.peer_batches // size,
+            testbed.directory,
         )
 
 
@@ -197,16 +212,18 @@ def _one_at_a_time(bench: _Bench) -> list[Row]:
             partial(bench.ours.measure, bench.our_client, "one_at_a_time", count, acks=acks),
             partial(bench.kafka.measure, bench.aiokafka, "one_at_a_time", count, acks=acks),
         )
-        rows.append(sent.rates(f"one at a time, acks={acks}{note}", goal, _AIOKAFKA))
+        row = sent.rates(f"one at a time, acks={acks}{note}", goal, _AIOKAFKA)
+        rows.append(bench.with_flushes(row) if acks == "all" else row)
     return rows
 
 
 def _end_to_end(bench: _Bench, what: str) -> Row:
     count = bench.batches
-    return bench.compare(
+    row = bench.compare(
         partial(bench.ours.measure, bench.our_client, "end_to_end", count, acks="all"),
         partial(bench.kafka.measure, bench.confluent, "end_to_end", count, acks="all"),
     ).latencies(what)
+    return bench.with_flushes(row)
 
 
 def _compress(bench: _Bench) -> list[Row]:

@@ -5,10 +5,10 @@ import random
 import time
 from typing import Final
 
+from kafkalite.cli.administration import Administration
 from kafkalite.cli.broker_address import parse_bootstrap
 from kafkalite.cli.client_properties import ClientProperties
 from kafkalite.cli.client_settings import settings_of
-from kafkalite.cli.cluster import Cluster
 from kafkalite.cli.command_line import CommandParser, natural_number, positive_number
 from kafkalite.cli.failure import CommandError
 from kafkalite.client.consumer.consumer import Consumer
@@ -102,19 +102,13 @@ def _print_result(taken_ns: list[int]) -> None:
 
 
 def _make_topic(broker_list: str, topic: str) -> None:
-    with Cluster(parse_bootstrap(broker_list)) as cluster:
+    with Administration(parse_bootstrap(broker_list)) as admin:
         try:
-            cluster.topic(topic)
+            admin.describe_topic(topic)
         except UnknownTopicOrPartitionError:
             print(
                 f'Topic "{topic}" does not exist. Will create topic with {_PARTITIONS} '
                 f"partition(s) and replication factor = {_REPLICAS}",
                 flush=True,
             )
-            cluster.create_topic(
-                topic,
-                partitions=_PARTITIONS,
-                replication_factor=_REPLICAS,
-                assignment=None,
-                config={},
-            )
+            admin.create_topic(topic, _PARTITIONS, _REPLICAS)

@@ -3,7 +3,7 @@
 import json
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ Case = schemathesis.Case[Any]
 
 _LONGEST_WAIT_MS: Final = 10
 _WAITS: Final = ("timeout", "timeout_ms", "max_wait_ms")
+_MOST_PARTITIONS: Final = 8
+_COUNTS: Final = ("partitions", "partition_count", "partitions_count")
+_REFUSED_PARTITIONS: Final = 10_001
 _TIMEOUT_S: Final = 15
 _WIDEST: Final = 2**64
 _INSTANCES: Final[Mapping[str, Mapping[str, object]]] = {
@@ -113,13 +116,11 @@ def error_codes(
 
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
-    """Wait for nothing long, ask for each type of answer, have the instance that is named."""
+    """Neither wait nor make much, ask for each type of answer, have the instance that is named."""
     for fields in (case.query, case.body):
         if isinstance(fields, dict):
-            for name in _WAITS:
-                given = fields.get(name)
-                if isinstance(given, int) and given > _LONGEST_WAIT_MS:
-                    fields[name] = _LONGEST_WAIT_MS
+            _bound(fields, _WAITS, range(_LONGEST_WAIT_MS, _WIDEST))
+            _bound(fields, _COUNTS, range(_MOST_PARTITIONS, _REFUSED_PARTITIONS))
     if case.operation.path == "/v1/fetch" and isinstance(case.body, dict):
         case.body.setdefault("max_wait_ms", _LONGEST_WAIT_MS)
     accepted = _accepted(case)
@@ -149,6 +150,12 @@ def after_call(
     elif case.operation.path == "/consumers/{group}/instances/{instance}":
         with _making:
             _made.discard(path["instance"])
+
+
+def _bound(fields: dict[str, Any], names: Sequence[str], too_many: range) -> None:
+    for name in names:
+        if fields.get(name) in too_many:
+            fields[name] = too_many.start
 
 
 def _accepted(case: Case) -> str | None:

@@ -30,8 +30,8 @@ def replies(
         summary = " Or: ".join((each.__doc__ or "").partition("\n")[0] for each in structs)
         schemas = [{"$ref": SCHEMA_REFERENCE.format(name=each.__name__)} for each in structs]
         schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-        medias = (media,) if isinstance(media, str) else media
-        content = {each: {"schema": schema} for each in medias}
+        types = (media,) if isinstance(media, str) else media
+        content = {each: {"schema": schema} for each in types}
         found[status] = {"description": summary, "content": content}
     texts: dict[int, list[str]] = {}
     for error in errors:

@@ -398,14 +398,14 @@ class BoundedProtocol(HttpToolsProtocol):
             if not cycle.more_body:
                 cycle.keep_alive = False
                 return
-            if self.pipeline or cycle.response_started:
-                self.transport.abort()  # an answer may have begun
-                return
             path = cycle.scope["path"]
-        self._write_refusal(error, path)
-        if cycle is not None and not cycle.response_complete:
+            has_begun = bool(self.pipeline) or cycle.response_started
             cycle.disconnected = True  # for whoever waits for more of it
             cycle.message_event.set()
+            if has_begun:
+                self.transport.close()  # in the middle of an answer: it shows that it is not whole
+                return
+        self._write_refusal(error, path)
         self.transport.close()
 
     def _write_refusal(self, error: LogError, path: str) -> None:

@@ -345,7 +345,7 @@ def test_answer_that_comes_before_the_body_is_whole_can_be_read(
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     request = _CHUNKED.replace(b"/v1/topics/nowhere/records", topic.records_path(0).encode())
     # More than is taken, and all of it sent before the answer is read.
-    raw.send(request + chunk * 64)
+    raw.send(request + chunk * 112)
     answer = raw.read_answer()
     assert (answer.status, answer.headers["connection"]) == (413, "close")
 

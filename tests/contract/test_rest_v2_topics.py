@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.broker import BrokerProcess
 from tests.support.cluster import Cluster
+from tests.support.waiting import wait_until
 from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
@@ -421,7 +422,7 @@ def test_async_is_answered_before_the_records_are_safe(api: Api) -> None:
     to_partition = api.produce(f"/topics/{topic}/partitions/0?async=TRUE", body)
     assert (to_partition.status_code, to_partition.content) == (204, b"")
     assert _told(api.produce("/topics/none?async=true", body)) == (404, 40401)
-    assert _values(api, topic) == [b"1", b"1", b"1"]
+    wait_until(lambda: _values(api, topic) == [b"1", b"1", b"1"], "all are safe")
 
 
 @pytest.mark.parametrize(

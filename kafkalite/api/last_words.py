@@ -12,7 +12,7 @@ _MOST_S: Final = 2.0
 _MOST_BYTES: Final = 8 << 20
 """Read and thrown away, so that the client gets to read what it was told."""
 _MOST_AT_ONCE: Final = 256
-"""Connections that are waited for; more of them are reset."""
+"""Connections that are waited for; more of them are closed at once."""
 
 
 class LastWords(asyncio.Protocol):
@@ -38,7 +38,7 @@ class LastWords(asyncio.Protocol):
         LastWords.open_count += 1
         self._transport.set_protocol(self)
         if LastWords.open_count > _MOST_AT_ONCE:
-            self._transport.abort()
+            self._transport.close()
             return
         self._alarm = asyncio.get_running_loop().call_later(_MOST_S, self._transport.abort)
         self._transport.write_eof()

@@ -2,66 +2,19 @@
 
 import asyncio
 import contextlib
-import hashlib
-import random
 from collections.abc import AsyncIterator
 
 import pytest
 import uvloop
 
 from kafkalite.api.bounded_protocol import MAX_HEAD_BYTES
-from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.exchange import Receive, Scope, Send
 from kafkalite.api.http_options import HttpOptions
 from kafkalite.api.http_server import HttpServer, bind
-from kafkalite.api.intake import READ_BYTES
 from kafkalite.api.whole_request import WholeRequest
+from tests.support.echo_server import MEDIA, Streams, echo, echo_server, get, post
 
-_MEDIA = b"text/plain"
-_USUAL = HttpOptions()
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nx-extra: 1\r\n"
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the path.
-
-    /slow after the others had their turn, /parts in two messages, /refused before its body,
-    /sum with a digest of it and what it came as.
-    """
-    exchange = Exchange(scope, receive, send)
-    path = scope["path"].encode()
-    if path == b"/sum":
-        body = await exchange.read_buffer(4 << 20)
-        path = _sum(body, type(body).__name__)
-    elif path != b"/refused":
-        await exchange.read_body(1 << 20)
-    if path == b"/slow":
-        await asyncio.sleep(0.01)
-    if path == b"/parts":
-        await exchange.start(200, ((b"content-length", b"6"),))
-        await exchange.send_part(b"/pa", more=True)
-        await exchange.send_part(b"rts", more=False)
-    else:
-        await exchange.respond(200, _MEDIA, path, ((b"x-extra", b"1"),))
-
-
-def _sum(body: bytes | bytearray, kind: str = "bytearray") -> bytes:
-    return f"{len(body)} {hashlib.sha256(body).hexdigest()} {kind}".encode()
-
-
-@contextlib.asynccontextmanager
-async def _server() -> AsyncIterator[tuple[HttpServer, int]]:
-    server = HttpServer(_echo, max_connections=10, max_idle_ms=60_000)
-    listener = bind("127.0.0.1", 0)
-    await server.start(listener)
-    try:
-        yield server, listener.getsockname()[1]
-    finally:
-        await server.stop()
-
-
-def _get(path: str, *headers: str, version: str = "1.1") -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/{version}", "host: x", *headers, "", ""]).encode()
 
 
 async def _answers(port: int, requests: bytes) -> bytes:
@@ -75,14 +28,14 @@ async def _answers(port: int, requests: bytes) -> bytes:
 
 def test_pipelined_requests_are_answered_in_their_order() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             paths = ["/slow", "/a", "/parts", "/slow", "/b"]
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"".join(map(_get, paths)))
+            writer.write(b"".join(map(get, paths)))
             for path in paths:
                 await reader.readuntil(b"\r\n\r\n")
                 assert await reader.readexactly(len(path)) == path.encode()
-            writer.write(_get("/last", "connection: close"))
+            writer.write(get("/last", "connection: close"))
             assert (await reader.read()).endswith(b"\r\n\r\n/last")
             writer.close()
 
@@ -92,15 +45,15 @@ def test_pipelined_requests_are_answered_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("request_", "is_kept"),
     [
-        (_get("/a"), True),
-        (_get("/a", "connection: close"), False),
-        (_get("/a", version="1.0"), False),
+        (get("/a"), True),
+        (get("/a", "connection: close"), False),
+        (get("/a", version="1.0"), False),
     ],
 )
 def test_connection_is_kept_or_closed_as_the_request_says(request_: bytes, is_kept: bool) -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
-            answers = await _answers(port, request_ + (_get("/b", "connection: close") * is_kept))
+        async with echo_server() as (_, port):
+            answers = await _answers(port, request_ + (get("/b", "connection: close") * is_kept))
             assert answers.startswith(_HEAD)
             assert answers.count(b"connection: close\r\n") == 1
             assert (b"/b" in answers) is is_kept
@@ -110,8 +63,8 @@ def test_connection_is_kept_or_closed_as_the_request_says(request_: bytes, is_ke
 
 def test_many_connections_get_their_own_answers() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
-            requests = [_get(f"/{n}") * 3 + _get("/", "connection: close") for n in range(8)]
+        async with echo_server() as (_, port):
+            requests = [get(f"/{n}") * 3 + get("/", "connection: close") for n in range(8)]
             answers = await asyncio.gather(*(_answers(port, request) for request in requests))
             for number, answer in enumerate(answers):
                 assert answer.count(b"\r\n\r\n/%dHTTP" % number) == 3
@@ -121,9 +74,9 @@ def test_many_connections_get_their_own_answers() -> None:
 
 def test_request_in_work_is_answered_when_the_server_stops() -> None:
     async def scenario() -> None:
-        async with _server() as (server, port):
+        async with echo_server() as (server, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(_get("/parts") + _get("/slow"))
+            writer.write(get("/parts") + get("/slow"))
             first = await reader.readuntil(b"/parts")
             await server.stop()
             assert (first + await reader.read()).endswith(b"\r\n\r\n/slow")
@@ -134,20 +87,20 @@ def test_request_in_work_is_answered_when_the_server_stops() -> None:
 
 def test_client_that_went_away_harms_nobody() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             for _ in range(3):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(_get("/slow") + _get("/a"))
+                writer.write(get("/slow") + get("/a"))
                 await writer.drain()
                 writer.transport.abort()
-            assert b"/b" in await _answers(port, _get("/b", "connection: close"))
+            assert b"/b" in await _answers(port, get("/b", "connection: close"))
 
     uvloop.run(scenario())
 
 
 def test_head_that_never_ends_is_refused_before_it_fills_memory() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             # Little more than is taken: what a server leaves unread takes its answer away.
             writer.write(b"GET / HTTP/1.1\r\n" + (b"x-filler: " + b"x" * 4000 + b"\r\n") * 17)
@@ -165,7 +118,7 @@ _CHUNKED = b"POST /parts HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r
 @pytest.mark.parametrize("trailer", [b"x: y\r\n" * 700, b"y" * 4200])
 def test_connection_is_closed_when_what_follows_its_body_never_ends(trailer: bytes) -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(_CHUNKED + b"3\r\nabc\r\n0\r\nx: ")
             sent = 0
@@ -183,14 +136,14 @@ def test_connection_is_closed_when_what_follows_its_body_never_ends(trailer: byt
 
 def test_chunks_may_come_in_parts_of_any_size_and_have_trailers() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(_CHUNKED)
             for part in [b"3\r\n", b"a", b"bc", b"\r\n", b"0", b"\r\nx:", b" y\r\n", b"\r\n"]:
                 writer.write(part)
                 await asyncio.sleep(0)
             assert await reader.readuntil(b"/parts")
-            writer.write(_get("/last", "connection: close"))
+            writer.write(get("/last", "connection: close"))
             assert (await reader.read()).endswith(b"/last")
             writer.close()
 
@@ -199,10 +152,10 @@ def test_chunks_may_come_in_parts_of_any_size_and_have_trailers() -> None:
 
 def test_large_body_does_not_count_as_head() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             size = 300_000
             head = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size
-            last = _get("/last", "connection: close")
+            last = get("/last", "connection: close")
             answers = await _answers(port, (head + b"x" * size) * 3 + last)
             assert answers.count(b"HTTP/1.1 200 OK") == 4
 
@@ -211,12 +164,12 @@ def test_large_body_does_not_count_as_head() -> None:
 
 def test_body_before_the_beginning_of_a_head_does_not_count_as_head() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             body = bytes(MAX_HEAD_BYTES + 1)
-            following = _get("/b", "connection: close")
+            following = get("/b", "connection: close")
             # In one piece: nothing runs on the loop, so nothing is read, before all of it is sent.
-            writer.write(_post("/a", body) + following[:10])
+            writer.write(post("/a", body) + following[:10])
             await reader.readuntil(b"\r\n\r\n")
             assert await reader.readexactly(2) == b"/a"
             writer.write(following[10:])
@@ -232,7 +185,7 @@ def test_body_before_the_beginning_of_a_head_does_not_count_as_head() -> None:
     [
         b"GET / HT",
         b"GET / HTTP/1.1\r\nhost: x\r\n",
-        _get("/a") + b"GET / HT",
+        get("/a") + b"GET / HT",
     ],
 )
 def test_head_that_does_not_come_whole_is_answered_when_its_time_is_up(
@@ -240,13 +193,13 @@ def test_head_that_does_not_come_whole_is_answered_when_its_time_is_up(
 ) -> None:
     async def scenario() -> None:
         options = HttpOptions(head_timeout_s=0.05)
-        server = HttpServer(_echo, max_connections=10, max_idle_ms=max_idle_ms, options=options)
+        server = HttpServer(echo, max_connections=10, max_idle_ms=max_idle_ms, options=options)
         listener = bind("127.0.0.1", 0)
         await server.start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(sent)
         answer = await asyncio.wait_for(reader.read(), 30)
-        assert answer.count(b"HTTP/1.1 200 OK") == sent.startswith(_get("/a"))
+        assert answer.count(b"HTTP/1.1 200 OK") == sent.startswith(get("/a"))
         assert answer.count(b"HTTP/1.1 408 Request Timeout") == 1
         assert b'"REQUEST_TOO_SLOW"' in answer
         writer.close()
@@ -255,10 +208,10 @@ def test_head_that_does_not_come_whole_is_answered_when_its_time_is_up(
     uvloop.run(scenario())
 
 
-@pytest.mark.parametrize("sent", [b"", _get("/a")])
+@pytest.mark.parametrize("sent", [b"", get("/a")])
 def test_connection_that_asks_nothing_is_closed_when_its_time_is_up(sent: bytes) -> None:
     async def scenario() -> None:
-        server = HttpServer(_echo, max_connections=10, max_idle_ms=50)
+        server = HttpServer(echo, max_connections=10, max_idle_ms=50)
         listener = bind("127.0.0.1", 0)
         await server.start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -276,7 +229,7 @@ def test_connection_that_asks_nothing_is_closed_when_its_time_is_up(sent: bytes)
 def test_connection_is_closed_when_its_client_falls_silent_within_a_body(path: str) -> None:
     async def scenario() -> None:
         options = HttpOptions(body_timeout_s=0.05)
-        server = HttpServer(_echo, max_connections=10, max_idle_ms=100, options=options)
+        server = HttpServer(echo, max_connections=10, max_idle_ms=100, options=options)
         listener = bind("127.0.0.1", 0)
         await server.start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -299,7 +252,7 @@ def test_connection_is_closed_when_its_client_falls_silent_within_a_body(path: s
 
 def test_request_that_is_not_http_is_answered_with_a_problem() -> None:
     async def scenario() -> None:
-        async with _server() as (_, port):
+        async with echo_server() as (_, port):
             answer = await _answers(port, b"\x16\x03\x01 hello\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
             assert b"application/problem+json" in answer
@@ -332,14 +285,14 @@ class _Express:
     def _answer(self, request: WholeRequest) -> None:
         if self.may_answer.is_set():
             size = int(request.header(b"x-size") or b"0")
-            request.respond(200, _MEDIA, request.body() + b"x" * size)
+            request.respond(200, MEDIA, request.body() + b"x" * size)
         else:
             asyncio.get_running_loop().call_later(0.001, self._answer, request)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.passed += 1
         self.asked.set()
-        await _echo(scope, receive, send)
+        await echo(scope, receive, send)
 
 
 @contextlib.asynccontextmanager
@@ -359,21 +312,16 @@ async def _express_server(max_idle_ms: int = 60_000) -> AsyncIterator[tuple[_Exp
         await server.stop()
 
 
-def _post(path: str, body: bytes = b"", *headers: str) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
 def test_request_that_came_whole_is_answered_without_a_task_and_others_by_the_application() -> None:
     async def scenario() -> None:
         async with _express_server() as (express, (reader, writer)):
             for _ in range(3):
-                writer.write(_post("/now", b"abc"))
+                writer.write(post("/now", b"abc"))
                 assert (await reader.readuntil(b"abc")).startswith(b"HTTP/1.1 200 OK\r\n")
-                writer.write(_post("/a", b"abc"))
+                writer.write(post("/a", b"abc"))
                 await reader.readuntil(b"/a")
             assert (express.taken, express.passed) == (3, 3)
-            writer.write(_post("/now", b"end", "connection: close"))
+            writer.write(post("/now", b"end", "connection: close"))
             assert (await reader.read()).endswith(b"connection: close\r\n\r\nend")
 
     uvloop.run(scenario())
@@ -382,7 +330,7 @@ def test_request_that_came_whole_is_answered_without_a_task_and_others_by_the_ap
 def test_body_that_comes_later_is_left_to_the_application() -> None:
     async def scenario() -> None:
         async with _express_server() as (express, (reader, writer)):
-            request = _post("/now", b"abc", "expect: 100-continue")
+            request = post("/now", b"abc", "expect: 100-continue")
             writer.write(request[:-3])
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
             writer.write(request[-3:])
@@ -396,11 +344,11 @@ def test_pipelined_requests_keep_their_order_when_some_need_a_task() -> None:
     async def scenario() -> None:
         async with _express_server() as (express, (reader, writer)):
             paths = ["/slow", "/now", "/now", "/a", "/slow", "/now"]
-            writer.write(b"".join(_post(path, path.encode()) for path in paths))
+            writer.write(b"".join(post(path, path.encode()) for path in paths))
             for path in paths:
                 await reader.readuntil(b"\r\n\r\n")
                 assert await reader.readexactly(len(path)) == path.encode()
-            writer.write(_post("/now", b"1") + _post("/now", b"2") + _post("/a"))
+            writer.write(post("/now", b"1") + post("/now", b"2") + post("/a"))
             for body in (b"1", b"2", b"/a"):
                 await reader.readuntil(b"\r\n\r\n")
                 assert await reader.readexactly(len(body)) == body
@@ -413,8 +361,8 @@ def test_many_pipelined_requests_are_answered_one_after_the_other_without_a_task
             numbers = range(3000)
             express.answers_at_once = True
             # While the first one is in work, others arrive that could be answered right behind it.
-            posts = [_post("/now", b"%05d" % number) for number in numbers]
-            writer.write(_post("/slow") + b"".join(posts))
+            posts = [post("/now", b"%05d" % number) for number in numbers]
+            writer.write(post("/slow") + b"".join(posts))
             await reader.readuntil(b"\r\n\r\n/slow")
             for number in numbers:
                 await reader.readuntil(b"\r\n\r\n")
@@ -428,12 +376,12 @@ def test_request_without_a_task_is_answered_when_the_server_stops() -> None:
     async def scenario() -> None:
         express = _Express()
         express.may_answer.clear()
-        server = HttpServer(_echo, max_connections=10, max_idle_ms=60_000, express=express.take)
+        server = HttpServer(echo, max_connections=10, max_idle_ms=60_000, express=express.take)
         listener = bind("127.0.0.1", 0)
         address = listener.getsockname()
         await server.start(listener)
         reader, writer = await asyncio.open_connection(*address)
-        writer.write(_post("/now", b"abc"))
+        writer.write(post("/now", b"abc"))
         await express.asked.wait()
         stopping = asyncio.create_task(server.stop())
         with contextlib.suppress(ConnectionError):
@@ -456,7 +404,7 @@ def test_client_that_reads_no_answers_is_waited_for() -> None:
             while not express.passed:
                 assert sent < 1000, "answers pile up"
                 sent += 1
-                writer.write(_post("/now", b"", f"x-size: {256 << 10}"))
+                writer.write(post("/now", b"", f"x-size: {256 << 10}"))
                 await express.asked.wait()
                 express.asked.clear()
             reader.feed_eof()
@@ -468,231 +416,7 @@ def test_client_that_reads_no_answers_is_waited_for() -> None:
 def test_connection_is_closed_when_it_is_idle_after_an_answer_without_a_task() -> None:
     async def scenario() -> None:
         async with _express_server(max_idle_ms=50) as (_, (reader, writer)):
-            writer.write(_post("/now", b"abc"))
+            writer.write(post("/now", b"abc"))
             assert (await asyncio.wait_for(reader.read(), 30)).endswith(b"abc")
-
-    uvloop.run(scenario())
-
-
-_LARGE = READ_BYTES
-
-
-def _body(size: int) -> bytes:
-    """One that shows when a part of it is missing, comes twice or elsewhere."""
-    return random.Random(size).randbytes(size)
-
-
-async def _next_body(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-    return await reader.readexactly(int(length))
-
-
-@pytest.mark.parametrize("piece", [1 << 10, 65_537, 200_000, 4 << 20])
-@pytest.mark.parametrize("size", [_LARGE - 1, _LARGE, _LARGE + 1, 300_001, 1 << 20])
-def test_body_of_any_size_is_received_as_it_was_sent_in_any_pieces(size: int, piece: int) -> None:
-    async def scenario() -> None:
-        async with _server() as (_, port):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            body = _body(size)
-            for _ in range(2):
-                request = _post("/sum", body)
-                for start in range(0, len(request), piece):
-                    writer.write(request[start : start + piece])
-                    await writer.drain()
-                    await asyncio.sleep(0)
-                kind = "bytearray" if size >= _LARGE else "bytes"
-                assert await _next_body(reader) == _sum(body, kind)
-            writer.write(_get("/last", "connection: close"))
-            assert (await reader.read()).endswith(b"/last")
-            writer.close()
-
-    uvloop.run(scenario())
-
-
-def test_large_and_small_pipelined_requests_are_answered_in_their_order() -> None:
-    async def scenario() -> None:
-        async with _server() as (_, port):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            sizes = [1 << 20, 700_000, 3, 0, _LARGE, 5, 3 << 20, 1]
-            writer.write(b"".join(_post("/sum", _body(size)) for size in sizes))
-            for size in sizes:
-                assert (await _next_body(reader)).startswith(_sum(_body(size), ""))
-            writer.close()
-
-    uvloop.run(scenario())
-
-
-def test_large_body_that_comes_while_an_answer_is_awaited_is_received_whole() -> None:
-    async def scenario() -> None:
-        async with _server() as (_, port):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            large = _post("/sum", _body(1 << 20))
-            writer.write((_post("/slow", _body(100_000)) + large + _post("/slow")) * 3)
-            for _ in range(3):
-                assert await _next_body(reader) == b"/slow"
-                assert await _next_body(reader) == _sum(_body(1 << 20))
-                assert await _next_body(reader) == b"/slow"
-            writer.close()
-
-    uvloop.run(scenario())
-
-
-def test_large_body_is_thrown_away_when_its_request_is_answered_before_it() -> None:
-    async def scenario() -> None:
-        async with _server() as (_, port):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            body = _body(1 << 20)
-            request = _post("/refused", body)
-            writer.write(request[:-1])
-            assert await _next_body(reader) == b"/refused"
-            writer.write(request[-1:] + _post("/slow") + request + _post("/sum", body))
-            for answer in (b"/slow", b"/refused", _sum(body)):
-                assert await _next_body(reader) == answer
-            writer.close()
-
-    uvloop.run(scenario())
-
-
-def test_large_body_is_asked_for_when_its_client_expects_that() -> None:
-    async def scenario() -> None:
-        async with _server() as (_, port):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            body = _body(300_000)
-            request = _post("/sum", body, "expect: 100-continue")
-            for _ in range(2):
-                writer.write(request[: -len(body)])
-                assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-                writer.write(body)
-                assert await _next_body(reader) == _sum(body)
-            writer.close()
-
-    uvloop.run(scenario())
-
-
-def test_large_chunked_body_is_received_as_before() -> None:
-    async def scenario() -> None:
-        async with _server() as (_, port):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            body = _body(500_000)
-            chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-            writer.write(_CHUNKED.replace(b"/parts", b"/sum") + chunks + _post("/sum", body))
-            assert await _next_body(reader) == _sum(body, "bytes")
-            assert await _next_body(reader) == _sum(body)
-            writer.close()
-
-    uvloop.run(scenario())
-
-
-class _Listener:
-    """Reads bodies, and tells when it began to and which clients went away within them."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.gone = asyncio.Event()
-
-    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
-        self.begun.set()
-        try:
-            body = await exchange.read_buffer(4 << 20)
-        except ClientGoneError:
-            self.gone.set()
-            return
-        await exchange.respond(200, _MEDIA, _sum(body))
-
-
-@contextlib.asynccontextmanager
-async def _half_sent(
-    request: bytes, options: HttpOptions = _USUAL
-) -> AsyncIterator[tuple[_Listener, HttpServer, Streams]]:
-    """A server that is reading the body of `request`, of which a half was sent."""
-    listener = _Listener()
-    server = HttpServer(listener.app, max_connections=10, max_idle_ms=60_000, options=options)
-    bound = bind("127.0.0.1", 0)
-    await server.start(bound)
-    reader, writer = await asyncio.open_connection(*bound.getsockname())
-    writer.write(request[: len(request) // 2])
-    await asyncio.wait_for(listener.begun.wait(), 30)
-    try:
-        yield listener, server, (reader, writer)
-    finally:
-        writer.close()
-        await server.stop()
-
-
-@pytest.mark.parametrize("is_reset", [True, False])
-def test_reading_ends_when_the_client_goes_away_within_a_large_body(is_reset: bool) -> None:
-    async def scenario() -> None:
-        async with _half_sent(_post("/", _body(1 << 20))) as (listener, _, (reader, writer)):
-            if is_reset:
-                writer.transport.abort()
-            else:
-                writer.write_eof()  # and it still listens
-                assert await asyncio.wait_for(reader.read(), 30) == b""
-            await asyncio.wait_for(listener.gone.wait(), 30)
-
-    uvloop.run(scenario())
-
-
-def test_connection_is_closed_when_its_client_falls_silent_within_a_large_body() -> None:
-    async def scenario() -> None:
-        request, options = _post("/", _body(1 << 20)), HttpOptions(body_timeout_s=0.05)
-        async with _half_sent(request, options) as (listener, _, (reader, _)):
-            answer = await asyncio.wait_for(reader.read(), 30)
-            assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-            await asyncio.wait_for(listener.gone.wait(), 30)
-
-    uvloop.run(scenario())
-
-
-@pytest.mark.slow
-def test_large_body_may_take_long_while_its_client_is_not_silent() -> None:
-    async def scenario() -> None:
-        body = _body(1 << 20)
-        request, options = _post("/", body), HttpOptions(body_timeout_s=1.0)
-        async with _half_sent(request, options) as (_, _, (reader, writer)):
-            loop = asyncio.get_running_loop()
-            end = loop.time() + 1.5
-            sent = len(request) // 2
-            while loop.time() < end:
-                writer.write(request[sent : sent + 1000])
-                sent += 1000
-                await asyncio.sleep(0.01)
-            writer.write(request[sent:])
-            assert await _next_body(reader) == _sum(body)
-
-    uvloop.run(scenario())
-
-
-def test_connection_is_closed_when_it_is_idle_after_a_large_body() -> None:
-    async def scenario() -> None:
-        server = HttpServer(_echo, max_connections=10, max_idle_ms=50)
-        listener = bind("127.0.0.1", 0)
-        await server.start(listener)
-        reader, writer = await asyncio.open_connection(*listener.getsockname())
-        writer.write(_post("/sum", _body(1 << 20)))
-        assert (await asyncio.wait_for(reader.read(), 30)).endswith(_sum(_body(1 << 20)))
-        writer.close()
-        await server.stop()
-
-    uvloop.run(scenario())
-
-
-def test_large_body_under_way_is_received_and_answered_when_the_server_stops() -> None:
-    async def scenario() -> None:
-        body = _body(1 << 20)
-        request = _post("/", body)
-        async with _half_sent(request) as (_, server, (reader, writer)):
-            address = writer.get_extra_info("peername")
-            stopping = asyncio.create_task(server.stop())
-            with contextlib.suppress(ConnectionError):
-                while True:  # until it listens no more: then it waits for what is under way
-                    _, other = await asyncio.open_connection(*address)
-                    other.close()
-            writer.write(request[len(request) // 2 :])
-            assert (await reader.read()).endswith(b"connection: close\r\n\r\n" + _sum(body))
-            await stopping
 
     uvloop.run(scenario())

@@ -1,0 +1,60 @@
+"""A server that answers with what it was asked, and requests to it by hand."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator
+
+from kafkalite.api.exchange import Exchange, Receive, Scope, Send
+from kafkalite.api.http_server import HttpServer, bind
+from kafkalite.wire.batch import Buffer
+
+MEDIA = b"text/plain"
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the path.
+
+    /slow after the others had their turn, /parts in two messages, /refused before its body,
+    /sum with a digest of it and what it came as.
+    """
+    exchange = Exchange(scope, receive, send)
+    path = scope["path"].encode()
+    if path == b"/sum":
+        body = await exchange.read_buffer(4 << 20)
+        path = checksum(body, type(body).__name__)
+    elif path != b"/refused":
+        await exchange.read_body(1 << 20)
+    if path == b"/slow":
+        await asyncio.sleep(0.01)
+    if path == b"/parts":
+        await exchange.start(200, ((b"content-length", b"6"),))
+        await exchange.send_part(b"/pa", more=True)
+        await exchange.send_part(b"rts", more=False)
+    else:
+        await exchange.respond(200, MEDIA, path, ((b"x-extra", b"1"),))
+
+
+def checksum(body: Buffer, kind: str = "bytearray") -> bytes:
+    return f"{len(body)} {hashlib.sha256(body).hexdigest()} {kind}".encode()
+
+
+@contextlib.asynccontextmanager
+async def echo_server() -> AsyncIterator[tuple[HttpServer, int]]:
+    server = HttpServer(echo, max_connections=10, max_idle_ms=60_000)
+    listener = bind("127.0.0.1", 0)
+    await server.start(listener)
+    try:
+        yield server, listener.getsockname()[1]
+    finally:
+        await server.stop()
+
+
+def get(path: str, *headers: str, version: str = "1.1") -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/{version}", "host: x", *headers, "", ""]).encode()
+
+
+def post(path: str, body: bytes = b"", *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body

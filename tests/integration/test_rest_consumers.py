@@ -83,7 +83,9 @@ def test_consumer_bodies_may_be_of_these_types(api: RestApi, content_type: str |
 def test_consumer_bodies_of_other_types_are_refused(api: RestApi, content_type: str) -> None:
     answer = api.client.post("/consumers/g", content=b"{}", headers={"content-type": content_type})
     assert rest_error(answer) == (415, 415)
-    assert answer.json()["message"].startswith("HTTP 415 Unsupported Media Type: set Content-Type to")
+    assert answer.json()["message"].startswith(
+        "HTTP 415 Unsupported Media Type: set Content-Type to"
+    )
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,9 @@ class ZooKeeperCoordination:
                 session = self._bridge.session
                 if session is not None:
                     await self._rejoin_with(session)
-                    if self._bridge.session == session:
+                    # A loss that was counted meanwhile took the epoch, even if the session lived.
+                    is_member = self._broker is None or self._epoch is not None
+                    if is_member and self._bridge.session == session:
                         break
             except (StoreError, OSError) as error:
                 _log.error("Coming back after a lost session: %s", error)

@@ -29,6 +29,7 @@ from kafkalite.controller.events import NEW_STATE_VERSION, StateChange
 from kafkalite.coordination import controller_store as pruning
 from kafkalite.coordination import paths
 from kafkalite.coordination.bridge import KazooBridge
+from kafkalite.coordination.cluster_reader import ClusterReader
 from kafkalite.coordination.discovery import find_brokers
 from kafkalite.coordination.errors import (
     BrokerIdInUseError,
@@ -461,6 +462,41 @@ def test_a_silent_server_is_a_loss_after_the_session_timeout(
         await member.stop()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_loss_while_coming_back_from_one_is_not_overlooked(
+    own_server: ZooKeeperProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reload = ClusterReader.reload
+
+    async def scenario() -> None:
+        member = await _member(own_server.hosts, tmp_path, timeout_ms=800).start()
+        losses = 0
+
+        async def lose_again(reader: ClusterReader, *, everything_changed: bool = False) -> None:
+            nonlocal losses
+            losses += 1
+            if losses == 1:
+                await _silence(own_server, member, losses=2)
+            await reload(reader, everything_changed=everything_changed)
+
+        monkeypatch.setattr(ClusterReader, "reload", lose_again)
+        await _silence(own_server, member, losses=1)
+        await member.until_told("connected")
+        assert member.coordination.epoch == member.view.brokers[_ZERO].epoch
+        await member.stop()
+
+    asyncio.run(scenario())
+
+
+async def _silence(server: ZooKeeperProcess, member: ZooKeeperMember, *, losses: int) -> None:
+    """Let the server say nothing until that is one more loss: the session itself may live on."""
+    server.pause()
+    try:
+        await member.until_told(*(("suspended", "lost") * losses))
+    finally:
+        server.resume()
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from typing import Final
 import uvicorn
 import uvloop
 
-from kafkalite.api.exchange import Receive, Scope, Send
-from kafkalite.api.http_server import HttpServer, bind
+from kafkalite.api.data_plane.exchange import Receive, Scope, Send
+from kafkalite.api.http.server import HttpServer, bind
 
 ANSWER: Final = b'{"offsets":[{"partition":0,"offset":123456}]}'
 """As large as a broker's answer to one record."""

@@ -14,19 +14,19 @@ from typing import Final
 import uvloop
 
 from kafkalite.api.asgi import Dispatcher
-from kafkalite.api.controller import ControllerEndpoint
-from kafkalite.api.event_stream import WithoutCutStreams
-from kafkalite.api.fetch import FetchEndpoint
-from kafkalite.api.groups import GroupsEndpoint
-from kafkalite.api.http_options import http_options
-from kafkalite.api.http_server import HttpServer, bind
+from kafkalite.api.data_plane.controller import ControllerEndpoint
+from kafkalite.api.data_plane.fetch import FetchEndpoint
+from kafkalite.api.data_plane.produce import ProduceEndpoint
+from kafkalite.api.data_plane.produce_slots import ProduceSlots
+from kafkalite.api.data_plane.records import RecordsEndpoint
+from kafkalite.api.groups.endpoint import GroupsEndpoint
+from kafkalite.api.http.options import http_options
+from kafkalite.api.http.server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
-from kafkalite.api.produce import ProduceEndpoint
-from kafkalite.api.produce_slots import ProduceSlots
-from kafkalite.api.records import RecordsEndpoint
 from kafkalite.api.rest.mount import consumers_endpoint, topics_endpoint
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.streams.endpoint import streams_endpoint
+from kafkalite.api.streams.event_stream import WithoutCutStreams
 from kafkalite.api.v3.mount import v3_endpoint
 from kafkalite.broker.broker import Broker, IdentityError
 from kafkalite.broker.metadata_view import MetadataView

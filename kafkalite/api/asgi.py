@@ -4,17 +4,24 @@ import logging
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from kafkalite.api.controller import ControllerEndpoint
+from kafkalite.api.data_plane.controller import ControllerEndpoint
+from kafkalite.api.data_plane.exchange import (
+    AsgiApp,
+    ClientGoneError,
+    Exchange,
+    Receive,
+    Scope,
+    Send,
+)
+from kafkalite.api.data_plane.fetch import FetchEndpoint
+from kafkalite.api.data_plane.produce import ProduceEndpoint
+from kafkalite.api.data_plane.records import RecordsEndpoint
 from kafkalite.api.errors import problem_response, unexpected
-from kafkalite.api.exchange import AsgiApp, ClientGoneError, Exchange, Receive, Scope, Send
-from kafkalite.api.fetch import FetchEndpoint
-from kafkalite.api.groups import GroupsEndpoint
-from kafkalite.api.produce import ProduceEndpoint
-from kafkalite.api.records import RecordsEndpoint
+from kafkalite.api.groups.endpoint import GroupsEndpoint
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.streams.endpoint import StreamsEndpoint
 from kafkalite.api.streams.paths import StreamPath, parse_stream_path
-from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import (
     LogError,
     MethodNotAllowedError,

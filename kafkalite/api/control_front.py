@@ -6,11 +6,11 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kafkalite.api.data_plane.exchange import NOT_STORED, ClientGoneError, Exchange, RawHeader
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.exception_handlers import allowed_methods
-from kafkalite.api.exchange import NOT_STORED, ClientGoneError, Exchange, RawHeader
-from kafkalite.api.request_id import HEADER as REQUEST_ID
-from kafkalite.api.request_id import given_id, make_id
+from kafkalite.api.http.request_id import HEADER as REQUEST_ID
+from kafkalite.api.http.request_id import given_id, make_id
 from kafkalite.model.errors import (
     LogError,
     PathNotFoundError,

@@ -4,8 +4,8 @@ import asyncio
 import importlib
 from typing import cast
 
+from kafkalite.api.data_plane.exchange import AsgiApp, Exchange, Receive, Scope, Send
 from kafkalite.api.errors import problem_response, unexpected
-from kafkalite.api.exchange import AsgiApp, Exchange, Receive, Scope, Send
 from kafkalite.broker.broker import Broker
 
 

@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from kafkalite.api.answers import ANSWERS
-from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES, EXAMPLES, SCHEMAS, data_plane_paths
-from kafkalite.api.group_stream_paths import group_stream_paths
+from kafkalite.api.data_plane.paths import DATA_PLANE_BODIES, EXAMPLES, SCHEMAS, data_plane_paths
+from kafkalite.api.groups.stream_paths import group_stream_paths
 from kafkalite.api.replies import SCHEMA_REFERENCE, problem_reply
 from kafkalite.api.rest.openapi_paths import REST_SCHEMAS, rest_paths
 from kafkalite.api.rest.topics_openapi import TOPICS_SCHEMAS, topics_paths

@@ -1,7 +1,7 @@
 """Counters and histograms of the data path.
 
-Plain numbers, because a lock a record would be felt there; `api/metrics.py` shows them to
-Prometheus. All are written on the event loop only.
+Plain numbers, because a lock a record would be felt there; `api/metrics/exposition.py` shows them
+to Prometheus. All are written on the event loop only.
 """
 
 from bisect import bisect_left

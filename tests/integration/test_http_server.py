@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
-from kafkalite.api.bounded_protocol import MAX_HEAD_BYTES
-from kafkalite.api.exchange import Receive, Scope, Send
-from kafkalite.api.http_options import HttpOptions
-from kafkalite.api.http_server import HttpServer, bind
-from kafkalite.api.whole_request import WholeRequest
+from kafkalite.api.data_plane.exchange import Receive, Scope, Send
+from kafkalite.api.http.bounded_protocol import MAX_HEAD_BYTES
+from kafkalite.api.http.options import HttpOptions
+from kafkalite.api.http.server import HttpServer, bind
+from kafkalite.api.http.whole_request import WholeRequest
 from tests.support.echo_server import MEDIA, Streams, echo, echo_server, get, post
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nx-extra: 1\r\n"

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
-from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
-from kafkalite.api.http_options import HttpOptions
-from kafkalite.api.http_server import HttpServer, bind
-from kafkalite.api.intake import READ_BYTES
+from kafkalite.api.data_plane.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.http.intake import READ_BYTES
+from kafkalite.api.http.options import HttpOptions
+from kafkalite.api.http.server import HttpServer, bind
 from tests.support.echo_server import MEDIA, Streams, checksum, echo, echo_server, get, post
 
 _USUAL = HttpOptions()

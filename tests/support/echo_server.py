@@ -5,8 +5,8 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 
-from kafkalite.api.exchange import Exchange, Receive, Scope, Send
-from kafkalite.api.http_server import HttpServer, bind
+from kafkalite.api.data_plane.exchange import Exchange, Receive, Scope, Send
+from kafkalite.api.http.server import HttpServer, bind
 from kafkalite.wire.batch import Buffer
 
 MEDIA = b"text/plain"

@@ -222,7 +222,7 @@ class Cluster(SilentPeers):
 
 
 def response_of(answer: ReplicaAnswer) -> FetchResponse:
-    """What `api/fetch.py` makes of an answer."""
+    """What `api/data_plane/fetch.py` makes of an answer."""
     error = answer.error
     results = [_result_of(read) for read in answer.reads]
     if error is None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from kafkalite.api.whole_request import WholeRequest
+from kafkalite.api.http.whole_request import WholeRequest
 
 
 class SentBytes(asyncio.Transport):

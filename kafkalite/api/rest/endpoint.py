@@ -10,10 +10,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from kafkalite.api.cross_site import check_not_cross_site
+from kafkalite.api.data_plane.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.errors import unexpected
-from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
-from kafkalite.api.origins import NO_SITES, Cors
+from kafkalite.api.http.cross_site import check_not_cross_site
+from kafkalite.api.http.origins import NO_SITES, Cors
 from kafkalite.api.rest.base_uri import BASE_HEADER, group_url
 from kafkalite.api.rest.errors import (
     NOT_FOUND,

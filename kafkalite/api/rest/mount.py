@@ -1,7 +1,7 @@
 """Puts the endpoints of REST Proxy's API of one broker together."""
 
-from kafkalite.api.http_options import cors_of
-from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.data_plane.produce_slots import ProduceSlots
+from kafkalite.api.http.options import cors_of
 from kafkalite.api.rest.consumer_bodies import ConsumerDefaults
 from kafkalite.api.rest.endpoint import ConsumersEndpoint
 from kafkalite.api.rest.operations import ConsumerOperations, ConsumerOptions

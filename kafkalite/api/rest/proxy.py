@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-from kafkalite.api.exchange import AsgiApp
+from kafkalite.api.data_plane.exchange import AsgiApp
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.paths import is_consumers_path
 from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
 from kafkalite.api.rest.topics_paths import parse_topics_path
 from kafkalite.api.v3.endpoint import V3Endpoint
 from kafkalite.api.v3.paths import is_v3_path
-from kafkalite.api.whole_request import WholeRequest
 
 
 class RestProxy(NamedTuple):

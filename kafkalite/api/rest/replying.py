@@ -4,7 +4,7 @@ import asyncio
 from itertools import islice
 from typing import Final
 
-from kafkalite.api.exchange import NOT_STORED, Exchange
+from kafkalite.api.data_plane.exchange import NOT_STORED, Exchange
 from kafkalite.api.rest.errors import RestAnswer
 
 _JOINED_AT_ONCE: Final = 2_000

@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
+from kafkalite.api.data_plane.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.errors import unexpected
-from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.errors import (
     BAD_REQUEST,
     NOT_FOUND,
@@ -35,7 +36,6 @@ from kafkalite.api.rest.topics_paths import (
 )
 from kafkalite.api.rest.topics_produce import RestProduce
 from kafkalite.api.rest.topics_records import RestRecords
-from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import LogError, RequestTooLargeError
 from kafkalite.model.ids import TopicPartition
 from kafkalite.wire.rest_produce import RefusedBodyError

@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from kafkalite.api.data_plane.exchange import Exchange
+from kafkalite.api.data_plane.produce_slots import ProduceSlots
 from kafkalite.api.errors import unexpected
-from kafkalite.api.exchange import Exchange
-from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.errors import (
     BAD_REQUEST,
     KAFKA_ERROR,
@@ -25,7 +26,6 @@ from kafkalite.api.rest.errors import (
 )
 from kafkalite.api.rest.json_body import true_or_false
 from kafkalite.api.rest.media import check_accepts_json, embedded_format
-from kafkalite.api.whole_request import WholeRequest
 from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath

@@ -1,4 +1,4 @@
-"""Consumer groups: list, describe, delete, reset offsets. The rest of them: `api/groups.py`."""
+"""Consumer groups: list, describe, delete, reset offsets. The rest: `api/groups/endpoint.py`."""
 
 import time
 from typing import Annotated, Final
@@ -6,10 +6,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request, Response
 
 from kafkalite.api.answers import answer
-from kafkalite.api.group_listing import groups_everywhere, groups_here
-from kafkalite.api.group_reading import group_here
-from kafkalite.api.group_route import NO_COORDINATOR_ANSWERS, GroupRoute
-from kafkalite.api.group_schemas import ResetOffsetsBody
+from kafkalite.api.groups.listing import groups_everywhere, groups_here
+from kafkalite.api.groups.reading import group_here
+from kafkalite.api.groups.route import NO_COORDINATOR_ANSWERS, GroupRoute
+from kafkalite.api.groups.schemas import ResetOffsetsBody
 from kafkalite.api.replies import replies
 from kafkalite.api.serving import RunningBroker
 from kafkalite.broker.forwarding import FORWARDED_HEADER

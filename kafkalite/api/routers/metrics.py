@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 from kafkalite.api.serving import AnyBroker
 
 if TYPE_CHECKING:
-    from kafkalite.api.metrics import MetricsPage
+    from kafkalite.api.metrics.exposition import MetricsPage
 
 router = APIRouter(tags=["probes"])
 
@@ -20,7 +20,7 @@ async def metrics(request: Request, broker: AnyBroker) -> Response:
     page: MetricsPage | None = getattr(request.app.state, "metrics_page", None)
     if page is None:
         # Loaded when first scraped: it would be felt in how fast a broker starts.
-        page = import_module("kafkalite.api.metrics").MetricsPage(broker)
+        page = import_module("kafkalite.api.metrics.exposition").MetricsPage(broker)
         request.app.state.metrics_page = page
     body, media = await page.render(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": media})

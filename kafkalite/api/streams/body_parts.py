@@ -2,7 +2,7 @@
 
 import asyncio
 
-from kafkalite.api.exchange import Exchange
+from kafkalite.api.data_plane.exchange import Exchange
 from kafkalite.broker.record_streams import RecordStreams
 
 

@@ -1,8 +1,8 @@
 """The streams of one broker: of groups, and of topics by what their path asks for."""
 
-from kafkalite.api.exchange import Exchange
-from kafkalite.api.group_stream import GroupStreamEndpoint
-from kafkalite.api.http_options import cors_of
+from kafkalite.api.data_plane.exchange import Exchange
+from kafkalite.api.groups.stream import GroupStreamEndpoint
+from kafkalite.api.http.options import cors_of
 from kafkalite.api.streams.paths import StreamPath
 from kafkalite.api.streams.record_stream import RecordStreamEndpoint
 from kafkalite.api.streams.topic_stream import TopicStreamEndpoint

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from kafkalite.api.event_stream import EVENT_STREAM
 from kafkalite.api.replies import SCHEMA_REFERENCE, replies
+from kafkalite.api.streams.event_stream import EVENT_STREAM
 from kafkalite.api.streams.topic_stream import (
     DEFAULT_BYTES,
     DEFAULT_RECORDS,

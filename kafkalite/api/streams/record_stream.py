@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from kafkalite.api.data_plane.exchange import Exchange, int_parameter, timeout_parameter
 from kafkalite.api.errors import problem_response
-from kafkalite.api.event_stream import EventStream
-from kafkalite.api.exchange import Exchange, int_parameter, timeout_parameter
 from kafkalite.api.streams.body_lines import BodyLines, NumberedLine
 from kafkalite.api.streams.body_parts import next_part
+from kafkalite.api.streams.event_stream import EventStream
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from kafkalite.api.event_stream import COMMENT, encode_event
+from kafkalite.api.streams.event_stream import COMMENT, encode_event
 from kafkalite.broker.tails.page import TailRecords
 from kafkalite.broker.tails.tail import TailNotice
 from kafkalite.model.record import Record

@@ -7,8 +7,9 @@ is in the id of the last event that it got.
 from collections.abc import Mapping
 from typing import Final
 
+from kafkalite.api.data_plane.exchange import Exchange, bool_parameter, int_parameter
 from kafkalite.api.errors import problem_response
-from kafkalite.api.event_stream import (
+from kafkalite.api.streams.event_stream import (
     KEEP_ALIVE_S,
     LAST_EVENT_ID,
     EventStream,
@@ -16,7 +17,6 @@ from kafkalite.api.event_stream import (
     slow_reason,
     while_read,
 )
-from kafkalite.api.exchange import Exchange, bool_parameter, int_parameter
 from kafkalite.api.streams.tail_forms import OFFERED_TAILS, TailForm, encode_shared, tail_form
 from kafkalite.broker.tails.mark import MAX_PARTITIONS, TailMark
 from kafkalite.broker.tails.page import TailRecords

@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
+from kafkalite.api.data_plane.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.errors import unexpected
-from kafkalite.api.exchange import ClientGoneError, Exchange, Receive, Scope, Send
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.base_uri import origin_url
 from kafkalite.api.rest.errors import (
     NOT_FOUND,
@@ -28,7 +29,6 @@ from kafkalite.api.v3.metadata import V3Metadata
 from kafkalite.api.v3.paths import V3Path, parse_v3_path
 from kafkalite.api.v3.produce import V3Produce
 from kafkalite.api.v3.topic_admin import V3TopicAdmin
-from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import RequestTooLargeError
 
 _MAX_ADMIN_BYTES: Final = 1 << 20

@@ -1,8 +1,8 @@
 """Puts REST Proxy's version 3 of one broker together."""
 
-from kafkalite.api.group_listing import groups_everywhere
-from kafkalite.api.group_reading import group_anywhere
-from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.data_plane.produce_slots import ProduceSlots
+from kafkalite.api.groups.listing import groups_everywhere
+from kafkalite.api.groups.reading import group_anywhere
 from kafkalite.api.v3.endpoint import V3Endpoint
 from kafkalite.api.v3.group_reads import V3Groups
 from kafkalite.api.v3.metadata import V3Metadata

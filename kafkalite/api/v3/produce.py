@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from kafkalite.api.data_plane.exchange import Exchange
+from kafkalite.api.data_plane.produce_slots import ProduceSlots
 from kafkalite.api.errors import unexpected
-from kafkalite.api.event_stream import EventStream
-from kafkalite.api.exchange import Exchange
-from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.errors import UNAVAILABLE, RestAnswer, RestError
 from kafkalite.api.streams.body_parts import next_part
+from kafkalite.api.streams.event_stream import EventStream
 from kafkalite.api.v3.errors import BAD_PAYLOAD, MEDIA, TOO_LARGE, refusal
 from kafkalite.api.v3.json_objects import JsonObjects, Piece
 from kafkalite.api.v3.reports import (
@@ -24,7 +25,6 @@ from kafkalite.api.v3.reports import (
     report_of,
     success_of,
 )
-from kafkalite.api.whole_request import WholeRequest
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace

@@ -8,17 +8,17 @@ from typing import Any, cast
 import pytest
 
 from kafkalite.api.asgi import Dispatcher, RecordsPath, parse_records_path
-from kafkalite.api.controller import ControllerEndpoint
-from kafkalite.api.exchange import Exchange
-from kafkalite.api.fetch import FetchEndpoint
-from kafkalite.api.groups import GroupsEndpoint
-from kafkalite.api.produce import ProduceEndpoint
-from kafkalite.api.records import RecordsEndpoint
+from kafkalite.api.data_plane.controller import ControllerEndpoint
+from kafkalite.api.data_plane.exchange import Exchange
+from kafkalite.api.data_plane.fetch import FetchEndpoint
+from kafkalite.api.data_plane.produce import ProduceEndpoint
+from kafkalite.api.data_plane.records import RecordsEndpoint
+from kafkalite.api.groups.endpoint import GroupsEndpoint
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.rest.topics_endpoint import TopicsEndpoint
 from kafkalite.api.streams.endpoint import StreamsEndpoint
 from kafkalite.api.v3.endpoint import V3Endpoint
-from kafkalite.api.whole_request import WholeRequest
 from tests.support.whole_requests import Received
 
 

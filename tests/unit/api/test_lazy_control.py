@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from kafkalite.api.exchange import Exchange, Receive, Scope, Send
+from kafkalite.api.data_plane.exchange import Exchange, Receive, Scope, Send
 from kafkalite.api.lazy_control import LazyControl
 from kafkalite.broker.broker import Broker
 

@@ -10,7 +10,7 @@ import pytest
 
 from kafkalite.api.answers import ANSWERS
 from kafkalite.api.control import make_control_app
-from kafkalite.api.data_plane_paths import DATA_PLANE_BODIES
+from kafkalite.api.data_plane.paths import DATA_PLANE_BODIES
 from kafkalite.api.rest.openapi_errors import TEXTS
 from kafkalite.api.v3 import paths as v3_paths
 from kafkalite.broker.broker import Broker

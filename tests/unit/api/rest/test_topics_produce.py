@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.data_plane.produce_slots import ProduceSlots
 from kafkalite.api.rest.errors import RestError
 from kafkalite.api.rest.topics_produce import (
     ProduceOptions,

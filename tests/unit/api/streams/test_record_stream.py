@@ -5,7 +5,7 @@ import json
 from collections.abc import MutableMapping, Sequence
 from typing import Any, cast
 
-from kafkalite.api.exchange import Exchange
+from kafkalite.api.data_plane.exchange import Exchange
 from kafkalite.api.streams.record_stream import RecordStreamEndpoint
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath

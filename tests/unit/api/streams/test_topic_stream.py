@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kafkalite.api import event_stream
-from kafkalite.api.event_stream import SlowReaderError
-from kafkalite.api.exchange import Exchange
+from kafkalite.api.data_plane.exchange import Exchange
+from kafkalite.api.streams import event_stream
+from kafkalite.api.streams.event_stream import SlowReaderError
 from kafkalite.api.streams.topic_stream import TopicStreamEndpoint
 from kafkalite.broker.tails.tail import TailWorld
 from kafkalite.broker.tails.tails import TopicTails

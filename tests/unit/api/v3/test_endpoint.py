@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.errors import RestError
 from kafkalite.api.v3.endpoint import V3Endpoint
 from kafkalite.api.v3.group_reads import V3Groups
@@ -15,7 +16,6 @@ from kafkalite.api.v3.metadata import V3Metadata
 from kafkalite.api.v3.paths import V3Path
 from kafkalite.api.v3.produce import V3Produce
 from kafkalite.api.v3.topic_admin import V3TopicAdmin
-from kafkalite.api.whole_request import WholeRequest
 from kafkalite.model.errors import RequestTooLargeError
 from tests.support.whole_requests import Received
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from kafkalite.api.exchange import Exchange
-from kafkalite.api.produce_slots import ProduceSlots
+from kafkalite.api.data_plane.exchange import Exchange
+from kafkalite.api.data_plane.produce_slots import ProduceSlots
 from kafkalite.api.rest.errors import RestAnswer, RestError
 from kafkalite.api.v3.produce import V3Produce
 from kafkalite.broker.gathering import Then

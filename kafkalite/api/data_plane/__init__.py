@@ -1,0 +1,1 @@
+"""Records in and out: raw ASGI, for which FastAPI would be too slow."""

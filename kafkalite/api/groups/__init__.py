@@ -1,0 +1,1 @@
+"""Consumer groups over HTTP: their calls, their streams, what is told of them."""

@@ -4,14 +4,14 @@ from typing import Any, Final
 
 from kafkalite.api.replies import SCHEMA_REFERENCE
 
-_BYTES: Final = {
+PACKED_BYTES: Final = {
     "type": ["string", "null"],
     "contentEncoding": "base64",
     "description": "In msgpack: bin, or nil for none; what is sent may be str as well.",
 }
-_HEADERS: Final = {
+PACKED_HEADERS: Final = {
     "type": "array",
-    "items": {"type": "array", "items": _BYTES, "minItems": 2, "maxItems": 2},
+    "items": {"type": "array", "items": PACKED_BYTES, "minItems": 2, "maxItems": 2},
     "description": "Name and value of each.",
 }
 _NUMBER: Final = {"type": "integer"}
@@ -34,11 +34,11 @@ def _list_of(name: str) -> dict[str, Any]:
 PACKED_SCHEMAS: Final[dict[str, Any]] = {
     "PackedRecord": _closed(
         {
-            "value": _BYTES,
-            "key": _BYTES,
+            "value": PACKED_BYTES,
+            "key": PACKED_BYTES,
             "partition": {**_OPTIONAL, "minimum": 0},
             "timestamp": {**_OPTIONAL, "description": "ms since the epoch."},
-            "headers": {**_HEADERS, "type": ["array", "null"]},
+            "headers": {**PACKED_HEADERS, "type": ["array", "null"]},
         }
     ),
     "PackedRecords": {
@@ -49,9 +49,9 @@ PACKED_SCHEMAS: Final[dict[str, Any]] = {
         {
             "offset": _NUMBER,
             "timestamp": _NUMBER,
-            "key": _BYTES,
-            "value": _BYTES,
-            "headers": _HEADERS,
+            "key": PACKED_BYTES,
+            "value": PACKED_BYTES,
+            "headers": PACKED_HEADERS,
         },
         *("offset", "timestamp", "key", "value", "headers"),
     ),

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from kafkalite.api.data_plane.packed_schemas import PACKED_BYTES, PACKED_HEADERS
 from kafkalite.api.replies import SCHEMA_REFERENCE, replies
 from kafkalite.api.streams.event_stream import EVENT_STREAM
 from kafkalite.api.streams.topic_stream import (
@@ -94,6 +95,15 @@ _TAIL_LINE: Final[dict[str, Any]] = {
         "offsets": {"type": "object", "additionalProperties": {"type": "integer"}},
     },
 }
+_PACKED_TAIL_LINE: Final[dict[str, Any]] = {
+    **_TAIL_LINE,
+    "properties": {
+        **_TAIL_LINE["properties"],
+        "key": PACKED_BYTES,
+        "value": PACKED_BYTES,
+        "headers": PACKED_HEADERS,
+    },
+}
 _LINE_REPORT: Final[dict[str, Any]] = {
     "type": "object",
     "description": "What became of a line, or, last, of all.",
@@ -112,7 +122,11 @@ _LINE_REPORT: Final[dict[str, Any]] = {
         "reason": {"type": "string"},
     },
 }
-STREAM_SCHEMAS: Final[dict[str, Any]] = {"TailLine": _TAIL_LINE, "LineReport": _LINE_REPORT}
+STREAM_SCHEMAS: Final[dict[str, Any]] = {
+    "TailLine": _TAIL_LINE,
+    "PackedTailLine": _PACKED_TAIL_LINE,
+    "LineReport": _LINE_REPORT,
+}
 
 
 def stream_paths() -> dict[str, Any]:
@@ -136,7 +150,7 @@ def _tail() -> dict[str, Any]:
         "content": {
             EVENT_STREAM: {"schema": _STRING},
             Media.NDJSON.value: {"schema": _schema("TailLine")},
-            Media.MSGPACK.value: {"schema": _schema("TailLine")},
+            Media.MSGPACK.value: {"schema": _schema("PackedTailLine")},
         },
     }
     refusals = replies(

@@ -64,7 +64,11 @@ class BufferMemory:
             self._returned.append(size)
         if self._waiters and self.free >= self.step:
             while self._waiters:
-                self._waiters.popleft()()
+                try:
+                    waiter = self._waiters.popleft()
+                except IndexError:
+                    return  # another thread is at the same, and took the last one just before
+                waiter()
 
     def call_when_returned(self, function: Callable[[], object]) -> None:
         """Call `function` once, from a `give_back` after which a `step` is free, in its thread."""

@@ -1,3 +1,6 @@
+from collections import deque
+from collections.abc import Callable
+
 from kafkalite.client.producer.buffer_memory import BufferMemory
 
 
@@ -33,3 +36,23 @@ def test_those_who_wait_are_told_once_a_step_is_free() -> None:
 
 def test_a_step_is_a_small_part_of_all_where_batches_are_large() -> None:
     assert BufferMemory(800, batch_bytes=1_000).step == 100
+
+
+def test_two_threads_may_tell_those_who_wait_at_the_same_time() -> None:
+    """Both see that somebody waits, and one of them is slower to take who it is."""
+    memory = BufferMemory(800, batch_bytes=90)
+    told: list[str] = []
+    memory._waiters = waiters = _TakenByAnother()
+    memory.call_when_returned(lambda: told.append("by the other"))
+    memory.give_back(100)
+    assert told == ["by the other"]
+    assert not waiters
+
+
+class _TakenByAnother(deque[Callable[[], object]]):
+    """A deque whose elements another thread takes just before."""
+
+    def popleft(self) -> Callable[[], object]:
+        while self:
+            super().popleft()()
+        return super().popleft()

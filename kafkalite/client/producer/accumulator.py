@@ -388,7 +388,9 @@ class Accumulator:
         )
 
     def encode(self, batch: ProducerBatch) -> None:
-        """Close `batch`, and hold no more memory than it takes."""
+        """Close `batch`, unless it is, and hold no more memory than it takes."""
+        if batch.state is not BatchState.OPEN:
+            return  # whose thread was interrupted, and which was found among the ready ones since
         spare = None
         if batch.is_encoded_late and self._spares and batch.size > len(self._spares[-1]) // 2:
             spare = self._spares.pop()

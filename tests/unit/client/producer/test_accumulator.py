@@ -9,7 +9,7 @@ from kafkalite.client.producer.buffer_memory import BufferMemory
 from kafkalite.client.producer.delivery import Deliveries, Delivery
 from kafkalite.client.producer.partition_queue import PartitionQueue
 from kafkalite.client.producer.partitioner import Partitioner, StickyChoice
-from kafkalite.client.producer.producer_batch import BatchState
+from kafkalite.client.producer.producer_batch import BatchState, ProducerBatch
 from kafkalite.model.compression import Compression
 from kafkalite.model.errors import InvalidPartitionsError, MessageTooLargeError
 from kafkalite.wire.records import decode_batch
@@ -308,6 +308,43 @@ def test_a_thread_that_was_interrupted_in_any_step_of_closing_loses_nothing(
     assert rig.queue().ready[0].state is BatchState.OPEN
     rig.send(b"c" * 30)
     assert rig.stored() == [[b"a" * 30], [b"c" * 30]]
+
+
+@pytest.mark.parametrize("size", [30, 600])
+def test_a_batch_stays_as_it_was_sent_where_closing_it_was_interrupted(size: int) -> None:
+    """It lies among the ready ones, and is still named as the one to add to."""
+    rig = _Rig(batch_bytes=2_000)
+    rig.send(b"a" * size)
+    queue = rig.queue()
+    queue.ready = _InterruptedBehind()
+    with pytest.raises(KeyboardInterrupt):
+        rig.accumulator.close_open(queue)
+    batch = queue.open
+    assert list(queue.ready) == [batch]
+    assert rig.accumulator.encode_next(queue)
+    queue.identify(7)
+    sent = queue.next_to_send()
+    assert sent is not None
+    assert sent is batch
+    queue.sent(sent)
+    body = bytes(sent.body)
+    assert rig.accumulator.close_open(queue)
+    assert queue.open is None
+    assert (sent.state, bytes(sent.body), sent.size) == (BatchState.SENT, body, len(body))
+    rig.send(b"b")
+    assert rig.stored() == [[b"b"]]
+
+
+class _InterruptedBehind(deque[ProducerBatch]):
+    """A deque; Control-C comes after the first batch was added."""
+
+    is_over = False
+
+    def append(self, batch: ProducerBatch, /) -> None:
+        super().append(batch)
+        if not self.is_over:
+            self.is_over = True
+            raise KeyboardInterrupt
 
 
 def test_large_records_are_encoded_by_the_loop_whoever_has_the_lock() -> None:

@@ -369,11 +369,16 @@ class ProducerBatch:
             )
         bell = self._bell
         if bell is None:
-            # Two threads may each make one: both are told.
-            bell = self._bell = Bell()
+            # Two threads may each make one: both are told. No other gets to know of it before it
+            # will ring: an interruption may come between the two.
+            bell = Bell()
             self.call_when_done(bell.ring)
-        if bell.wait(timeout):
-            bell.ring()  # for others who wait as well
+            self._bell = bell
+        try:
+            bell.wait(timeout)
+        finally:
+            if self.is_done:
+                bell.ring()  # for others who wait as well, even if this one is interrupted
         return self.is_done
 
     @property

@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from kafkalite.client.bell import Bell
 from kafkalite.client.producer.producer_batch import BATCH_OVERHEAD, ProducerBatch, record_size
 from kafkalite.client.producer.record_metadata import RecordMetadata
 from kafkalite.model.compression import Compression
@@ -172,3 +173,29 @@ def test_waiting_ends_with_the_timeout_and_with_the_batch() -> None:
     batch.finish(base_offset=0)
     assert batch.wait(0)
     assert batch.wait(None)
+
+
+def test_others_go_on_waiting_where_one_is_interrupted_in_any_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wait = Bell.wait
+    batch = _closed(b"a")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def interrupt_behind_the_ring(bell: Bell, _: float | None) -> None:
+        batch.finish()
+        assert wait(bell, 0)
+        raise KeyboardInterrupt
+
+    for where, name, step in (
+        (ProducerBatch, "call_when_done", interrupt),
+        (Bell, "wait", interrupt_behind_the_ring),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(where, name, step)
+            with pytest.raises(KeyboardInterrupt):
+                batch.wait(None)
+    assert batch._bell is not None
+    assert batch._bell.wait(0)

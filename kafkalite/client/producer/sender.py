@@ -124,14 +124,18 @@ class Sender(Generic[Address]):
         loop = self._loop
         if self._is_woken or loop is None:
             return
-        # Two threads may both come here: then it looks twice. An interruption may come with the
-        # end of any call, so that there is none between noting this and doing it.
+        # Two threads may both come here: then it looks twice. An interruption may come with any
+        # call: asyncio's own loop is written in Python.
         is_here = get_ident() == self._thread
         self._is_woken = True
-        if is_here:
-            loop.call_soon(self.look)  # several system calls less
-        else:
-            loop.call_soon_threadsafe(self.look)
+        try:
+            if is_here:
+                loop.call_soon(self.look)  # several system calls less
+            else:
+                loop.call_soon_threadsafe(self.look)
+        except BaseException:
+            self._is_woken = False
+            raise
 
     @contextmanager
     def flushing(self) -> Iterator[None]:

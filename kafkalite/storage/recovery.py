@@ -133,6 +133,9 @@ class Recovery:
             _log.warning("%s; the epochs are read from the batches", error)
         if not self._epochs.entries and bases:
             return bases[0]
+        # Those above are found in the batches: what they began with may have been cut since, and an
+        # older epoch gone on there.
+        self._epochs.truncate_to(self._known.recovery_point)
         return self._known.recovery_point
 
     def _segment(self, base_offset: int, size: int) -> Segment:

@@ -9,7 +9,7 @@ from kafkalite.model.ids import TopicPartition
 from kafkalite.model.offsets import OffsetRange
 from kafkalite.storage.log import Log
 from kafkalite.storage.log_directories import LogDirectories
-from kafkalite.wire.batch import STAMP_SIZE, checksum, stamp
+from kafkalite.wire.batch import STAMP_SIZE, checksum, read_headers, stamp
 from tests.support.faulty_disk import PAGE, FaultyDisk
 from tests.support.logs import (
     LOG_PATH,
@@ -18,6 +18,7 @@ from tests.support.logs import (
     PARTITION,
     append,
     batch,
+    check,
     fill,
     flush,
     log_file,
@@ -308,6 +309,27 @@ def test_epochs_above_the_recovery_point_are_found_in_the_batches() -> None:
     _, log = open_log(disk.after_crash(0))
     assert log.epoch_end_offset(2) == (1, 15)
     assert log.epoch_end_offset(3) == (3, 20)
+
+
+def test_an_epoch_that_was_cut_off_misleads_nobody_about_what_came_instead() -> None:
+    """After an unclean election the older epoch goes on where a later one began."""
+    disk = FaultyDisk()
+    directories, log = open_log(disk)
+    fill(log, 10, epoch=1)
+    fill(log, 5, epoch=2)
+    flush(log)
+    _checkpoint(directories)
+    log.truncate_to(10)
+    _, leader = open_log(FaultyDisk())
+    fill(leader, 15, epoch=1)
+    while log.end_offset < 15:
+        data = leader.read(log.end_offset, MAX_BYTES, leader.end_offset).read()
+        log.append_replica(data, read_headers(data))
+    assert log.epoch_end_offset(2) == (1, 15)
+    _, log = open_log(disk.after_kill())
+    assert log.end_offset == 15
+    assert log.epoch_end_offset(2) == (1, 15)
+    assert check(log) == ()
 
 
 def test_a_new_log_begins_at_zero_whatever_its_namesake_had() -> None:

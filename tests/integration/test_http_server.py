@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
-from kafkalite.api.data_plane.exchange import Receive, Scope, Send
+from kafkalite.api.data_plane.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from kafkalite.api.http.bounded_protocol import MAX_HEAD_BYTES
 from kafkalite.api.http.options import HttpOptions
 from kafkalite.api.http.server import HttpServer, bind
 from kafkalite.api.http.whole_request import WholeRequest
-from tests.support.echo_server import MEDIA, Streams, echo, echo_server, get, post
+from tests.support.echo_server import MEDIA, Streams, checksum, echo, echo_server, get, post
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nx-extra: 1\r\n"
 
@@ -418,5 +418,95 @@ def test_connection_is_closed_when_it_is_idle_after_an_answer_without_a_task() -
         async with _express_server(max_idle_ms=50) as (_, (reader, writer)):
             writer.write(post("/now", b"abc"))
             assert (await asyncio.wait_for(reader.read(), 30)).endswith(b"abc")
+
+    uvloop.run(scenario())
+
+
+def test_connection_stays_good_when_many_requests_are_refused_before_their_bodies() -> None:
+    async def scenario() -> None:
+        async with echo_server() as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            body = b"b" * 64
+            request = post("/refused", body, f"x-filler: {'x' * 4000}")
+            for _ in range(2 * MAX_HEAD_BYTES // len(request)):
+                writer.write(request[: -len(body)])  # answered before the body comes
+                await reader.readuntil(b"\r\n\r\n/refused")
+                writer.write(body)
+            writer.write(get("/last", "connection: close"))
+            assert (await reader.read()).endswith(b"\r\n\r\n/last")
+            writer.close()
+
+    uvloop.run(scenario())
+
+
+def test_connection_is_closed_without_a_word_when_it_is_idle_after_an_early_refusal() -> None:
+    async def scenario() -> None:
+        async with _express_server(max_idle_ms=50) as (_, (reader, writer)):
+            request = post("/refused", b"abc")
+            writer.write(request[:-3])
+            await reader.readuntil(b"\r\n\r\n/refused")
+            writer.write(request[-3:])
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+
+    uvloop.run(scenario())
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+def test_request_ahead_of_others_learns_that_its_client_went_away(is_together: bool) -> None:
+    started, gone = asyncio.Event(), asyncio.Event()
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        await exchange.start(200, ())
+        started.set()
+        with contextlib.suppress(ClientGoneError):
+            await exchange.while_connected(_stream(exchange))
+        gone.set()
+
+    async def scenario() -> None:
+        server = HttpServer(endless, max_connections=10, max_idle_ms=60_000)
+        listener = bind("127.0.0.1", 0)
+        await server.start(listener)
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(get("/a") + get("/b") * is_together)
+        await started.wait()
+        if not is_together:
+            writer.write(get("/b"))
+        writer.close()
+        try:
+            await asyncio.wait_for(gone.wait(), 30)
+        finally:
+            await server.stop()
+
+    uvloop.run(scenario())
+
+
+async def _stream(exchange: Exchange) -> None:
+    while True:
+        await exchange.send_part(b"tick", more=True)
+        await asyncio.sleep(0.005)
+
+
+def test_nothing_is_served_behind_a_request_that_closes_the_connection() -> None:
+    async def scenario() -> None:
+        async with _express_server() as (express, (reader, writer)):
+            express.answers_at_once = True
+            writer.write(post("/now", b"1", "connection: close") + post("/now", b"2") + post("/a"))
+            assert (await reader.read()).endswith(b"\r\n\r\n1")
+            assert (express.taken, express.passed) == (1, 0)
+
+    uvloop.run(scenario())
+
+
+def test_head_of_a_large_body_says_nothing_of_the_next_request() -> None:
+    async def scenario() -> None:
+        async with _express_server() as (express, (reader, writer)):
+            large = bytes(1 << 20)
+            from_page = ("origin: http://x", "content-type: application/json")
+            writer.write(post("/sum", large, *from_page))
+            await reader.readuntil(checksum(large))
+            writer.write(post("/now", b"abc"))
+            await reader.readuntil(b"\r\n\r\n")
+            assert (express.taken, express.passed) == (1, 1)
 
     uvloop.run(scenario())

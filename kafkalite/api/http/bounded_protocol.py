@@ -111,6 +111,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """What the parser has been given last, or shall be next."""
         self._unstarted: tuple[RequestResponseCycle, ASGI3Application] | None = None
         """A request of which more may have arrived already."""
+        self._served: RequestResponseCycle | None = None
+        """The request that was begun last: others wait behind it, and may be `cycle`."""
         self._in_body: RequestResponseCycle | None = None
         """The request of whose body a part was received."""
         self._large: LargeBody | None = None
@@ -137,6 +139,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._alarm is not None:
             self._alarm.cancel()
         super().connection_lost(exc)
+        served = self._served
+        if served is not None and not served.response_complete:
+            served.disconnected = True  # uvicorn tells only the one that came last
+            served.message_event.set()
+        self.pipeline.clear()
         self.shared.limits.leave(self._address)
         self.shared.tell_count(len(self.connections))
 
@@ -171,6 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         self._large = None
         self._head_bytes = 0
+        self._marks = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -218,6 +226,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._marks = 0
+        self._head_bytes = 0
         self._ended_here = True
         self._large = None
         if self._unstarted is not None:
@@ -226,6 +235,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._begin_whole(cycle, app)
 
     def _begin_whole(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._served = cycle
         # Without a task nothing could wait for a client that does not read its answers.
         if (
             self.flow.write_paused
@@ -236,6 +246,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._unstarted = None
+        self._served = cycle
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

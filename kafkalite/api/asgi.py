@@ -1,7 +1,6 @@
 """Dispatch by path: the data plane as raw ASGI, everything else to the control plane."""
 
 import logging
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from kafkalite.api.data_plane.controller import ControllerEndpoint
@@ -19,6 +18,7 @@ from kafkalite.api.data_plane.records import RecordsEndpoint
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.groups.endpoint import GroupsEndpoint
 from kafkalite.api.http.whole_request import WholeRequest
+from kafkalite.api.remembered import remembered
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.streams.endpoint import StreamsEndpoint
 from kafkalite.api.streams.paths import StreamPath, parse_stream_path
@@ -157,7 +157,7 @@ class Dispatcher:
             raise _not_allowed(method, path, allowed)
 
 
-@lru_cache(_CACHED_PATHS)
+@remembered(_CACHED_PATHS)
 def parse_records_path(path: str) -> RecordsPath | None:
     """The topic and partition of `/v1/topics/T[/partitions/P]/records`; None for other paths."""
     match path.split("/"):

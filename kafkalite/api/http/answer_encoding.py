@@ -7,12 +7,12 @@ whoever made them.
 import asyncio
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import cramjam
 
 from kafkalite.api.data_plane.exchange import RawHeader, Send
+from kafkalite.api.remembered import remembered
 from kafkalite.model.compression import Compression
 from kafkalite.wire.batch import Buffer
 
@@ -30,7 +30,7 @@ _CACHED: Final = 256
 _NO_BODY: Final = frozenset({204, 304})
 
 
-@lru_cache(_CACHED)
+@remembered(_CACHED)
 def codec_for(accept_encoding: str) -> Compression:
     """The best codec that the client accepts; NONE: the answer goes as it is.
 
@@ -171,7 +171,7 @@ def _encode(encoder: _Encoder, part: Buffer, more: bool) -> bytes:
     return encoded if more else encoded + encoder.end()
 
 
-@lru_cache(_CACHED)
+@remembered(_CACHED)
 def _is_text(content_type: bytes) -> bool:
     name = content_type.partition(b";")[0].strip().lower()
     if name in {b"application/json", b"application/x-ndjson"} or name.endswith(b"+json"):

@@ -1,9 +1,9 @@
 """Content types and Accept headers of REST Proxy's clients."""
 
 import re
-from functools import lru_cache
 from typing import Final
 
+from kafkalite.api.remembered import remembered
 from kafkalite.api.rest.errors import (
     FORMAT_MISMATCH,
     NOT_ACCEPTABLE,
@@ -54,7 +54,7 @@ def embedded_format(content_type: str, default: EmbeddedFormat) -> EmbeddedForma
     return default if named is None else EmbeddedFormat(named)
 
 
-@lru_cache(_CACHED)
+@remembered(_CACHED)
 def _named_format(content_type: str) -> str | None:
     check_body_type(content_type)
     kafka = _KAFKA.fullmatch(content_type.partition(";")[0].strip().lower())
@@ -131,4 +131,4 @@ def _is_refusal(parameter: str) -> bool:
         return True
 
 
-_entries = lru_cache(_CACHED)(_Accepted)
+_entries = remembered(_CACHED)(_Accepted)

@@ -1,8 +1,9 @@
 """The paths below `/consumers`: which instance of which group, and what of it."""
 
-from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
+
+from kafkalite.api.remembered import remembered
 
 _CACHED: Final = 4096
 
@@ -47,7 +48,7 @@ def is_consumers_path(path: str) -> bool:
     )
 
 
-@lru_cache(_CACHED)
+@remembered(_CACHED)
 def parse_consumers_path(raw_path: str) -> ConsumersPath | None:
     """Take a percent-encoded path apart; None where there is nothing of that name."""
     match [unquote(segment) for segment in raw_path.split("/") if segment]:

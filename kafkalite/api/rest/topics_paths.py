@@ -1,7 +1,8 @@
 """The paths of REST Proxy beside `/consumers`: topics, produce, brokers, administration, probes."""
 
-from functools import lru_cache
 from typing import Final, NamedTuple
+
+from kafkalite.api.remembered import remembered
 
 _CACHED: Final = 4096
 _MAX_DIGITS: Final = 10
@@ -46,7 +47,7 @@ class TopicsPath(NamedTuple):
     partition: int | None = None
 
 
-@lru_cache(_CACHED)
+@remembered(_CACHED)
 def parse_topics_path(path: str) -> TopicsPath | None:
     """Take a decoded path apart; None where it is not of this API.
 

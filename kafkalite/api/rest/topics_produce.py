@@ -1,7 +1,6 @@
 """Produce as REST Proxy has it: records of a topic, or of one partition, in an embedded format."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -11,6 +10,7 @@ from kafkalite.api.data_plane.exchange import Exchange
 from kafkalite.api.data_plane.produce_slots import ProduceSlots
 from kafkalite.api.errors import unexpected
 from kafkalite.api.http.whole_request import WholeRequest
+from kafkalite.api.remembered import remembered
 from kafkalite.api.rest.errors import (
     BAD_REQUEST,
     KAFKA_ERROR,
@@ -217,7 +217,7 @@ def _placed(incoming: IncomingRecord, partition: int) -> IncomingRecord:
     return incoming if incoming.partition is not None else incoming._replace(partition=partition)
 
 
-@lru_cache(_CACHED_QUERIES)
+@remembered(_CACHED_QUERIES)
 def _is_async(raw_query: bytes) -> bool:
     """Whether a query asks for an answer before the records are safe; the rest is passed over."""
     try:

@@ -1,9 +1,10 @@
 """The paths of REST Proxy's version 3, also where Confluent's own server has them: `/kafka/v3`."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from kafkalite.api.remembered import remembered
 
 _CACHED: Final = 4096
 _MAX_DIGITS: Final = 10
@@ -91,7 +92,7 @@ def is_v3_path(path: str) -> bool:
     return path.startswith(("/v3/", "/kafka/v3/")) or path in _ROOTS
 
 
-@lru_cache(_CACHED)
+@remembered(_CACHED)
 def parse_v3_path(raw_path: bytes) -> V3Path:
     """Take a path apart as it came, percent signs and all.
 

@@ -164,6 +164,21 @@ def test_head_is_refused_when_it_is_too_large(
     assert _answered(raw, data) in ([431], [404], [])
 
 
+_BAD_HOSTS = {
+    "none": b"POST /v1/topics/nowhere/records HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+    "two": _POST + b"Host: y\r\nContent-Length: 0\r\n\r\n",
+    "two alike": _POST + b"hOST: x\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", _BAD_HOSTS.values(), ids=_BAD_HOSTS)
+def test_request_is_refused_unless_it_names_one_host(
+    topic: Topic, raw: RawConnection, data: bytes
+) -> None:
+    assert topic
+    assert _answered(raw, data) == [400]
+
+
 # -- where a request ends --------------------------------------------------------------------------
 
 _AMBIGUOUS = {

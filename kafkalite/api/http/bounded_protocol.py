@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from kafkalite.api.http.connection_limits import ConnectionLimits
 from kafkalite.api.http.corked_transport import CorkedTransport, Outbox
-from kafkalite.api.http.head_marks import CODED, FROM_PAGE, MARK_OF, MARKS, NAMED
+from kafkalite.api.http.head_marks import ADDRESSED, CODED, FROM_PAGE, MARK_OF, MARKS, NAMED
 from kafkalite.api.http.intake import READ_BYTES, Intake
 from kafkalite.api.http.large_body import LARGE_BODY, LargeBody, announced_size
 from kafkalite.api.http.last_words import LastWords
@@ -183,6 +183,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name in MARK_OF:
+            if name == b"host" and self._marks & ADDRESSED:
+                # A proxy before us may have gone by the other one.
+                self._refuse(InvalidRequestError("Host can only stand once in a request"))
+                raise _RefusedError
             self._marks |= MARK_OF[name]
             if name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
@@ -196,7 +200,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADERS:
             self._refuse(RequestHeaderTooLargeError(f"More than {MAX_HEADERS} headers"))
             raise _RefusedError
-        marks = self._marks
+        if not self._marks & ADDRESSED and self.parser.get_http_version() == "1.1":
+            self._refuse(InvalidRequestError("The header Host is missing"))
+            raise _RefusedError
+        marks = self._marks & ~ADDRESSED
         if marks:
             scope: Any = self.scope  # it may have members beside those of uvicorn's type
             scope[MARKS] = marks

@@ -15,8 +15,11 @@ CODED: Final = 4
 """The body is compressed."""
 TAKES_CODED: Final = 8
 """The answer may be compressed."""
+ADDRESSED: Final = 16
+"""It names the host that it is for, as each request must; not told to whoever serves it."""
 
 MARK_OF: Final = {
+    b"host": ADDRESSED,
     b"expect": NOTHING,
     b"transfer-encoding": NOTHING,
     b"x-request-id": NAMED,

@@ -8,6 +8,8 @@ As they come        Confirms(on_ack=..., on_nack=...), and track
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from kafkalite.client.producer.delivery import Delivery
 from kafkalite.client.producer.record_metadata import RecordMetadata
@@ -72,7 +74,7 @@ class Confirms:
         with self._changed:
             settled = asyncio.Event()
             if self._open:
-                self._waiters.append(lambda: loop.call_soon_threadsafe(settled.set))
+                self._waiters.append(partial(_set_on, loop, settled))
             else:
                 settled.set()
         await settled.wait()
@@ -99,3 +101,9 @@ class Confirms:
                     for wake in waiters:
                         wake()
                     self._changed.notify_all()
+
+
+def _set_on(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Set `event`, which tasks of `loop` wait for, unless that has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(event.set)

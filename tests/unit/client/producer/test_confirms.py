@@ -73,3 +73,20 @@ async def test_confirms_are_awaited_on_a_loop() -> None:
     await asyncio.sleep(0)
     batch.finish(PolicyViolationError())
     assert not await waiting
+
+
+def test_a_loop_that_has_ended_keeps_nobody_else_waiting() -> None:
+    confirms = Confirms()
+    batch = _batch()
+    confirms.track(Delivery(batch, 0))
+
+    async def leave_off() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await confirms.confirmed()
+
+    asyncio.run(leave_off())
+    told: list[bool] = []
+    confirms._waiters.append(lambda: told.append(True))
+    batch.finish(base_offset=0)
+    assert told == [True]

@@ -6,7 +6,7 @@ from threading import get_ident
 
 import msgspec
 
-from kafkalite.client.producer.producer_batch import ProducerBatch
+from kafkalite.client.producer.producer_batch import ProducerBatch, call_back
 from kafkalite.client.producer.record_metadata import RecordMetadata
 
 
@@ -134,6 +134,8 @@ class Deliveries:
 
         for batch, _, _ in self._parts:
             batch.call_when_done(count_down)
+        if not self._parts:
+            call_back(lambda: function(self))
 
     def __await__(self) -> Generator[object, None, list[RecordMetadata]]:
         for batch, _, _ in self._parts:

@@ -344,7 +344,7 @@ class ProducerBatch:
             self.is_done = True
             callbacks, self._callbacks = self._callbacks, []
         for function in callbacks:
-            _call(function)
+            call_back(function)
 
     def call_when_done(self, function: Callable[[], object]) -> None:
         """Call `function` once, from `finish`, or now if that has been."""
@@ -352,7 +352,7 @@ class ProducerBatch:
             if not self.is_done:
                 self._callbacks.append(function)
                 return
-        _call(function)
+        call_back(function)
 
     def wait(self, timeout: float | None) -> bool:
         """Block until it is done, for `timeout` seconds at most; gives whether it is.
@@ -414,7 +414,8 @@ class ProducerBatch:
         return (first, index) if index < first.count else (second, index - first.count)
 
 
-def _call(function: Callable[[], object]) -> None:
+def call_back(function: Callable[[], object]) -> None:
+    """Call a function of the program; what it raises is logged and goes no further."""
     try:
         function()
     except Exception:  # a user's function must not stop what serves everybody else

@@ -62,10 +62,16 @@ def _address_limit(text: str) -> str:
 
 
 def address_limits(overrides: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Each address of `max.connections.per.ip.overrides`, as sockets write it, with its limit."""
+    """Each address of `max.connections.per.ip.overrides`, as sockets write it, with its limit.
+
+    One of IPv4 is written as such, however it was given.
+    """
     for text in overrides:
-        address, _, limit = text.rpartition(":")
-        yield str(ipaddress.ip_address(address.strip("[]"))), int(limit)
+        named, _, limit = text.rpartition(":")
+        address = ipaddress.ip_address(named.strip("[]"))
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        yield str(address), int(limit)
 
 
 _Positive = Annotated[Int, Field(ge=1)]

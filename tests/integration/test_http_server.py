@@ -510,3 +510,22 @@ def test_head_of_a_large_body_says_nothing_of_the_next_request() -> None:
             assert (express.taken, express.passed) == (1, 1)
 
     uvloop.run(scenario())
+
+
+def test_limit_of_an_address_holds_whichever_family_it_came_by() -> None:
+    async def scenario() -> None:
+        options = HttpOptions(connection_overrides={"127.0.0.1": 0})
+        server = HttpServer(echo, max_connections=10, max_idle_ms=60_000, options=options)
+        try:
+            listener = bind("::", 0)
+        except OSError:
+            pytest.skip("there is no IPv6 here")
+        await server.start(listener)
+        try:
+            answer = await _answers(listener.getsockname()[1], get("/a", "connection: close"))
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"from 127.0.0.1 " in answer
+        finally:
+            await server.stop()
+
+    uvloop.run(scenario())

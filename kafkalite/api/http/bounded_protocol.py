@@ -41,6 +41,8 @@ MAX_HEADERS: Final = 256
 """Of a request, at most."""
 _LEAST_BODY_RATE: Final = 512
 """Bytes a second at which a body must come, once it has taken as long as a pause may."""
+_MAPPED: Final = "::ffff:"
+"""Before an address of IPv4 that is written as one of IPv6."""
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS"
 _REQUEST_LINE: Final = re.compile(rb"[\r\n]*[!-~]+ [!-~]+ HTTP/")
 _NOT_EXPRESS: Final = CODED | FROM_PAGE
@@ -124,7 +126,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._due = math.inf
         """When the connection is closed unless something happens."""
         self._alarm: asyncio.TimerHandle | None = None
-        self._address = self.client[0] if self.client else ""
+        # A socket of both families gives those of the older one as parts of the newer one.
+        self._address = self.client[0].removeprefix(_MAPPED) if self.client else ""
         reason = self.shared.limits.let_in(self._address)
         if reason:
             self.connections.discard(self)

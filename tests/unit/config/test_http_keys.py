@@ -35,12 +35,13 @@ def test_what_is_no_header_is_refused(text: str) -> None:
 
 
 def test_addresses_are_read_with_their_limits() -> None:
-    text = "127.0.0.1:5, ::1:7, [fe80:0::1]:9"
+    text = "127.0.0.1:5, ::1:7, [fe80:0::1]:9, ::ffff:10.0.0.7:11"
     keys = HttpKeys.model_validate({"max.connections.per.ip.overrides": text})
     assert dict(address_limits(keys.max_connections_per_ip_overrides or ())) == {
         "127.0.0.1": 5,
         "::1": 7,
         "fe80::1": 9,
+        "10.0.0.7": 11,
     }
 
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from kafkalite.model.errors import InvalidRequestError
 
+LATEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: the last time that `instant` can write."""
 _DATETIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T[0-9:.]+(?:Z|[+-][0-9:]+)?)?", re.ASCII)
 _DURATION: Final = re.compile(
     r"(?P<sign>-?)P(?:(?P<days>\d{1,9})D)?"
@@ -53,6 +55,6 @@ def duration_ms(text: str) -> int:
 
 
 def instant(time_ms: int) -> str:
-    """Milliseconds since the epoch, as far as the year 9999, as `YYYY-MM-DDTHH:mm:SS.sssZ`."""
+    """Milliseconds since the epoch, up to LATEST_MS, as `YYYY-MM-DDTHH:mm:SS.sssZ`."""
     seconds, rest_ms = divmod(time_ms, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ms:03}Z"

@@ -19,7 +19,7 @@ from msgspec import Meta
 from kafkalite.model.errors import InvalidRequestError
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.model.record import Header, Record
-from kafkalite.wire.iso_time import datetime_ms
+from kafkalite.wire.iso_time import LATEST_MS, datetime_ms
 from kafkalite.wire.record_bodies import IncomingRecord, check_objects, check_utf8
 from kafkalite.wire.records import MAX_HEADERS
 
@@ -238,6 +238,8 @@ def _timestamp(text: str) -> int:
         raise RefusedRecordError(_BAD_REQUEST, f"Bad Request: timestamp: {error.detail}") from error
     if found < 0:
         raise RefusedRecordError(_BAD_REQUEST, "Bad Request: timestamp is before 1970.")
+    if found > LATEST_MS:  # else there would be a record that no report can tell of
+        raise RefusedRecordError(_BAD_REQUEST, "Bad Request: timestamp is after 9999.")
     return found
 
 

@@ -155,6 +155,8 @@ def test_schemas_are_not_supported(text: bytes) -> None:
         (b'{"timestamp":1}', 400, "timestamp"),
         (b'{"timestamp":"yesterday"}', 400, "timestamp"),
         (b'{"timestamp":"1969-12-31T23:59:59Z"}', 400, "1970"),
+        (b'{"timestamp":"9999-12-31T23:59:59-01:00"}', 400, "9999"),
+        (b'{"timestamp":"9999-12-31T23:59:59.9999Z"}', 400, "9999"),
         (b'{"value":{"type":"STRING","data":"\xff"}}', 400, "utf-8"),
     ],
 )

@@ -271,6 +271,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
+            self._served = cycle  # from now on: its client may go away before its turn comes
             if cycle.more_body:
                 self._start(cycle, app)
             else:

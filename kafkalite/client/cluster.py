@@ -17,6 +17,7 @@ from kafkalite.client.system_clock import SystemClock
 from kafkalite.model.clock import Clock
 from kafkalite.model.errors import (
     BrokerNotAvailableError,
+    InvalidTopicError,
     LogError,
     NetworkError,
     error_by_name,
@@ -179,10 +180,13 @@ class Cluster:
         with a topic is told by `partitions`.
 
         Raises:
+            InvalidTopicError: what is given for a topic is no name at all.
             LogError: no broker answers.
         """
         if self._is_closed:
             raise ClosedError
+        for topic in topics:
+            _check_name(topic)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._want(topics)
@@ -344,6 +348,16 @@ class Cluster:
             known.leaders.append(leader)
             known.epochs.append(epoch)
         return known
+
+
+def _check_name(topic: str) -> None:
+    """Refuse what cannot be encoded: it would spoil the request that it shares with others."""
+    if type(topic) is not str:
+        raise InvalidTopicError(f"A topic is named by a str, not by {topic!r}")
+    try:
+        topic.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidTopicError(f"{topic!r} is not the name of a topic: {error}") from None
 
 
 def _is_away(reply: PeerReply) -> bool:

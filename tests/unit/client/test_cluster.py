@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 
@@ -11,6 +12,7 @@ from kafkalite.client.errors import ClosedError, NotSentError
 from kafkalite.client.settings import ClientSettings
 from kafkalite.model.errors import (
     BrokerNotAvailableError,
+    InvalidTopicError,
     NetworkError,
     RequestTimedOutError,
     UnknownTopicOrPartitionError,
@@ -23,6 +25,13 @@ _ONE = BrokerAddress(1, "b1", 9092)
 _TWO = BrokerAddress(2, "b2", 9092)
 _SEED = BrokerAddress(-1, "seed", 1)
 _T0 = TopicPartition("t", 0)
+
+
+class _Text(str):
+    """As numpy.str_ is one, which no encoder takes."""
+
+    __slots__ = ()
+
 
 Scenario = Callable[[Cluster, FakeBrokers, FakeClock], Awaitable[None]]
 
@@ -240,6 +249,20 @@ def test_an_answer_older_than_what_leaders_said_changes_nothing() -> None:
         assert cluster.topic_id("t") == "another"
 
     _run(scenario, topics)
+
+
+@pytest.mark.parametrize("name", [b"t", 7, _Text("t"), "\ud800"])
+def test_a_name_that_cannot_be_sent_is_refused_and_spoils_no_request_of_others(
+    name: object,
+) -> None:
+    async def scenario(cluster: Cluster, _brokers: FakeBrokers, __: FakeClock) -> None:
+        wrong = asyncio.ensure_future(cluster.partitions(cast("str", name)))
+        right = asyncio.ensure_future(cluster.partitions("t"))
+        with pytest.raises(InvalidTopicError):
+            await wrong
+        assert await right == 3
+
+    _run(scenario, FakeTopics({"t": [(1, 0)] * 3}))
 
 
 def test_who_waits_is_told_when_it_is_closed() -> None:

@@ -219,7 +219,8 @@ class ConsumerCore:
         """
         self._has_news = False
         if self._failure is not None:
-            raise self._failure
+            self._has_news = True  # for the next poll, which would wait for ever
+            raise self._failure.with_traceback(None)
         self._begin_again_where_topics_are_new()
         if self._rebalancing is not None and self._is_source_started:
             has_come, call = await self._rebalancing.step()

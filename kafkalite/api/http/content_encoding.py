@@ -33,7 +33,7 @@ _CODECS: Final = {
     "zstd": Compression.ZSTD,
 }
 _ON_LOOP_BYTES: Final = 64 << 10
-"""As much comes out of a body on the loop; where there is more, all of it does in a thread."""
+"""As much goes into a codec on the loop, and comes out; a larger body is read in a thread."""
 _PIECE_BYTES: Final = 64 << 10
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 
@@ -62,11 +62,12 @@ async def decoded(codec: Compression, body: Buffer, limit: int) -> Buffer:
         InvalidRequestError: `body` is not what the codec writes, or is cut off.
     """
     try:
-        try:
-            return decompress(codec, body, min(limit, _ON_LOOP_BYTES))
-        except MessageTooLargeError:
-            if limit <= _ON_LOOP_BYTES:
-                raise
+        if len(body) <= _ON_LOOP_BYTES:  # nothing may come out of megabytes, and take long
+            try:
+                return decompress(codec, body, min(limit, _ON_LOOP_BYTES))
+            except MessageTooLargeError:
+                if limit <= _ON_LOOP_BYTES:
+                    raise
         return await asyncio.to_thread(decompress, codec, body, limit)
     except MessageTooLargeError as error:
         raise RequestTooLargeError(

@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from kafkalite.api.data_plane.exchange import Exchange
+from kafkalite.api.http import content_encoding
 from kafkalite.api.http.content_encoding import GzipPieces, codec_of, decoded, piece_decoder
 from kafkalite.model.compression import Compression
 from kafkalite.model.errors import (
@@ -15,7 +17,8 @@ from kafkalite.model.errors import (
     RequestTooLargeError,
     UnsupportedMediaTypeError,
 )
-from kafkalite.wire.compression import compress
+from kafkalite.wire.batch import Buffer
+from kafkalite.wire.compression import compress, decompress
 
 _SIZES = [0, 1, 65_535, 65_536, 65_537, 300_000]
 
@@ -124,3 +127,19 @@ def test_nothing_is_needed_for_no_body() -> None:
     pieces = GzipPieces()
     assert pieces.next_piece() == b""
     pieces.end()
+
+
+@pytest.mark.parametrize(("members", "is_on_loop"), [(10, True), (5_000, False)])
+def test_much_that_little_comes_out_of_is_not_read_on_the_loop(
+    members: int, is_on_loop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[threading.Thread] = []
+
+    def noting(codec: Compression, data: Buffer, max_bytes: int) -> Buffer:
+        readers.append(threading.current_thread())
+        return decompress(codec, data, max_bytes)
+
+    monkeypatch.setattr(content_encoding, "decompress", noting)
+    body = gzip.compress(b"") * members + gzip.compress(b"x")
+    assert asyncio.run(decoded(Compression.GZIP, body, 1 << 20)) == b"x"
+    assert [each is threading.main_thread() for each in readers] == [is_on_loop]

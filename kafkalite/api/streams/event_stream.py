@@ -154,5 +154,6 @@ class EventStream:
             async with asyncio.timeout(WRITE_PATIENCE_S):
                 await sending
         except TimeoutError:
+            _is_cut.set(True)  # seen where the answer has no task of its own below the request's
             raise SlowReaderError from None
         self._written = asyncio.get_running_loop().time()

@@ -110,6 +110,11 @@ def test_only_a_stream_that_was_cut_off_is_not_reported(monkeypatch: pytest.Monk
             await while_read(exchange, stream)
         return WithoutCutStreams().filter(record)
 
+    async def is_reported_after_answer(exchange: Exchange) -> bool:
+        with pytest.raises(ClientGoneError):
+            await EventStream(exchange).send(b"a report of a record")
+        return WithoutCutStreams().filter(record)
+
     async def go() -> None:
         raise ClientGoneError
 
@@ -119,8 +124,9 @@ def test_only_a_stream_that_was_cut_off_is_not_reported(monkeypatch: pytest.Monk
         exchange._receive = _never(silent)
         cut = is_reported_after(exchange, EventStream(exchange).send(encode_event(b"x")))
         gone = is_reported_after(exchange, go())
-        tasks = asyncio.create_task(cut), asyncio.create_task(gone)
-        assert list(await asyncio.gather(*tasks)) == [False, True]
+        bare = is_reported_after_answer(_exchange([], asyncio.Event()))
+        tasks = [asyncio.create_task(each) for each in (cut, gone, bare)]
+        assert list(await asyncio.gather(*tasks)) == [False, True, False]
 
     asyncio.run(scenario())
 

@@ -179,8 +179,9 @@ class ConsumerCore:
 
     def reject(self, handed: Handed, cause: LogError) -> UnreadableError:
         """See HandOut."""
+        error = self._hand_out.reject(handed, cause)
         self._call_soon(self._fetcher.follow)
-        return self._hand_out.reject(handed, cause)
+        return error
 
     def wakeup(self) -> None:
         """Have the poll that waits now, or the next one, raise WakeupError. Any thread."""

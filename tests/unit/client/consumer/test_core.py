@@ -27,3 +27,20 @@ def test_each_poll_tells_of_what_ended_consuming_for_good() -> None:
             assert core.needs_turn
 
     asyncio.run(scenario())
+
+
+def test_what_is_thrown_away_is_so_before_the_fetcher_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody: Any = None
+    happened: list[object] = []
+    core = ConsumerCore(
+        ConsumerSettings.of({}),
+        nobody,
+        nobody,
+        notify=lambda: None,
+        call_soon=lambda _: happened.append("looks"),
+    )
+    monkeypatch.setattr(core._hand_out, "reject", lambda *_: happened.append("rejects"))
+    core.reject(nobody, nobody)
+    assert happened == ["rejects", "looks"]

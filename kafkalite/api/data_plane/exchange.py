@@ -141,6 +141,14 @@ class Exchange:
             parts.append(body)
         return b"".join(parts)
 
+    def check_parts(self) -> None:
+        """See that `read_part` knows how the body is compressed, before an answer begins.
+
+        Raises:
+            UnsupportedMediaTypeError: it is compressed in a way that cannot be read in parts.
+        """
+        piece_decoder(self.header(CONTENT_ENCODING))
+
     async def read_part(self) -> bytes | None:
         """What has arrived of the body since; waits for some. None: that was the end of it.
 

@@ -82,6 +82,7 @@ class RecordStreamEndpoint:
         content_type = exchange.header(b"content-type")
         if content_type:
             media_of_body(content_type, (Media.NDJSON,))
+        exchange.check_parts()
         wanted = _parameters(exchange.query(_PARAMETERS))
         await self._partitions.partition_count(topic)  # the answer can begin only where it is there
         try:

@@ -12,7 +12,7 @@ from kafkalite.api.data_plane.exchange import Exchange
 from kafkalite.api.data_plane.produce_slots import ProduceSlots
 from kafkalite.api.errors import unexpected
 from kafkalite.api.http.whole_request import WholeRequest
-from kafkalite.api.rest.errors import UNAVAILABLE, RestAnswer, RestError
+from kafkalite.api.rest.errors import BAD_REQUEST, UNAVAILABLE, RestAnswer, RestError
 from kafkalite.api.streams.body_parts import next_part
 from kafkalite.api.streams.event_stream import EventStream
 from kafkalite.api.v3.errors import BAD_PAYLOAD, MEDIA, TOO_LARGE, refusal
@@ -29,6 +29,7 @@ from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
 from kafkalite.broker.record_streams import RecordStreams
+from kafkalite.model.errors import InvalidRequestError
 from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.v3_records import (
     BrokenJsonError,
@@ -95,6 +96,7 @@ class V3Produce:
         """
         await self._partitions.partition_count(topic)  # the answer can begin only where it is there
         run = _Run(self._reports(cluster_id, topic), self._max_object_bytes)
+        exchange.check_parts()
         if exchange.header(b"transfer-encoding"):
             with self._streams.place():
                 await self._serve_stream(exchange, run, b"")
@@ -168,7 +170,10 @@ class V3Produce:
             async for reports in run.take(part):
                 await answer.send(reports)
             if not run.is_over:
-                part = await next_part(exchange, self._streams)
+                try:
+                    part = await next_part(exchange, self._streams)
+                except InvalidRequestError as error:  # it is not compressed as it says
+                    run.break_off(error)
         last = run.end(is_stopping=self._streams.is_closed)
         if last:
             await answer.send(last)
@@ -213,13 +218,17 @@ class _Run:
         self._reports = reports
         self._objects = JsonObjects(max_object_bytes)
         self._is_empty = True
-        self._broken: BrokenJsonError | None = None
-        """Where the body stopped being JSON: what follows means nothing."""
+        self._broken: RefusedRecordError | None = None
+        """Why what follows means nothing: the body stopped being JSON, or readable at all."""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing that follows can be taken."""
         return self._broken is not None
+
+    def break_off(self, error: InvalidRequestError) -> None:
+        """No more can be made of the body."""
+        self._broken = RefusedRecordError(BAD_REQUEST, f"Bad Request: {error.detail}")
 
     async def take(self, part: bytes) -> AsyncIterator[bytes]:
         """Append the records that end in this part; gives their reports as they come about."""

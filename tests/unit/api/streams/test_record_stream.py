@@ -5,13 +5,15 @@ import json
 from collections.abc import MutableMapping, Sequence
 from typing import Any, cast
 
+import pytest
+
 from kafkalite.api.data_plane.exchange import Exchange
 from kafkalite.api.streams.record_stream import RecordStreamEndpoint
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import RecordPlace
 from kafkalite.broker.record_streams import RecordStreams
-from kafkalite.model.errors import LogError, NotEnoughReplicasError
+from kafkalite.model.errors import LogError, NotEnoughReplicasError, UnsupportedMediaTypeError
 from kafkalite.wire.record_bodies import IncomingRecord
 
 
@@ -141,3 +143,15 @@ def test_the_answer_begins_at_once_unless_the_client_waits_to_be_asked() -> None
 
     assert asyncio.run(scenario(_Client())) == 0
     assert asyncio.run(scenario(_Client([(b"expect", b"100-continue")]))) == 1
+
+
+@pytest.mark.parametrize("coding", [b"zstd", b"br"])
+def test_a_coding_that_cannot_be_read_is_refused_before_the_answer_begins(coding: bytes) -> None:
+    async def scenario() -> None:
+        client = _Client([(b"content-encoding", coding)])
+        client.parts.put_nowait(None)
+        with pytest.raises(UnsupportedMediaTypeError):
+            await _endpoint(_Broker(), RecordStreams(lambda: 1)).post(client.exchange, "POST", "t")
+        assert client.began_at is None
+
+    asyncio.run(scenario())

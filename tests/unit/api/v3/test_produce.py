@@ -1,6 +1,7 @@
 """Produce of version 3 of REST Proxy: read no faster than reported, in order, ended in words."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import MutableMapping, Sequence
 from typing import Any, cast
@@ -22,6 +23,7 @@ from kafkalite.model.errors import (
     NotEnoughReplicasError,
     ThrottlingQuotaExceededError,
     UnknownTopicOrPartitionError,
+    UnsupportedMediaTypeError,
 )
 from kafkalite.wire.messages import ACKS_ALL
 from kafkalite.wire.record_bodies import IncomingRecord
@@ -313,6 +315,29 @@ def test_stream_that_is_broken_is_read_no_further() -> None:
         await asyncio.wait_for(client.post(broker), 10)
         assert client.codes == _ENDS
         assert client.taken == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("coding", [b"zstd", b"br"])
+def test_stream_in_a_coding_that_cannot_be_read_is_refused_before_it_begins(coding: bytes) -> None:
+    async def scenario() -> None:
+        client = _Client(_CHUNKED, (b"content-encoding", coding))
+        client.end()
+        with pytest.raises(UnsupportedMediaTypeError):
+            await client.post(_Broker())
+        assert client.began_at is None
+
+    asyncio.run(scenario())
+
+
+def test_stream_that_is_no_whole_gzip_ends_in_words() -> None:
+    async def scenario() -> None:
+        broker, client = _Broker(), _Client(_CHUNKED, (b"content-encoding", b"gzip"))
+        client.send(gzip.compress(b"{}{}"), b"no gzip")
+        await asyncio.wait_for(client.post(broker), 10)
+        assert client.codes == _ENDS
+        assert "gzip" in client.reports[-1]["message"]
 
     asyncio.run(scenario())
 

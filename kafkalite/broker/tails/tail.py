@@ -186,8 +186,8 @@ class TopicTail:
             return await self._look(wait_s)
         before = self._positions
         found = await self._look(0.0)
-        if self._positions is not before or self._reader.out_of_range:
-            return found
+        if self._positions is not before or self._reader.out_of_range or not self._is_checked:
+            return found  # what happened to the topic meanwhile wakes nobody any more
         self._follower = self._feeds.follow(self._feed_key(), self._positions)
         if self._follower is None:
             return await self._look(wait_s)

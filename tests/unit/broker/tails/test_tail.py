@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from kafkalite.broker.metadata_view import ClusterPicture, TopicAt
+from kafkalite.broker.partition_read import PartitionRead
 from kafkalite.broker.tails.feed import TailFeeds
 from kafkalite.broker.tails.mark import TailMark
 from kafkalite.broker.tails.page import TailRecords
@@ -24,6 +25,7 @@ from kafkalite.model.errors import (
 from kafkalite.model.ids import BrokerId, TopicId, TopicPartition
 from kafkalite.model.offsets import NO_OFFSET
 from kafkalite.model.record import Record
+from kafkalite.wire.messages import FetchRequest
 from tests.support.fake_consumers import FakePartitions
 
 _P0: Final = TopicPartition("t", 0)
@@ -192,6 +194,34 @@ def test_the_end_of_the_topic_is_told_while_nothing_comes() -> None:
             assert (end.name, end.members["error"]) == ("end", "UNKNOWN_TOPIC_OR_PARTITION")
             assert tail.is_over
             assert await tail.next_event(1.0) is None
+
+    _run(scenario)
+
+
+class _Interrupted(FakePartitions):
+    """Something happens in the middle of the first look."""
+
+    happen: Callable[[], None] | None = None
+
+    def try_fetch(self, request: FetchRequest) -> list[PartitionRead] | None:
+        happen, self.happen = self.happen, None
+        if happen is not None:
+            happen()
+        return super().try_fetch(request)
+
+
+def test_the_end_is_told_at_once_where_it_comes_in_the_middle_of_a_look() -> None:
+    async def scenario() -> None:
+        partitions = _Interrupted(_P0, _P1)
+        world = _World(partitions)
+        tail = world.tail()
+        await tail.open()
+        partitions.happen = tail.stop_waiting
+        async with asyncio.timeout(1):
+            end = await _next(tail)
+        assert isinstance(end, TailNotice)
+        assert end.name == "end"
+        tail.close()
 
     _run(scenario)
 

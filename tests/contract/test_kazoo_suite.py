@@ -66,11 +66,9 @@ def _start(part: list[str], server: str, directory: Path) -> subprocess.Popen[by
     deselected = [f"--deselect={name}" for name in names]
     command = [
         *[sys.executable, "-m", "pytest", "-p", "tests.support.kazoo_harness"],
+        # Schemathesis' plugin keeps objects alive that kazoo's tests count.
+        *["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:schemathesis"],
         *[
-            "-p",
-            "no:randomly",
-            "-p",
-            "no:cacheprovider",
             "-c",
             os.devnull,
             "--rootdir",

@@ -52,7 +52,10 @@ class PageTurns:
             LogError, StoreError: something is damaged, or cannot be asked.
         """
         assignment, reader = self._assignment, self._reader
+        wanted = assignment.partitions
         await assignment.locate()
+        if is_over() or assignment.partitions != wanted:
+            return []  # what has happened meanwhile wakes nobody any more
         loop = asyncio.get_running_loop()
         begun = loop.time()
         positions = assignment.to_read()

@@ -42,6 +42,11 @@ class CreateTopicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     configs: list[NewConfig] | None = None
     validate_only: bool | None = None
 
+    def __post_init__(self) -> None:
+        given = self.replicas_assignments
+        if isinstance(given, list) and len({each.partition_id for each in given}) < len(given):
+            raise ValueError("replicas_assignments names a partition twice")
+
     @property
     def assignment(self) -> Mapping[int, list[int]] | None:
         """Partition -> brokers, if anything is said of it."""

@@ -38,6 +38,12 @@ def test_nothing_said_of_replicas_leaves_them_to_the_broker(assignments: bytes) 
         (b'{"topic_name":"t","partitions_count":"1"}', 400, "partitions_count"),
         (b'{"topic_name":"t","partitions_count":9999999999}', 400, "partitions_count"),
         (b'{"topic_name":"t","configs":{"a":"b"}}', 400, "configs"),
+        (
+            b'{"topic_name":"t","replicas_assignments":'
+            b'[{"partition_id":0,"broker_ids":[1]},{"partition_id":0,"broker_ids":[2]}]}',
+            400,
+            "twice",
+        ),
         (b'{"topic_name":"t","partition_count":1}', 422, "Unrecognized field: partition_count"),
     ],
 )

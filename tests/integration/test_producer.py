@@ -339,8 +339,17 @@ def test_an_interrupted_loop_of_sends_leaves_the_producer_whole(
     sent: list[tuple[bytes, Any]] = []
     with Producer(bootstrap_servers=broker.address, batch_size=3_000) as producer:
         producer.send(topic.name, b"first").result(30)
-        timer = threading.Timer(delay_s, signal.raise_signal, (signal.SIGINT,))
-        timer.start()
+        is_caught = threading.Event()
+
+        def interrupt() -> None:
+            pause_s = delay_s
+            while not is_caught.wait(pause_s):
+                signal.raise_signal(signal.SIGINT)
+                # Python drops an exception that comes while an object is being deleted.
+                pause_s = 5
+
+        interrupting = threading.Thread(target=interrupt)
+        interrupting.start()
 
         def send_for_ever() -> None:
             number = 0
@@ -351,7 +360,8 @@ def test_an_interrupted_loop_of_sends_leaves_the_producer_whole(
 
         with pytest.raises(KeyboardInterrupt):
             send_for_ever()
-        timer.join()
+        is_caught.set()
+        interrupting.join()
         producer.flush(30)
         producer.send(topic.name, b"last").result(30)
         assert producer._core.memory.free == producer._core.memory.total

@@ -1,6 +1,7 @@
 """Fixtures that every part's tests share."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from tests.support.broker import BrokerProcess
 from tests.support.topic import BrokerClient
 from tests.support.zookeeper import EmbeddedZooKeeper, RealZooKeeper, ZooKeeperProcess
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background jobs ignore Ctrl-C, and they their children: tests are about it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

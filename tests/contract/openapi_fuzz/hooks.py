@@ -154,7 +154,9 @@ def after_call(
 
 def _bound(fields: dict[str, Any], names: Sequence[str], too_many: range) -> None:
     for name in names:
-        if fields.get(name) in too_many:
+        value = fields.get(name)
+        # What is no number would be looked for in all of the range, one after the other.
+        if isinstance(value, int) and value in too_many:
             fields[name] = too_many.start
 
 

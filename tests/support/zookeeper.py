@@ -6,21 +6,31 @@ Both have the same interface, so a test or a fixture can be written once for the
         client = KazooClient(zookeeper.hosts)
 """
 
+import random
 import shutil
 import socket
 import sys
 from pathlib import Path
+from typing import Final
 
 from tests.support.process import ServerProcess
 
 _JAR = Path("/usr/share/java/zookeeper.jar")
+_PORTS: Final = range(10_000, 32_768)
+"""Below those of which the kernel gives connections theirs: a server that is down keeps its own."""
+_chance: Final = random.SystemRandom()
+"""Not the same in two runs of tests with the same seed that go on beside each other."""
 
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    while True:
+        port = _chance.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 

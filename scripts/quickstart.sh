@@ -299,7 +299,7 @@ count_lines() {
 
 # wait_for WHAT COMMAND...: until the command succeeds; ends the script when it never does.
 wait_for() {
-    local what="$1" deadline=$((SECONDS + 30))
+    local what="$1" deadline=$((SECONDS + 60))
     shift
     until "$@"; do
         if [ "$SECONDS" -ge "$deadline" ]; then

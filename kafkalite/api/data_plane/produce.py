@@ -1,5 +1,6 @@
 """`POST /v1/produce`: record batches from native clients, for many partitions at a time."""
 
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -44,35 +45,24 @@ class ProduceEndpoint:
 
         False leaves the request to `post`, also where it must be refused; nothing was done then.
         """
-        if (
-            request.body_size > _EXPRESS_BYTES
-            or request.header(b"content-type") != Media.MSGPACK
-            or not self._slots.try_take()
-        ):
+        if request.body_size > _EXPRESS_BYTES or request.header(b"content-type") != Media.MSGPACK:
             return False
-        is_begun = False
         try:
             produce = _decoder.decode(request.body())
-            is_begun = self._path.begin(produce, _Answer(request, self._slots))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
-        finally:
-            if not is_begun:
-                self._slots.give_back()
-        return is_begun
+        return self._slots.begin(partial(self._path.begin, produce), _Answer(request))
 
 
 class _Answer:
-    """Answers a request once its results are there; gives its slot back."""
+    """Answers a request once its results are there."""
 
-    __slots__ = ("_request", "_slots")
+    __slots__ = ("_request",)
 
-    def __init__(self, request: WholeRequest, slots: ProduceSlots) -> None:
+    def __init__(self, request: WholeRequest) -> None:
         self._request = request
-        self._slots = slots
 
     def __call__(self, results: list[ProduceResult] | Exception) -> None:
-        self._slots.give_back()
         if isinstance(results, Exception):
             self._request.refuse(problem_response(unexpected(results, self._request.request_id)))
             return

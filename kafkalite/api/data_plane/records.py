@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -136,22 +136,14 @@ class RecordsEndpoint:
             return False
         if partition is not None:
             incoming = _placed(incoming, partition)
-        slots = self._slots
-        if not slots.try_take():
-            return False
-        is_begun = False
-        try:
-            is_begun = self._append_path.begin(
-                topic,
-                incoming,
-                acks=wanted.acks,
-                timeout_ms=wanted.timeout_ms,
-                then=_Answer(request, slots),
-            )
-        finally:
-            if not is_begun:
-                slots.give_back()
-        return is_begun
+        begin = partial(
+            self._append_path.begin,
+            topic,
+            incoming,
+            acks=wanted.acks,
+            timeout_ms=wanted.timeout_ms,
+        )
+        return self._slots.begin(begin, _Answer(request))
 
     async def get(self, exchange: Exchange, topic: str, partition: int) -> None:
         """Answer a page of records, waiting for the first one up to `timeout_ms`."""
@@ -235,16 +227,14 @@ class RecordsEndpoint:
 
 
 class _Answer:
-    """Answers a request of one record once it is known what became of it; gives its slot back."""
+    """Answers a request of one record once it is known what became of it."""
 
-    __slots__ = ("_request", "_slots")
+    __slots__ = ("_request",)
 
-    def __init__(self, request: WholeRequest, slots: ProduceSlots) -> None:
+    def __init__(self, request: WholeRequest) -> None:
         self._request = request
-        self._slots = slots
 
     def __call__(self, outcome: RecordPlace | Exception) -> None:
-        self._slots.give_back()
         if isinstance(outcome, Exception):
             problem = unexpected(outcome, self._request.request_id)
             self._request.refuse(problem_response(problem))

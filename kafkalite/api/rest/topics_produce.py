@@ -1,6 +1,7 @@
 """Produce as REST Proxy has it: records of a topic, or of one partition, in an embedded format."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -133,22 +134,10 @@ class RestProduce:
             return False
         if partition is not None:
             incoming = _placed(incoming, partition)
-        slots = self._slots
-        if not slots.try_take():
-            return False
-        is_begun = False
-        try:
-            is_begun = self._append_path.begin(
-                topic,
-                incoming,
-                acks=ACKS_ALL,
-                timeout_ms=_TIMEOUT_MS,
-                then=_Answer(request, slots),
-            )
-        finally:
-            if not is_begun:
-                slots.give_back()
-        return is_begun
+        begin = partial(
+            self._append_path.begin, topic, incoming, acks=ACKS_ALL, timeout_ms=_TIMEOUT_MS
+        )
+        return self._slots.begin(begin, _Answer(request))
 
     async def _check_exists(self, topic: str, partition: int) -> None:
         try:
@@ -160,16 +149,14 @@ class RestProduce:
 
 
 class _Answer:
-    """Answers a request of one record once it is known what became of it; gives its slot back."""
+    """Answers a request of one record once it is known what became of it."""
 
-    __slots__ = ("_request", "_slots")
+    __slots__ = ("_request",)
 
-    def __init__(self, request: WholeRequest, slots: ProduceSlots) -> None:
+    def __init__(self, request: WholeRequest) -> None:
         self._request = request
-        self._slots = slots
 
     def __call__(self, outcome: RecordPlace | Exception) -> None:
-        self._slots.give_back()
         if isinstance(outcome, Exception):
             answer = refusal(unexpected(outcome, self._request.request_id))
             self._request.respond(answer.status, answer.media, answer.body)

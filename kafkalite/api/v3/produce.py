@@ -6,6 +6,7 @@ nothing piles up here, whichever side is the slower one, and records of a partit
 
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Final
 
 from kafkalite.api.data_plane.exchange import Exchange
@@ -121,22 +122,10 @@ class V3Produce:
         if request.body_size > _EXPRESS_BYTES:
             return False
         record = record_of(parse_record(request.body()), _now_ms())
-        slots = self._slots
-        if not slots.try_take():
-            return False
-        is_begun = False
-        try:
-            is_begun = self._append_path.begin(
-                topic,
-                record.incoming,
-                acks=ACKS_ALL,
-                timeout_ms=TIMEOUT_MS,
-                then=_Answer(request, slots, self._reports(cluster_id, topic), record),
-            )
-        finally:
-            if not is_begun:
-                slots.give_back()
-        return is_begun
+        begin = partial(
+            self._append_path.begin, topic, record.incoming, acks=ACKS_ALL, timeout_ms=TIMEOUT_MS
+        )
+        return self._slots.begin(begin, _Answer(request, self._reports(cluster_id, topic), record))
 
     async def post_batch(self, exchange: Exchange, cluster_id: str, topic: str) -> RestAnswer:
         """Append the entries of a batch; the answer tells of each, by its id.
@@ -185,24 +174,18 @@ class V3Produce:
 
 
 class _Answer:
-    """Answers a request of one record once it is known what became of it; gives its slot back."""
+    """Answers a request of one record once it is known what became of it."""
 
-    __slots__ = ("_record", "_reports", "_request", "_slots")
+    __slots__ = ("_record", "_reports", "_request")
 
     def __init__(
-        self,
-        request: WholeRequest,
-        slots: ProduceSlots,
-        reports: RecordReports,
-        record: ProducedRecord,
+        self, request: WholeRequest, reports: RecordReports, record: ProducedRecord
     ) -> None:
         self._request = request
-        self._slots = slots
         self._reports = reports
         self._record = record
 
     def __call__(self, outcome: RecordPlace | Exception) -> None:
-        self._slots.give_back()
         if isinstance(outcome, Exception):
             answer = refusal(unexpected(outcome, self._request.request_id))
             self._request.respond(answer.status, answer.media, answer.body)

@@ -19,7 +19,7 @@ from kafkalite.api.rest.errors import (
     NOT_FOUND,
     RestAnswer,
     RestError,
-    method_not_allowed,
+    check_method,
     refusal,
     switched_off,
 )
@@ -123,12 +123,9 @@ class ConsumersEndpoint:
         path = parse_consumers_path(raw_path.partition(b"?")[0].decode("latin-1"))
         if path is None:
             raise RestError(NOT_FOUND, "HTTP 404 Not Found")
-        allowed = OPERATIONS[path.operation]
-        allow = (b"allow", ", ".join((*allowed, "OPTIONS")).encode("ascii"))
-        if method == "OPTIONS":
-            return RestAnswer(204, headers=[allow])
-        if method not in allowed:
-            raise method_not_allowed(allowed)
+        options = check_method(method, OPERATIONS[path.operation])
+        if options is not None:
+            return options
         if path.operation == "records":
             check_not_cross_site(exchange.headers, self._cors, _WHAT_READING_DOES)
         if not self._is_enabled():

@@ -95,12 +95,24 @@ def unprocessable(message: str) -> RestError:
     return RestError(UNPROCESSABLE, message)
 
 
-def method_not_allowed(allowed: Sequence[str]) -> RestError:
-    """The path takes other methods than the request's: `allowed`, and OPTIONS."""
+def not_ready(reasons: Sequence[str]) -> RestError:
+    """The broker cannot serve anybody yet, or any more."""
+    return _retry_later(UNAVAILABLE, f"The broker is not ready: {'; '.join(reasons)}")
+
+
+def check_method(method: str, allowed: Sequence[str]) -> RestAnswer | None:
+    """The answer to OPTIONS; None where the method is one of those that the path takes.
+
+    Raises:
+        RestError: 405, it is another one.
+    """
+    if method in allowed:
+        return None
     names = ", ".join((*allowed, "OPTIONS"))
-    return RestError(
-        405, f"HTTP 405 Method Not Allowed: send {names}", [(b"allow", names.encode("ascii"))]
-    )
+    allow = [(b"allow", names.encode("ascii"))]
+    if method == "OPTIONS":
+        return RestAnswer(204, headers=allow)
+    raise RestError(405, f"HTTP 405 Method Not Allowed: send {names}", allow)
 
 
 def refusal(error: Exception, dialect: Dialect | None = None) -> RestAnswer:

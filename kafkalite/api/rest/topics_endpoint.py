@@ -12,10 +12,10 @@ from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.errors import (
     BAD_REQUEST,
     NOT_FOUND,
-    UNAVAILABLE,
     RestAnswer,
     RestError,
-    method_not_allowed,
+    check_method,
+    not_ready,
     refusal,
 )
 from kafkalite.api.rest.media import check_accepts_json
@@ -107,14 +107,9 @@ class TopicsEndpoint:
             raise RestError(NOT_FOUND, "HTTP 404 Not Found")
         if path.operation == BAD_PARTITION:
             raise RestError(BAD_REQUEST, "The partition must be a number, 0 or more")
-        allowed = METHODS[path.operation]
-        allow = (b"allow", ", ".join((*allowed, "OPTIONS")).encode("ascii"))
-        if method == "OPTIONS":
-            return RestAnswer(204, headers=[allow])
-        if method == "HEAD":
-            method = "GET"  # the server leaves the body out
-        if method not in allowed:
-            raise method_not_allowed(allowed)
+        options = check_method(method, METHODS[path.operation])
+        if options is not None:
+            return options
         if path.operation in {HEALTHY, READY}:
             return self._probe(path.operation)
         if path.operation != RECORDS:
@@ -127,7 +122,7 @@ class TopicsEndpoint:
 
     async def _serve(self, exchange: Exchange, path: TopicsPath) -> RestAnswer:
         if not self._is_running():
-            raise _not_now(["it is starting or stopping"])
+            raise not_ready(["it is starting or stopping"])
         if path.operation == ADMIN_TOPICS:
             body = await exchange.read_body(_MAX_ADMIN_BYTES)
             return await self._admin.create(exchange.header(b"content-type"), body)
@@ -141,14 +136,8 @@ class TopicsEndpoint:
     def _probe(self, operation: str) -> RestAnswer:
         reasons = self._not_ready_reasons() if operation == READY else ()
         if reasons:
-            raise _not_now(reasons)
+            raise not_ready(reasons)
         return RestAnswer(200)
-
-
-def _not_now(reasons: Sequence[str]) -> RestError:
-    return RestError(
-        UNAVAILABLE, f"The broker is not ready: {'; '.join(reasons)}", [(b"retry-after", b"1")]
-    )
 
 
 @cache

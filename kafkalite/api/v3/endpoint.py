@@ -12,11 +12,11 @@ from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.rest.base_uri import origin_url
 from kafkalite.api.rest.errors import (
     NOT_FOUND,
-    UNAVAILABLE,
     UNSUPPORTED_MEDIA,
     RestAnswer,
     RestError,
-    method_not_allowed,
+    check_method,
+    not_ready,
     switched_off,
 )
 from kafkalite.api.rest.media import check_accepts_json
@@ -112,14 +112,9 @@ class V3Endpoint:
     async def _answer(self, exchange: Exchange, method: str, path: V3Path) -> RestAnswer | None:
         if path.operation == paths.NOTHING:
             raise RestError(NOT_FOUND, "HTTP 404 Not Found")
-        allowed = paths.METHODS[path.operation]
-        allow = (b"allow", ", ".join((*allowed, "OPTIONS")).encode("ascii"))
-        if method == "OPTIONS":
-            return RestAnswer(204, headers=[allow])
-        if method == "HEAD":
-            method = "GET"  # the server leaves the body out
-        if method not in allowed:
-            raise method_not_allowed(allowed)
+        options = check_method(method, paths.METHODS[path.operation])
+        if options is not None:
+            return options
         check_accepts_json(exchange.header(b"accept"))
         if method in _WITH_BODIES:
             _check_body_type(exchange.header(b"content-type"))
@@ -146,11 +141,7 @@ class V3Endpoint:
 
     def _check_cluster(self, path: V3Path) -> None:
         if not self._is_running():
-            raise RestError(
-                UNAVAILABLE,
-                "The broker is not ready: it is starting or stopping",
-                [(b"retry-after", b"1")],
-            )
+            raise not_ready(["it is starting or stopping"])
         wanted = path.names.get("cluster_id")
         if wanted is not None and wanted != self._cluster_id():
             raise RestError(NOT_FOUND, f"Cluster {wanted} cannot be found.")

@@ -30,7 +30,7 @@ class ControlFront:
     - A body is read here, whole, up to MAX_BODY_BYTES, and must be JSON.
     - A request without an `X-Request-Id` is given one; the server repeats those of clients.
     - Answers are not to be stored, but for those that say otherwise.
-    - HEAD is GET without the body; OPTIONS lists the methods; a trailing slash does not matter.
+    - OPTIONS lists the methods; a trailing slash does not matter. HEAD comes as GET (`HttpFront`).
     - An exception that nothing foresaw becomes a problem document and an entry in the log; the
       server above never sees it.
     """
@@ -43,7 +43,7 @@ class ControlFront:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
-        reply = _Reply(send, scope["headers"], only_headers=scope["method"] == "HEAD")
+        reply = _Reply(send, scope["headers"])
         try:
             await self._serve(scope, exchange, receive, reply)
         except ClientGoneError:
@@ -63,24 +63,21 @@ class ControlFront:
             case "OPTIONS":
                 await _tell_methods(scope["app"], scope["path"], reply)
                 return
-            case "HEAD":
-                scope = {**scope, "method": "GET"}
             case method if method in _WITH_BODY:
                 receive = _replay(await _json_body(exchange), receive)
         await self._app(scope, receive, reply.send)
 
 
 class _Reply:
-    """The answer to one request: adds an id to it, and leaves the body out for HEAD."""
+    """The answer to one request: adds an id to it."""
 
-    __slots__ = ("_made", "_only_headers", "_send", "_started", "request_id")
+    __slots__ = ("_made", "_send", "_started", "request_id")
 
-    def __init__(self, send: Send, headers: Sequence[RawHeader], *, only_headers: bool) -> None:
+    def __init__(self, send: Send, headers: Sequence[RawHeader]) -> None:
         given = given_id(headers)
         self.request_id = make_id() if given is None else given.decode("ascii")
         self._made = [] if given else [(REQUEST_ID, self.request_id.encode("ascii"))]
         self._send = send
-        self._only_headers = only_headers
         self._started = False
 
     async def send(self, message: Message) -> None:
@@ -90,8 +87,6 @@ class _Reply:
             if all(name != b"cache-control" for name, _ in headers):
                 headers.append(NOT_STORED)
             message = {**message, "headers": headers}
-        elif self._only_headers:
-            message = {**message, "body": b""}
         await self._send(message)
 
     async def refuse(self, error: LogError) -> None:

@@ -15,6 +15,8 @@ from typing import cast
 import httpx
 
 from kafkalite.api.control import make_control_app
+from kafkalite.api.http.front import HttpFront
+from kafkalite.api.http.origins import NO_SITES
 from kafkalite.broker.broker import Broker, State
 from kafkalite.broker.control.controller_driver import ControllerDriver
 from kafkalite.broker.control.reassignment import ReassignmentAdmin
@@ -269,11 +271,11 @@ class FakeBroker:
 
 @asynccontextmanager
 async def control_plane(broker: FakeBroker) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the control plane of `broker`, whose controller runs meanwhile.
+    """A client of the control plane of `broker`, as it is served; the controller runs meanwhile.
 
     An exception that leaves the application is raised here: a broker must never let one out.
     """
-    app = make_control_app(cast("Broker", broker))
+    app = HttpFront(make_control_app(cast("Broker", broker)), NO_SITES, 1024)
     broker.controller.start()
     try:
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)

@@ -9,6 +9,8 @@ import pytest
 
 from kafkalite.api.control import make_control_app
 from kafkalite.api.control_front import MAX_BODY_BYTES
+from kafkalite.api.http.front import HttpFront
+from kafkalite.api.http.origins import NO_SITES
 from kafkalite.broker.broker import Broker
 from tests.support.fake_broker import FakeBroker, control_plane
 
@@ -87,8 +89,12 @@ def test_head_sends_no_body_to_whatever_server_runs_the_application() -> None:
         raise AssertionError("HEAD has no body to read")
 
     scope = {"type": "http", "method": "HEAD", "path": "/healthz", "headers": []}
-    app = make_control_app(cast("Broker", FakeBroker()))
-    asyncio.run(app({**scope, "query_string": b"", "root_path": ""}, receive, send))
+    app = HttpFront(make_control_app(cast("Broker", FakeBroker())), NO_SITES, 1024)
+
+    async def serve() -> None:
+        await app({**scope, "query_string": b"", "root_path": ""}, receive, send)
+
+    asyncio.run(serve())
     assert [message.get("body") for message in sent] == [None, b""]
 
 

@@ -7,7 +7,6 @@ an empty value, whose two bytes are then replaced by the head of the real one.
 
 import asyncio
 import struct
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -98,7 +97,7 @@ class FetchEndpoint:
             if isinstance(begun, ReplicaAnswer) and _answer_from_memory(request, begun):
                 return True
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
-            request.refuse(problem_response(unexpected(error, uuid.uuid4().hex)))
+            request.refuse(problem_response(unexpected(error, request.request_id)))
             return True
         task = asyncio.ensure_future(self._answer_whole(request, begun))
         self._answering.add(task)
@@ -124,7 +123,7 @@ class FetchEndpoint:
             exchange = request.exchange()
             await self._send(exchange, _head_of(answer), answer.reads)
         except Exception as error:  # noqa: BLE001 - no input may be answered with a bare 500
-            problem = unexpected(error, uuid.uuid4().hex)
+            problem = unexpected(error, request.request_id)
             if exchange is not None and exchange.started:
                 request.abort()
             else:

@@ -192,6 +192,8 @@ class Follower:
 
     async def wait(self, news: ReadWaiters, wait_s: float) -> None:
         """Until there is another event, `news`, no feed any more, or for so long."""
+        # Unlike `wait_any` it goes on in the turn of the loop in which it is woken: once the last
+        # one was, the feed takes it that all have taken the event.
         loop = asyncio.get_running_loop()
         turn: Turn = loop.create_future()
         timer = loop.call_later(wait_s, give, turn)

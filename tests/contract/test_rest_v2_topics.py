@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.broker import BrokerProcess
 from tests.support.cluster import Cluster
+from tests.support.standalone_broker import standalone_broker
 from tests.support.waiting import wait_until
 from tests.support.zookeeper import EmbeddedZooKeeper
 
@@ -66,15 +67,8 @@ class Api:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    directory = tmp_path_factory.mktemp("rest")
-    with (
-        EmbeddedZooKeeper(directory / "zookeeper") as zookeeper,
-        BrokerProcess(
-            directory / "broker",
-            zookeeper.hosts,
-            settings={"auto.create.topics.enable": "false", "message.max.bytes": "2000"},
-        ) as running,
-    ):
+    settings = {"auto.create.topics.enable": "false", "message.max.bytes": "2000"}
+    with standalone_broker(tmp_path_factory.mktemp("rest"), settings) as running:
         yield running
 
 

@@ -15,8 +15,8 @@ import pytest
 from tests.support.broker import BrokerProcess
 from tests.support.line_sender import LineSender
 from tests.support.resident import resident_bytes
+from tests.support.standalone_broker import standalone_broker
 from tests.support.waiting import wait_until
-from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
 
@@ -26,15 +26,8 @@ _MAX_STREAMS: Final = 2
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    directory = tmp_path_factory.mktemp("stream")
-    with (
-        EmbeddedZooKeeper(directory / "zookeeper") as zookeeper,
-        BrokerProcess(
-            directory / "broker",
-            zookeeper.hosts,
-            settings={"produce.max.streams": str(_MAX_STREAMS)},
-        ) as running,
-    ):
+    settings = {"produce.max.streams": str(_MAX_STREAMS)}
+    with standalone_broker(tmp_path_factory.mktemp("stream"), settings) as running:
         yield running
 
 

@@ -17,8 +17,8 @@ import pytest
 from tests.support.broker import BrokerProcess
 from tests.support.raw_http import RawConnection
 from tests.support.rest_consumers import V2, RestApi, RestInstance, next_number, rest_error
+from tests.support.standalone_broker import standalone_broker
 from tests.support.waiting import wait_until
-from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
 
@@ -34,11 +34,7 @@ _ONE_WAY_ONLY: Final = (
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    directory = tmp_path_factory.mktemp("rest")
-    with (
-        EmbeddedZooKeeper(directory / "zookeeper") as zookeeper,
-        BrokerProcess(directory / "broker", zookeeper.hosts) as running,
-    ):
+    with standalone_broker(tmp_path_factory.mktemp("rest")) as running:
         yield running
 
 

@@ -18,6 +18,7 @@ from tests.support.cluster import Cluster
 from tests.support.line_sender import LineSender
 from tests.support.raw_http import RawConnection
 from tests.support.resident import resident_bytes
+from tests.support.standalone_broker import standalone_broker
 from tests.support.waiting import wait_until
 from tests.support.zookeeper import EmbeddedZooKeeper
 
@@ -93,19 +94,12 @@ def _told(answer: httpx.Response) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    directory = tmp_path_factory.mktemp("v3")
-    with (
-        EmbeddedZooKeeper(directory / "zookeeper") as zookeeper,
-        BrokerProcess(
-            directory / "broker",
-            zookeeper.hosts,
-            settings={
-                "auto.create.topics.enable": "false",
-                "message.max.bytes": "5000",
-                "produce.max.streams": str(_MAX_STREAMS),
-            },
-        ) as running,
-    ):
+    settings = {
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": "5000",
+        "produce.max.streams": str(_MAX_STREAMS),
+    }
+    with standalone_broker(tmp_path_factory.mktemp("v3"), settings) as running:
         yield running
 
 

@@ -1,12 +1,10 @@
 """Streams of groups over HTTP: who reads too slowly is told, and then let go."""
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from kafkalite.api.data_plane.exchange import Exchange, Scope
 from kafkalite.api.groups.stream import GroupStreamEndpoint
 from kafkalite.api.streams import event_stream
 from kafkalite.api.streams.event_stream import SlowReaderError
@@ -16,33 +14,13 @@ from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.model.record import Record
 from tests.support.fake_consumers import FakeGroups, FakePartitions
 from tests.support.fake_peers import SilentPeers
+from tests.support.stalling_client import StallingClient
 
 _P0: Final = TopicPartition("t", 0)
+_QUERY: Final = "topics=t&auto.offset.reset=earliest"
 
 
-class _Client:
-    """Takes so many parts of the answer, then for a while none: `refuses` of them fail."""
-
-    def __init__(self, takes: int, refuses: int) -> None:
-        self.sent: list[bytes] = []
-        self._takes = takes
-        self._refuses = refuses
-        query = b"topics=t&auto.offset.reset=earliest"
-        scope: Scope = {"headers": [], "query_string": query, "client": None}
-        self.exchange = Exchange(scope, self._receive, self._send)
-
-    async def _receive(self) -> MutableMapping[str, Any]:
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError("it goes on for ever")
-
-    async def _send(self, message: MutableMapping[str, Any]) -> None:
-        if len(self.sent) >= self._takes and self._refuses:
-            self._refuses -= 1
-            await asyncio.get_running_loop().create_future()
-        self.sent.append(message.get("body", b"head"))
-
-
-async def _listen(client: _Client) -> None:
+async def _listen(client: StallingClient) -> None:
     groups, partitions = FakeGroups(), FakePartitions(_P0)
     groups.assign(_P0)
     partitions.append(_P0, Record(b"1", None, 1))
@@ -59,7 +37,7 @@ async def _listen(client: _Client) -> None:
 
 def test_who_takes_nothing_is_told_once_it_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "WRITE_PATIENCE_S", 0.01)
-    client = _Client(takes=2, refuses=1)
+    client = StallingClient(takes=2, refuses=1, query=_QUERY)
     asyncio.run(_listen(client))
     head, member, closed, end = client.sent
     assert head == b"head"
@@ -70,7 +48,7 @@ def test_who_takes_nothing_is_told_once_it_reads_on(monkeypatch: pytest.MonkeyPa
 
 def test_who_never_reads_again_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "WRITE_PATIENCE_S", 0.01)
-    client = _Client(takes=2, refuses=9)
+    client = StallingClient(takes=2, refuses=9, query=_QUERY)
     with pytest.raises(SlowReaderError):
         asyncio.run(_listen(client))
     assert len(client.sent) == 2

@@ -1,12 +1,9 @@
 """Tails over HTTP: who reads too slowly is told, and then let go."""
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any
 
 import pytest
 
-from kafkalite.api.data_plane.exchange import Exchange
 from kafkalite.api.streams import event_stream
 from kafkalite.api.streams.event_stream import SlowReaderError
 from kafkalite.api.streams.topic_stream import TopicStreamEndpoint
@@ -16,33 +13,12 @@ from kafkalite.model.errors import InvalidRequestError, MethodNotAllowedError, N
 from kafkalite.model.ids import TopicPartition
 from kafkalite.model.record import Record
 from tests.support.fake_consumers import FakePartitions
+from tests.support.stalling_client import StallingClient
 
 _P0 = TopicPartition("t", 0)
 
 
-class _Client:
-    """Takes so many parts of the answer, then for a while none: `refuses` of them fail."""
-
-    def __init__(self, takes: int, refuses: int, query: str = "from=earliest") -> None:
-        self.sent: list[bytes] = []
-        self._takes = takes
-        self._refuses = refuses
-        self.exchange = Exchange(
-            {"headers": [], "query_string": query.encode()}, self._receive, self._send
-        )
-
-    async def _receive(self) -> MutableMapping[str, Any]:
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError("it goes on for ever")
-
-    async def _send(self, message: MutableMapping[str, Any]) -> None:
-        if len(self.sent) >= self._takes and self._refuses:
-            self._refuses -= 1
-            await asyncio.get_running_loop().create_future()
-        self.sent.append(message.get("body", b"head"))
-
-
-async def _listen(client: _Client) -> None:
+async def _listen(client: StallingClient) -> None:
     partitions = FakePartitions(_P0)
     partitions.append(_P0, Record(b"1", None, 1))
     tails = TopicTails(TailWorld(partitions, partitions, partitions.view()), lambda: 1)
@@ -54,7 +30,7 @@ async def _listen(client: _Client) -> None:
 
 def test_who_takes_nothing_is_told_once_it_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "WRITE_PATIENCE_S", 0.01)
-    client = _Client(takes=2, refuses=1)
+    client = StallingClient(takes=2, refuses=1, query="from=earliest")
     asyncio.run(_listen(client))
     head, start, closed, end = client.sent
     assert head == b"head"
@@ -65,7 +41,7 @@ def test_who_takes_nothing_is_told_once_it_reads_on(monkeypatch: pytest.MonkeyPa
 
 def test_who_never_reads_again_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "WRITE_PATIENCE_S", 0.01)
-    client = _Client(takes=2, refuses=9)
+    client = StallingClient(takes=2, refuses=9, query="from=earliest")
     with pytest.raises(SlowReaderError):
         asyncio.run(_listen(client))
     assert len(client.sent) == 2
@@ -88,7 +64,7 @@ def test_who_never_reads_again_is_let_go(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_what_cannot_be_read_is_refused(query: str) -> None:
-    client = _Client(9, 0, query)
+    client = StallingClient(9, 0, query)
     with pytest.raises(InvalidRequestError):
         asyncio.run(_listen(client))
     assert client.sent == []
@@ -99,8 +75,8 @@ def test_only_what_is_offered_is_sent_and_only_to_get() -> None:
     tails = TopicTails(TailWorld(partitions, partitions, partitions.view()), lambda: 1)
     endpoint = TopicStreamEndpoint(tails)
     with pytest.raises(MethodNotAllowedError):
-        asyncio.run(endpoint.listen(_Client(9, 0).exchange, "POST", "t"))
-    exchange = _Client(9, 0).exchange
+        asyncio.run(endpoint.listen(StallingClient(9, 0, "from=earliest").exchange, "POST", "t"))
+    exchange = StallingClient(9, 0, "from=earliest").exchange
     exchange._scope["headers"] = [(b"accept", b"image/png")]
     with pytest.raises(NotAcceptableError):
         asyncio.run(endpoint.listen(exchange, "GET", "t"))

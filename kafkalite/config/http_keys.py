@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator
 
-from kafkalite.config.names import key_of
-from kafkalite.config.setting import Boolean, Int, setting
+from kafkalite.config.setting import Boolean, NotNegative, Positive, Section, setting
 
 ANY_ORIGIN: Final = "*"
 """Of http.cors.allowed.origins: pages of all sites."""
@@ -74,8 +73,6 @@ def address_limits(overrides: Iterable[str]) -> Iterator[tuple[str, int]]:
         yield str(address), int(limit)
 
 
-_Positive = Annotated[Int, Field(ge=1)]
-_NotNegative = Annotated[Int, Field(ge=0)]
 _Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_items)]
 _Tokens = Annotated[tuple[Annotated[str, AfterValidator(_token)], ...], BeforeValidator(_items)]
 _AddressLimits = Annotated[
@@ -83,18 +80,10 @@ _AddressLimits = Annotated[
 ]
 
 
-class HttpKeys(BaseModel):
+class HttpKeys(Section):
     """HTTP"""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=key_of,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-    max_connections_per_ip: _NotNegative = setting(
+    max_connections_per_ip: NotNegative = setting(
         2**31 - 1,
         "How many connections one address may have open at once; one more is answered 503 and "
         "closed.",
@@ -103,25 +92,25 @@ class HttpKeys(BaseModel):
         None,
         "Other limits for some addresses: `10.0.0.7:200,::1:1000`. Addresses, no names.",
     )
-    http_request_head_timeout_ms: _Positive = setting(
+    http_request_head_timeout_ms: Positive = setting(
         30_000,
         "In which a request's line and headers must have come whole, from their first byte on; "
         "else it is answered 408 and the connection closed.",
         ours=True,
     )
-    http_request_body_timeout_ms: _Positive = setting(
+    http_request_body_timeout_ms: Positive = setting(
         30_000,
         "How long a client may pause within a body. A body must also come at 512 bytes a second, "
         "once so long has gone by, unless its answer has begun. Else 408.",
         ours=True,
     )
-    http_shutdown_timeout_ms: _Positive = setting(
+    http_shutdown_timeout_ms: Positive = setting(
         10_000,
         "How long requests that are in work may take, and answers to be read, when the broker "
         "stops; what is left then is cut off.",
         ours=True,
     )
-    http_compression_min_bytes: _NotNegative = setting(
+    http_compression_min_bytes: NotNegative = setting(
         1_024,
         "Answers in JSON or text are compressed from this size on, where clients accept it.",
         ours=True,
@@ -142,6 +131,6 @@ class HttpKeys(BaseModel):
         "Whether they may send cookies and logins that the browser has; not with the origin `*`.",
         ours=True,
     )
-    http_cors_max_age_ms: _NotNegative = setting(
+    http_cors_max_age_ms: NotNegative = setting(
         600_000, "How long a browser may remember what it was allowed.", ours=True
     )

@@ -1,24 +1,34 @@
-"""Every setting, declared once: type, default, bounds, whether it is live, what it does.
+"""Every setting of a broker, once: type, default, bounds, whether it is live, what it does.
 
-Names and defaults are Kafka's but for those marked `ours`. An attribute is the key with
-underscores for dots. Everything else derives from here: what a file, the environment and
-`--override` may say (`load.py`), what can be changed while running (`broker_config.py`,
-`topic_config.py`) and docs/reference/configuration.md (`render.py`).
+Those of topics are in `topic_overrides.py`. Names and defaults are Kafka's but for those marked
+`ours`. An attribute is the key with underscores for dots. Everything else derives from here: what a
+file, the environment and `--override` may say (`load.py`), what can be changed while running
+(`broker_config.py`, `topic_config.py`) and docs/reference/configuration.md (`render.py`).
 """
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from kafkalite.config.group_keys import GroupKeys
 from kafkalite.config.http_keys import HttpKeys
 from kafkalite.config.listener import Listener, parse_listener, reachable_host
-from kafkalite.config.names import key_of
 from kafkalite.config.producer_keys import ProducerKeys
 from kafkalite.config.rest_keys import RestKeys
-from kafkalite.config.setting import MAX_LONG, Boolean, Int, Long, Text, setting
-from kafkalite.config.setting import topic_setting as topic
+from kafkalite.config.setting import (
+    MAX_LONG,
+    Boolean,
+    Int,
+    Long,
+    NotNegative,
+    NotNegativeLong,
+    Positive,
+    PositiveLong,
+    Section,
+    Text,
+    setting,
+)
 from kafkalite.config.stream_keys import StreamKeys
 from kafkalite.config.throttled_replicas import (
     NO_REPLICAS,
@@ -86,10 +96,6 @@ Policy = Annotated[FlushPolicy, BeforeValidator(_normal_enum)]
 
 Throttled = Annotated[ThrottledReplicas, BeforeValidator(parse_throttled_replicas)]
 
-Positive = Annotated[Int, Field(ge=1)]
-PositiveLong = Annotated[Long, Field(ge=1)]
-NotNegative = Annotated[Int, Field(ge=0)]
-NotNegativeLong = Annotated[Long, Field(ge=0)]
 OrNoLimit = Annotated[Long, Field(ge=NO_LIMIT)]
 Retention = Annotated[OrNoLimit, AfterValidator(_not_zero)]
 RetentionInt = Annotated[Int, Field(ge=NO_LIMIT), AfterValidator(_not_zero)]
@@ -99,19 +105,9 @@ CleanupPolicy = Annotated[Literal["delete"], BeforeValidator(_only_delete)]
 CompressionType = Literal["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]
 TimestampType = Literal["CreateTime", "LogAppendTime"]
 
-_DECLARATIONS = ConfigDict(
-    frozen=True,
-    extra="forbid",
-    alias_generator=key_of,
-    validate_by_name=True,
-    validate_by_alias=True,
-)
 
-
-class IdentityKeys(BaseModel):
+class IdentityKeys(Section):
     """Who the broker is"""
-
-    model_config = _DECLARATIONS
 
     broker_id: Annotated[Int, Field(ge=-1)] = setting(
         -1, "The broker's number, different on each; -1: one is generated, from 1001 on."
@@ -124,10 +120,8 @@ class IdentityKeys(BaseModel):
     )
 
 
-class NetworkKeys(BaseModel):
+class NetworkKeys(Section):
     """Connections and requests"""
-
-    model_config = _DECLARATIONS
 
     listeners: Listeners = setting(
         Listener("", 9092),
@@ -161,10 +155,8 @@ class NetworkKeys(BaseModel):
     )
 
 
-class ZooKeeperKeys(BaseModel):
+class ZooKeeperKeys(Section):
     """ZooKeeper"""
-
-    model_config = _DECLARATIONS
 
     zookeeper_connect: ZooKeeperConnect = setting(
         ...,
@@ -184,10 +176,8 @@ class ZooKeeperKeys(BaseModel):
     )
 
 
-class TopicKeys(BaseModel):
+class TopicKeys(Section):
     """Topics"""
-
-    model_config = _DECLARATIONS
 
     num_partitions: Positive = setting(
         1, "Partitions of a topic that is created without a number.", scope="cluster"
@@ -252,10 +242,8 @@ class TopicKeys(BaseModel):
     )
 
 
-class LogKeys(BaseModel):
+class LogKeys(Section):
     """Logs on disk"""
-
-    model_config = _DECLARATIONS
 
     log_dir: Text = setting(
         "/tmp/kafkalite-logs",
@@ -292,10 +280,8 @@ class LogKeys(BaseModel):
     )
 
 
-class RetentionKeys(BaseModel):
+class RetentionKeys(Section):
     """Retention"""
-
-    model_config = _DECLARATIONS
 
     log_cleanup_policy: CleanupPolicy = setting("delete", "What happens to old segments.")
     log_retention_hours: RetentionInt = setting(
@@ -315,10 +301,8 @@ class RetentionKeys(BaseModel):
     )
 
 
-class ScrubKeys(BaseModel):
+class ScrubKeys(Section):
     """Damage"""
-
-    model_config = _DECLARATIONS
 
     log_scrub_interval_hours: NotNegative = setting(
         168,
@@ -335,10 +319,8 @@ class ScrubKeys(BaseModel):
     )
 
 
-class FlushKeys(BaseModel):
+class FlushKeys(Section):
     """Durability"""
-
-    model_config = _DECLARATIONS
 
     log_flush_policy: Policy = setting(
         FlushPolicy.COMMIT,
@@ -371,10 +353,8 @@ class FlushKeys(BaseModel):
     )
 
 
-class ReplicationKeys(BaseModel):
+class ReplicationKeys(Section):
     """Replication"""
-
-    model_config = _DECLARATIONS
 
     replica_lag_time_max_ms: PositiveLong = setting(
         30_000,
@@ -422,10 +402,8 @@ class ReplicationKeys(BaseModel):
     )
 
 
-class ControllerKeys(BaseModel):
+class ControllerKeys(Section):
     """Leaders"""
-
-    model_config = _DECLARATIONS
 
     auto_leader_rebalance_enable: Boolean = setting(
         True,
@@ -450,7 +428,7 @@ class ControllerKeys(BaseModel):
     controlled_shutdown_retry_backoff_ms: Positive = setting(5_000, "How long it waits in between.")
 
 
-SECTIONS: tuple[type[BaseModel], ...] = (
+SECTIONS: tuple[type[Section], ...] = (
     IdentityKeys,
     NetworkKeys,
     HttpKeys,
@@ -555,89 +533,3 @@ class BrokerSettings(
         chosen = self.advertised_listeners or self.listeners
         host = reachable_host() if chosen.is_everywhere else chosen.host
         return Listener(host, chosen.port or bound_port)
-
-
-class TopicOverrides(BaseModel):
-    """What a topic sets for itself; None: the broker's value counts."""
-
-    model_config = _DECLARATIONS
-
-    cleanup_policy: CleanupPolicy | None = topic(
-        "What happens to old segments.", default_of="log_cleanup_policy"
-    )
-    compression_type: CompressionType | None = topic(
-        "How batches are stored: as they come (`producer`), or compressed anew.",
-        default_of="compression_type",
-    )
-    file_delete_delay_ms: NotNegativeLong | None = topic(
-        "How long the files of a deleted segment stay.", default_of="log_segment_delete_delay_ms"
-    )
-    flush_messages: PositiveLong | None = topic(
-        "With log.flush.policy=interval: flush after so many records.",
-        default_of="log_flush_interval_messages",
-    )
-    flush_ms: NotNegativeLong | None = topic(
-        "With log.flush.policy=interval: flush when a record has waited so long.",
-        default_of="flush_interval_ms",
-        synonyms=("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
-    )
-    follower_replication_throttled_replicas: Throttled | None = topic(
-        "Replicas that fetch at no more than follower.replication.throttled.rate while they are "
-        "not in sync: partition:broker, separated by commas, or *.",
-        default_of="throttled_replicas",
-        synonyms=(),
-    )
-    index_interval_bytes: NotNegative | None = topic(
-        "How many bytes of batches lie between two entries of an index.",
-        default_of="log_index_interval_bytes",
-    )
-    leader_replication_throttled_replicas: Throttled | None = topic(
-        "Replicas from which no more than leader.replication.throttled.rate is fetched by "
-        "followers that are not in sync: partition:broker, separated by commas, or *.",
-        default_of="throttled_replicas",
-        synonyms=(),
-    )
-    max_message_bytes: NotNegative | None = topic(
-        "The largest record batch, in bytes as sent (compressed).", default_of="message_max_bytes"
-    )
-    message_timestamp_after_max_ms: NotNegativeLong | None = topic(
-        "With CreateTime: a record whose timestamp is further in the future is refused.",
-        default_of="log_message_timestamp_after_max_ms",
-    )
-    message_timestamp_before_max_ms: NotNegativeLong | None = topic(
-        "With CreateTime: a record whose timestamp is further in the past is refused.",
-        default_of="log_message_timestamp_before_max_ms",
-    )
-    message_timestamp_type: TimestampType | None = topic(
-        "Whose clock counts: the producer's (`CreateTime`) or the broker's (`LogAppendTime`).",
-        default_of="log_message_timestamp_type",
-    )
-    min_insync_replicas: Positive | None = topic(
-        "With acks=all: how many replicas must be in sync for a record to be taken.",
-        default_of="min_insync_replicas",
-    )
-    retention_bytes: OrNoLimit | None = topic(
-        "How much of a partition is kept; -1: all of it.", default_of="log_retention_bytes"
-    )
-    retention_ms: OrNoLimit | None = topic(
-        "How long records are kept; -1: for ever.",
-        default_of="retention_ms",
-        synonyms=("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
-    )
-    segment_bytes: SegmentBytes | None = topic(
-        "The size at which a segment ends and the next begins.", default_of="log_segment_bytes"
-    )
-    segment_index_bytes: IndexBytes | None = topic(
-        "The size of an index; when it is full, the segment ends.",
-        default_of="log_index_size_max_bytes",
-    )
-    segment_ms: PositiveLong | None = topic(
-        "A record that is so much younger than the first of its segment begins the next.",
-        default_of="roll_ms",
-        synonyms=("log.roll.ms", "log.roll.hours"),
-    )
-    unclean_leader_election_enable: Boolean | None = topic(
-        "Whether a replica that is not in sync may lead when no other is left; records may be "
-        "lost.",
-        default_of="unclean_leader_election_enable",
-    )

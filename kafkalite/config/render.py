@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pydantic import BaseModel
 
 from kafkalite.config.kafka_keys import WITHOUT_EFFECT
-from kafkalite.config.keys import SECTIONS, TopicOverrides
+from kafkalite.config.keys import SECTIONS
 from kafkalite.config.setting import Setting, as_text, declared
+from kafkalite.config.topic_overrides import TopicOverrides
 
 _TITLE = """\
 # Configuration

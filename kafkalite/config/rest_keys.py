@@ -1,12 +1,11 @@
-"""Settings of consumers over HTTP; a section of `keys.py`, where all of them come together."""
+"""Settings of REST Proxy's API; a section of `keys.py`, where all of them come together."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator
 
-from kafkalite.config.names import key_of
-from kafkalite.config.setting import Boolean, Int, Text, setting
+from kafkalite.config.setting import Boolean, NotNegative, Positive, Section, Text, setting
 
 
 def _absolute(url: str) -> str:
@@ -16,21 +15,11 @@ def _absolute(url: str) -> str:
     return url
 
 
-_Positive = Annotated[Int, Field(ge=1)]
-_NotNegative = Annotated[Int, Field(ge=0)]
 _Url = Annotated[Text, AfterValidator(_absolute)]
 
 
-class RestKeys(BaseModel):
+class RestKeys(Section):
     """Consumers over HTTP (REST Proxy, version 2)"""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=key_of,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
 
     rest_advertised_url: _Url | None = setting(
         None,
@@ -80,13 +69,13 @@ class RestKeys(BaseModel):
         scope="cluster",
         ours=True,
     )
-    consumer_request_timeout_ms: _NotNegative = setting(
+    consumer_request_timeout_ms: NotNegative = setting(
         1_000,
         "How long a request for records waits where neither it nor its instance says.",
         live=True,
         ours=True,
     )
-    consumer_instance_timeout_ms: _Positive = setting(
+    consumer_instance_timeout_ms: Positive = setting(
         300_000,
         "After so long without a request a consumer instance leaves its group; it joins again with "
         "the next one.",

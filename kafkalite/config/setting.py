@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -53,6 +53,22 @@ Boolean = Annotated[bool, BeforeValidator(_true_or_false)]
 Int = Annotated[int, BeforeValidator(_whole_number), Field(le=MAX_INT)]
 Long = Annotated[int, BeforeValidator(_whole_number), Field(le=MAX_LONG)]
 Text = Annotated[str, BeforeValidator(_not_blank)]
+Positive = Annotated[Int, Field(ge=1)]
+PositiveLong = Annotated[Long, Field(ge=1)]
+NotNegative = Annotated[Int, Field(ge=0)]
+NotNegativeLong = Annotated[Long, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """Settings that belong together, each declared once. Immutable."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=key_of,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
 
 def setting(

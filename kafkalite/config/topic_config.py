@@ -15,10 +15,11 @@ from kafkalite.config.broker_config import (
     synonyms_of,
 )
 from kafkalite.config.kafka_keys import topic_refusal
-from kafkalite.config.keys import BrokerSettings, TopicOverrides
+from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.names import attribute_of, nearest
 from kafkalite.config.setting import MAX_LONG, as_text, declared
 from kafkalite.config.throttled_replicas import ThrottledReplicas
+from kafkalite.config.topic_overrides import TopicOverrides
 from kafkalite.config.views import LogOptions
 from kafkalite.model.compression import Compression
 from kafkalite.model.errors import InvalidConfigError

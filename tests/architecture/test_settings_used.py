@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kafkalite.config.keys import BrokerSettings, TopicOverrides
+from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.setting import declared
+from kafkalite.config.topic_overrides import TopicOverrides
 
 PACKAGE = Path(__file__).parents[2] / "kafkalite"
 DECLARATIONS = PACKAGE / "config" / "keys.py"

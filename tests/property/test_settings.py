@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kafkalite.config.broker_config import apply_dynamic, check_broker_config
-from kafkalite.config.keys import BrokerSettings, TopicOverrides
+from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.load import ConfigError, load_settings
 from kafkalite.config.names import key_of
 from kafkalite.config.topic_config import (
@@ -15,6 +15,7 @@ from kafkalite.config.topic_config import (
     describe_topic_config,
     topic_settings,
 )
+from kafkalite.config.topic_overrides import TopicOverrides
 from kafkalite.model.errors import InvalidConfigError
 
 BROKER_KEYS = st.sampled_from([key_of(name) for name in BrokerSettings.model_fields])

@@ -6,9 +6,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from kafkalite.config.kafka_keys import WITHOUT_EFFECT, WRITE_INSTEAD, refusal, topic_refusal
-from kafkalite.config.keys import SECTIONS, BrokerSettings, TopicOverrides
+from kafkalite.config.keys import SECTIONS, BrokerSettings
 from kafkalite.config.names import attribute_of
 from kafkalite.config.setting import as_text, declared
+from kafkalite.config.topic_overrides import TopicOverrides
 from kafkalite.config.views import FlushPolicy, LogOptions, ReplicaOptions
 
 MINIMAL = {"zookeeper.connect": "localhost:2181"}

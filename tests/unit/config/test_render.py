@@ -1,9 +1,10 @@
 """Tests for kafkalite.config.render."""
 
 from kafkalite.config.kafka_keys import WITHOUT_EFFECT
-from kafkalite.config.keys import BrokerSettings, TopicOverrides
+from kafkalite.config.keys import BrokerSettings
 from kafkalite.config.render import render
 from kafkalite.config.setting import declared
+from kafkalite.config.topic_overrides import TopicOverrides
 
 
 def test_page_has_one_row_a_key() -> None:

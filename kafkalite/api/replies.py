@@ -1,4 +1,4 @@
-"""How an operation says, for OpenAPI, what it answers."""
+"""How an operation says, for OpenAPI, what it takes and answers."""
 
 from collections.abc import Sequence
 from types import UnionType
@@ -10,6 +10,22 @@ from kafkalite.api.errors import PROBLEM_MEDIA_TYPE
 from kafkalite.model.errors import LogError
 
 SCHEMA_REFERENCE: Final = "#/components/schemas/{name}"
+
+
+def reference(name: str) -> dict[str, Any]:
+    """A schema, by its name in the document."""
+    return {"$ref": SCHEMA_REFERENCE.format(name=name)}
+
+
+def parameter(name: str, where: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
+    """A parameter; `where` is `path` or `query`, and one of the path must be there."""
+    return {
+        "name": name,
+        "in": where,
+        "required": where == "path",
+        "schema": schema,
+        "description": text,
+    }
 
 
 def replies(
@@ -28,7 +44,7 @@ def replies(
     if document is not None:
         structs = get_args(document) or (document,)
         summary = " Or: ".join((each.__doc__ or "").partition("\n")[0] for each in structs)
-        schemas = [{"$ref": SCHEMA_REFERENCE.format(name=each.__name__)} for each in structs]
+        schemas = [reference(each.__name__) for each in structs]
         schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
         types = (media,) if isinstance(media, str) else media
         content = {each: {"schema": schema} for each in types}
@@ -43,5 +59,5 @@ def replies(
 
 def problem_reply(description: str) -> dict[str, Any]:
     """One response of an operation that is a problem document."""
-    schema = {"$ref": SCHEMA_REFERENCE.format(name="Problem")}
-    return {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": schema}}}
+    content = {PROBLEM_MEDIA_TYPE: {"schema": reference("Problem")}}
+    return {"description": description, "content": content}

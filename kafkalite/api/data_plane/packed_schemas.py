@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kafkalite.api.replies import SCHEMA_REFERENCE
+from kafkalite.api.replies import reference
 
 PACKED_BYTES: Final = {
     "type": ["string", "null"],
@@ -28,7 +28,7 @@ def _closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
 
 
 def _list_of(name: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"$ref": SCHEMA_REFERENCE.format(name=name)}}
+    return {"type": "array", "items": reference(name)}
 
 
 PACKED_SCHEMAS: Final[dict[str, Any]] = {

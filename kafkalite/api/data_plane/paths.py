@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from kafkalite.api.data_plane.packed_schemas import PACKED_SCHEMAS
-from kafkalite.api.replies import SCHEMA_REFERENCE, replies
+from kafkalite.api.replies import parameter, reference, replies
 from kafkalite.model.errors import (
     CoordinatorNotAvailableError,
     CorruptMessageError,
@@ -74,7 +74,7 @@ _HEADER: Final = {
         "value_encoding": {"type": "string", "enum": ["text", "base64"], "default": "text"},
     },
 }
-_HEADERS_ITEM: Final = {"$ref": SCHEMA_REFERENCE.format(name="RecordHeader")}
+_HEADERS_ITEM: Final = reference("RecordHeader")
 _RECORD: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
@@ -132,7 +132,7 @@ SCHEMAS: Final[dict[str, Any]] = {
         "properties": {
             "records": {
                 "type": "array",
-                "items": {"$ref": SCHEMA_REFERENCE.format(name="Record")},
+                "items": reference("Record"),
             }
         },
         "examples": [{"records": [{"key": "UA", "value": {"flight": 1545}}, {"value": "bye"}]}],
@@ -161,8 +161,8 @@ _EITHER: Final = (_JSON, _MSGPACK)
 
 def data_plane_paths() -> dict[str, Any]:
     """Path items of the native data path, of the records endpoints and of what consumers ask."""
-    topic = _parameter("topic", "path", {"type": "string"}, "Name of a topic.")
-    partition = _parameter("partition", "path", {"type": "integer", "minimum": 0}, "Its number.")
+    topic = parameter("topic", "path", {"type": "string"}, "Name of a topic.")
+    partition = parameter("partition", "path", {"type": "integer", "minimum": 0}, "Its number.")
     one = "/v1/topics/{topic}/partitions/{partition}/records"
     return {
         "/v1/produce": {"post": _produce()},
@@ -177,9 +177,9 @@ def data_plane_paths() -> dict[str, Any]:
 
 
 def _group_paths() -> dict[str, Any]:
-    group = _parameter("group", "path", {"type": "string"}, "Id of a consumer group.")
-    topic = _parameter("topic", "query", {"type": "string"}, "Of this topic only.")
-    partition = _parameter("partition", "query", {"type": "integer"}, "And of this partition only.")
+    group = parameter("group", "path", {"type": "string"}, "Id of a consumer group.")
+    topic = parameter("topic", "query", {"type": "string"}, "Of this topic only.")
+    partition = parameter("partition", "query", {"type": "integer"}, "And of this partition only.")
     return {
         "/v1/groups/{group}/heartbeat": {"post": _heartbeat(group)},
         "/v1/groups/{group}/offsets": {
@@ -238,7 +238,7 @@ def _heartbeat(group: dict[str, Any]) -> dict[str, Any]:
         "the answer waits for news.",
         "parameters": [group],
         "requestBody": _body(
-            {_JSON: _schema("HeartbeatRequest"), _MSGPACK: _schema("HeartbeatRequest")}
+            {_JSON: reference("HeartbeatRequest"), _MSGPACK: reference("HeartbeatRequest")}
         ),
         "responses": _documented(
             replies(
@@ -270,7 +270,7 @@ def _commit_offsets(group: dict[str, Any]) -> dict[str, Any]:
         "of each partition is in its result.",
         "parameters": [group],
         "requestBody": _body(
-            {_JSON: _schema("OffsetCommitRequest"), _MSGPACK: _schema("OffsetCommitRequest")}
+            {_JSON: reference("OffsetCommitRequest"), _MSGPACK: reference("OffsetCommitRequest")}
         ),
         "responses": _documented(
             replies(
@@ -294,7 +294,7 @@ def _produce() -> dict[str, Any]:
         "operationId": "produce",
         "description": "Whole batches for any number of partitions, as msgpack. Answered with 200 "
         "whenever the request itself can be read; what became of each partition is in its result.",
-        "requestBody": _body({_MSGPACK: _schema("ProduceRequest")}),
+        "requestBody": _body({_MSGPACK: reference("ProduceRequest")}),
         "responses": _documented(
             replies(
                 ProduceResponse,
@@ -314,7 +314,7 @@ def _fetch() -> dict[str, Any]:
         "operationId": "fetch",
         "description": "Whole batches of any number of partitions, as msgpack; waits up to "
         "`max_wait_ms` while there are fewer than `min_bytes`.",
-        "requestBody": _body({_MSGPACK: _schema("FetchRequest")}),
+        "requestBody": _body({_MSGPACK: reference("FetchRequest")}),
         "responses": _documented(
             replies(
                 FetchResponse,
@@ -337,20 +337,20 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
         "not. Where none was, the answer is the problem of the first, with `offsets` beside it.",
         "parameters": [
             *parameters,
-            _parameter(
+            parameter(
                 "acks",
                 "query",
                 {"type": "string", "enum": ["0", "1", "all", "-1"], "default": "all"},
                 "When to answer: at once, when the leader has it, when all in-sync replicas do.",
             ),
-            _parameter(
+            parameter(
                 "timeout_ms",
                 "query",
                 {"type": "integer", "default": 30_000},
                 "How long acks=all may take.",
             ),
-            _parameter("key", "query", {"type": "string"}, "Key of a text or plain body."),
-            _parameter(
+            parameter("key", "query", {"type": "string"}, "Key of a text or plain body."),
+            parameter(
                 "partition",
                 "query",
                 {"type": "integer"},
@@ -359,9 +359,9 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
         ],
         "requestBody": _body(
             {
-                _JSON: _schema("NewRecords"),
-                _NDJSON: _schema("Record"),
-                _MSGPACK: _schema("PackedRecords"),
+                _JSON: reference("NewRecords"),
+                _NDJSON: reference("Record"),
+                _MSGPACK: reference("PackedRecords"),
                 "text/plain": {
                     "type": "string",
                     "description": "One record a line.",
@@ -375,7 +375,7 @@ def _post_records(operation: str, parameters: list[dict[str, Any]]) -> dict[str,
             }
         ),
         "responses": _documented(
-            _reply("Where the records are.", {_JSON: _schema("RecordResults")})
+            _reply("Where the records are.", {_JSON: reference("RecordResults")})
             | {202: {"description": "With acks=0: taken, and nothing more is known."}}
             | replies(
                 None,
@@ -405,20 +405,20 @@ def _get_records(parameters: list[dict[str, Any]]) -> dict[str, Any]:
         "they are; other bytes come as base64 and say so in `key_encoding` or `value_encoding`.",
         "parameters": [
             *parameters,
-            _parameter(
+            parameter(
                 "offset",
                 "query",
                 {"type": "string", "default": "earliest", "examples": ["0", "latest"]},
                 "`earliest`, `latest` or a number.",
             ),
-            _parameter("max_bytes", "query", {"type": "integer"}, "Bytes after which to stop."),
-            _parameter(
+            parameter("max_bytes", "query", {"type": "integer"}, "Bytes after which to stop."),
+            parameter(
                 "timeout_ms",
                 "query",
                 {"type": "integer", "default": 0},
                 "How long to wait while there is nothing to read.",
             ),
-            _parameter(
+            parameter(
                 "text",
                 "query",
                 {"type": "boolean", "default": False},
@@ -429,9 +429,9 @@ def _get_records(parameters: list[dict[str, Any]]) -> dict[str, Any]:
             _reply(
                 "A page of records.",
                 {
-                    _JSON: _schema("RecordsPage"),
+                    _JSON: reference("RecordsPage"),
                     _NDJSON: _READ_RECORD,
-                    _MSGPACK: _schema("PackedPage"),
+                    _MSGPACK: reference("PackedPage"),
                 },
             )
             | replies(
@@ -453,10 +453,6 @@ def _documented(responses: dict[int | str, Any]) -> dict[str, Any]:
     return {str(status): response for status, response in responses.items()}
 
 
-def _schema(name: str) -> dict[str, Any]:
-    return {"$ref": SCHEMA_REFERENCE.format(name=name)}
-
-
 def _body(schemas: dict[str, Any]) -> dict[str, Any]:
     content = {media: {"schema": schema} for media, schema in schemas.items()}
     return {"required": True, "content": content}
@@ -465,13 +461,3 @@ def _body(schemas: dict[str, Any]) -> dict[str, Any]:
 def _reply(description: str, schemas: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     content = {media: {"schema": schema} for media, schema in schemas.items()}
     return {200: {"description": description, "content": content}}
-
-
-def _parameter(name: str, where: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": where,
-        "required": where == "path",
-        "schema": schema,
-        "description": text,
-    }

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kafkalite.api.replies import SCHEMA_REFERENCE, replies
+from kafkalite.api.replies import reference, replies
 from kafkalite.api.streams.event_stream import EVENT_STREAM
 from kafkalite.model.errors import (
     BrokerNotAvailableError,
@@ -114,7 +114,7 @@ def _listen() -> dict[str, Any]:
 
 
 def _acknowledge() -> dict[str, Any]:
-    schema = {"$ref": SCHEMA_REFERENCE.format(name="StreamAck")}
+    schema = reference("StreamAck")
     answers = replies(
         OffsetCommitResponse,
         InvalidRequestError,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kafkalite.api.replies import SCHEMA_REFERENCE
+from kafkalite.api.replies import reference
 from kafkalite.api.rest import errors
 from kafkalite.api.rest.errors import MEDIA
 
@@ -80,4 +80,4 @@ def _response(status: int, codes: list[int], statuses_only: bool) -> dict[str, A
     return {**error_response(text), CODES: codes}
 
 
-_ERROR: Final = {"$ref": SCHEMA_REFERENCE.format(name="RestError")}
+_ERROR: Final = reference("RestError")

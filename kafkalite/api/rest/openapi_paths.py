@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kafkalite.api.replies import SCHEMA_REFERENCE
+from kafkalite.api.replies import parameter, reference
 from kafkalite.api.rest.consumer_bodies import MAX_NAME_LENGTH
 from kafkalite.api.rest.errors import MEDIA
 from kafkalite.api.rest.json_body import MAX_OFFSET
@@ -26,10 +26,6 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 def _one_of(*texts: str) -> dict[str, Any]:
     return {"enum": [*map(str, texts), None]}
-
-
-def _schema(name: str) -> dict[str, Any]:
-    return {"$ref": SCHEMA_REFERENCE.format(name=name)}
 
 
 _MOST: Final = 2**31 - 1
@@ -289,7 +285,7 @@ def _operation(method: str, operation: str) -> dict[str, Any]:
     if method == "POST":
         described["requestBody"] = {
             "required": operation not in {CREATE, "offsets"},
-            "content": {_MEDIA: {"schema": _schema(_BODIES[operation])}},
+            "content": {_MEDIA: {"schema": reference(_BODIES[operation])}},
         }
     return described
 
@@ -298,7 +294,7 @@ def _good_answer(method: str, operation: str) -> dict[str, Any]:
     if operation == "records":
         content = {
             f"application/vnd.kafka.{each.value}.v2+json": {
-                "schema": _list(_schema("ConsumerRecord"))
+                "schema": _list(reference("ConsumerRecord"))
             }
             for each in EmbeddedFormat
         }
@@ -312,7 +308,7 @@ def _good_answer(method: str, operation: str) -> dict[str, Any]:
     answer = _ANSWERS.get((method, operation))
     if answer is None:
         return {"204": {"description": "Done.", "content": {}}}
-    content = {_MEDIA: {"schema": _schema(answer)}}
+    content = {_MEDIA: {"schema": reference(answer)}}
     return {"200": {"description": "What was asked for.", "content": content}}
 
 
@@ -326,14 +322,14 @@ def _refusals(method: str, operation: str) -> dict[str, Any]:
 
 
 def _parameters(method: str, operation: str) -> list[dict[str, Any]]:
-    found = [_parameter("group", "path", _TEXT, "The consumer group.")]
+    found = [parameter("group", "path", _TEXT, "The consumer group.")]
     if operation != CREATE:
-        found.append(_parameter("instance", "path", _TEXT, "Name of the instance."))
+        found.append(parameter("instance", "path", _TEXT, "Name of the instance."))
     if operation == "records":
         found += [
-            _parameter("timeout", "query", _COUNT, "How long to wait, in ms; at most 30,000."),
-            _parameter("max_bytes", "query", _COUNT, "Of keys and values; one record at least."),
-            _parameter(
+            parameter("timeout", "query", _COUNT, "How long to wait, in ms; at most 30,000."),
+            parameter("max_bytes", "query", _COUNT, "Of keys and values; one record at least."),
+            parameter(
                 "on_error",
                 "query",
                 {"enum": [each.value for each in OnError], "default": "fail"},
@@ -342,17 +338,7 @@ def _parameters(method: str, operation: str) -> list[dict[str, Any]]:
         ]
     if (method, operation) == ("GET", "offsets"):
         found += [
-            _parameter("topic", "query", _list(_TEXT), "With `partition`, as often as wanted."),
-            _parameter("partition", "query", _list(_NUMBER), "Of the `topic` in the same place."),
+            parameter("topic", "query", _list(_TEXT), "With `partition`, as often as wanted."),
+            parameter("partition", "query", _list(_NUMBER), "Of the `topic` in the same place."),
         ]
     return found
-
-
-def _parameter(name: str, where: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": where,
-        "required": where == "path",
-        "schema": schema,
-        "description": text,
-    }

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kafkalite.api.replies import SCHEMA_REFERENCE
+from kafkalite.api.replies import parameter, reference
 from kafkalite.api.rest import topics_paths as paths
 from kafkalite.api.rest.errors import MEDIA
 from kafkalite.api.rest.openapi_errors import CODES, RANGE, error_response, error_responses
@@ -31,10 +31,6 @@ def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
 
 def _list(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
-
-
-def _schema(name: str) -> dict[str, Any]:
-    return {"$ref": SCHEMA_REFERENCE.format(name=name)}
 
 
 def _records(embedded: dict[str, Any], example: object) -> dict[str, Any]:
@@ -122,7 +118,7 @@ TOPICS_SCHEMAS: Final[dict[str, Any]] = {
                 "additionalProperties": {"type": ["string", "null"]},
                 "description": "All that is in force.",
             },
-            "partitions": _list(_schema("RestPartition")),
+            "partitions": _list(reference("RestPartition")),
         },
         "name",
         "configs",
@@ -243,10 +239,10 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     paths.ROOT: _object({"version": _TEXT, "bridge_version": _TEXT}, "version", "bridge_version"),
     paths.BROKERS: _object({"brokers": _list(_NUMBER)}, "brokers"),
     paths.TOPICS: _list(_TEXT),
-    paths.TOPIC: _schema("RestTopic"),
-    paths.PARTITIONS: _list(_schema("RestPartition")),
-    paths.PARTITION: _schema("RestPartition"),
-    paths.OFFSETS: _schema("RestOffsets"),
+    paths.TOPIC: reference("RestTopic"),
+    paths.PARTITIONS: _list(reference("RestPartition")),
+    paths.PARTITION: reference("RestPartition"),
+    paths.OFFSETS: reference("RestOffsets"),
 }
 
 
@@ -279,9 +275,9 @@ def _operation(method: str, path: str) -> dict[str, Any]:
 
 def _bodies(path: str) -> dict[str, Any]:
     if path == paths.ADMIN_TOPICS:
-        return {"application/json": {"schema": _schema("NewTopic")}}
+        return {"application/json": {"schema": reference("NewTopic")}}
     return {
-        f"application/vnd.kafka.{form.value}.v2+json": {"schema": _schema(name)}
+        f"application/vnd.kafka.{form.value}.v2+json": {"schema": reference(name)}
         for form, (name, _, _) in _EMBEDDED.items()
     }
 
@@ -296,7 +292,7 @@ def _good_answer(method: str, path: str) -> dict[str, Any]:
     if path == paths.RECORDS:
         content = {
             f"application/vnd.kafka.{form.value}.v2+json": {
-                "schema": _list(_schema("ConsumerRecord"))
+                "schema": _list(reference("ConsumerRecord"))
             }
             for form in _EMBEDDED
         }
@@ -309,7 +305,7 @@ def _good_answer(method: str, path: str) -> dict[str, Any]:
             }
         }
     if method == "POST":
-        refused = {"oneOf": [_schema("ProducedOffsets"), _schema("RestError")]}
+        refused = {"oneOf": [reference("ProducedOffsets"), reference("RestError")]}
         return {
             "200": _answer("At least one record was stored.", "ProducedOffsets"),
             "204": {"description": "They are queued (`async=true`).", "content": {}},
@@ -329,27 +325,27 @@ def _refusals(method: str, path: str) -> dict[str, Any]:
 
 
 def _answer(description: str, schema: str) -> dict[str, Any]:
-    return {"description": description, "content": {_MEDIA: {"schema": _schema(schema)}}}
+    return {"description": description, "content": {_MEDIA: {"schema": reference(schema)}}}
 
 
 def _parameters(method: str, path: str) -> list[dict[str, Any]]:
     found = []
     if "{topic}" in path:
-        found.append(_parameter("topic", "path", _TEXT, "Name of a topic."))
+        found.append(parameter("topic", "path", _TEXT, "Name of a topic."))
     if "{partition}" in path:
-        found.append(_parameter("partition", "path", _COUNT, "Number of a partition."))
+        found.append(parameter("partition", "path", _COUNT, "Number of a partition."))
     if method == "POST" and path != paths.ADMIN_TOPICS:
         text = "Answer 204 before the records are safe: a loss is then not told."
-        found.append(_parameter("async", "query", {"type": "boolean", "default": False}, text))
+        found.append(parameter("async", "query", {"type": "boolean", "default": False}, text))
     if path == paths.RECORDS:
         offset = {"oneOf": [_COUNT, {"enum": ["earliest", "latest"]}], "default": "earliest"}
         found += [
-            _parameter("offset", "query", offset, "Of the first record."),
-            _parameter("timestamp", "query", _COUNT, "Of the first record, or a later one (ms)."),
-            _parameter("count", "query", {**_COUNT, "minimum": 1}, "At most so many records."),
-            _parameter("timeout", "query", _COUNT, "How long to wait for the first, in ms."),
-            _parameter("max_bytes", "query", _COUNT, "Of keys and values; one record at least."),
-            _parameter(
+            parameter("offset", "query", offset, "Of the first record."),
+            parameter("timestamp", "query", _COUNT, "Of the first record, or a later one (ms)."),
+            parameter("count", "query", {**_COUNT, "minimum": 1}, "At most so many records."),
+            parameter("timeout", "query", _COUNT, "How long to wait for the first, in ms."),
+            parameter("max_bytes", "query", _COUNT, "Of keys and values; one record at least."),
+            parameter(
                 "on_error",
                 "query",
                 {"enum": [each.value for each in OnError], "default": "fail"},
@@ -357,13 +353,3 @@ def _parameters(method: str, path: str) -> list[dict[str, Any]]:
             ),
         ]
     return found
-
-
-def _parameter(name: str, where: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": where,
-        "required": where == "path",
-        "schema": schema,
-        "description": text,
-    }

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from kafkalite.api.data_plane.packed_schemas import PACKED_BYTES, PACKED_HEADERS
-from kafkalite.api.replies import SCHEMA_REFERENCE, replies
+from kafkalite.api.replies import reference, replies
 from kafkalite.api.streams.event_stream import EVENT_STREAM
 from kafkalite.api.streams.topic_stream import (
     DEFAULT_BYTES,
@@ -85,7 +85,7 @@ _TAIL_LINE: Final[dict[str, Any]] = {
         "value": {},
         "headers": {
             "type": "array",
-            "items": {"$ref": SCHEMA_REFERENCE.format(name="RecordHeader")},
+            "items": reference("RecordHeader"),
         },
         "event": {
             "type": "string",
@@ -149,8 +149,8 @@ def _tail() -> dict[str, Any]:
         "or `closed`; or the same as lines of JSON, or msgpack, a record each.",
         "content": {
             EVENT_STREAM: {"schema": _STRING},
-            Media.NDJSON.value: {"schema": _schema("TailLine")},
-            Media.MSGPACK.value: {"schema": _schema("PackedTailLine")},
+            Media.NDJSON.value: {"schema": reference("TailLine")},
+            Media.MSGPACK.value: {"schema": reference("PackedTailLine")},
         },
     }
     refusals = replies(
@@ -174,10 +174,10 @@ def _tail() -> dict[str, Any]:
 
 
 def _records() -> dict[str, Any]:
-    record = {Media.NDJSON.value: {"schema": _schema("Record")}}
+    record = {Media.NDJSON.value: {"schema": reference("Record")}}
     good = {
         "description": "A report a line, while the body goes on; last the `end` with all counts.",
-        "content": {Media.NDJSON.value: {"schema": _schema("LineReport")}},
+        "content": {Media.NDJSON.value: {"schema": reference("LineReport")}},
     }
     refusals = replies(
         None,
@@ -204,7 +204,3 @@ def _query(rows: tuple[tuple[str, dict[str, Any], str], ...]) -> list[dict[str, 
         {"name": name, "in": "query", "schema": schema, "description": text}
         for name, schema, text in rows
     ]
-
-
-def _schema(name: str) -> dict[str, Any]:
-    return {"$ref": SCHEMA_REFERENCE.format(name=name)}

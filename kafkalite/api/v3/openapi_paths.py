@@ -3,10 +3,10 @@
 import re
 from typing import Any, Final
 
+from kafkalite.api.replies import parameter, reference
 from kafkalite.api.v3 import paths
 from kafkalite.api.v3.errors import MEDIA
 from kafkalite.api.v3.openapi_examples import CLUSTER_ID
-from kafkalite.api.v3.openapi_schemas import reference
 
 _MEDIA: Final = MEDIA.decode("ascii")
 _NAMES: Final[dict[str, tuple[dict[str, Any], str, object]]] = {
@@ -277,24 +277,8 @@ def _parameters(path: str) -> list[dict[str, Any]]:
     found = []
     for name in re.findall(r"{(\w+)}", path):
         schema, text, example = _NAMES[name]
-        found.append(
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "schema": schema,
-                "description": text,
-                "example": example,
-            }
-        )
+        found.append({**parameter(name, "path", schema, text), "example": example})
     if path == paths.OFFSET:
-        found.append(
-            {
-                "name": "offset_type",
-                "in": "query",
-                "required": False,
-                "schema": {"enum": ["earliest_and_latest"]},
-                "description": "There is only this.",
-            }
-        )
+        only = {"enum": ["earliest_and_latest"]}
+        found.append(parameter("offset_type", "query", only, "There is only this."))
     return found

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kafkalite.api.replies import SCHEMA_REFERENCE
+from kafkalite.api.replies import reference
 from kafkalite.api.v3.openapi_examples import CLUSTER_ID, RESOURCES
 from kafkalite.wire.v3_records import KINDS, MAX_ENTRIES
 
@@ -32,11 +32,6 @@ _BASE64: Final = {"type": ["string", "null"], "contentEncoding": "base64"}
 _STATES: Final = (
     "UNKNOWN", "PREPARING_REBALANCE", "COMPLETING_REBALANCE", "STABLE", "DEAD", "EMPTY",
 )  # fmt: skip
-
-
-def reference(name: str) -> Schema:
-    """A schema by its name."""
-    return {"$ref": SCHEMA_REFERENCE.format(name=name)}
 
 
 def _object(properties: Schema, *required: str) -> Schema:

@@ -4,19 +4,19 @@ import contextlib
 import functools
 import time
 from collections.abc import Iterator, Sequence
-from statistics import median, quantiles
+from statistics import median
 from typing import Final, NamedTuple
 
 import msgspec
 
 from benchmarks.case import Case
-from benchmarks.connection import WrongAnswerError, make_request
-from benchmarks.probe import probe
+from benchmarks.connection import WrongAnswerError
+from benchmarks.produce_latency import Latency, latency_row, measure_latency
 from benchmarks.rounds import take_turns
 from benchmarks.row import Goal, Row
-from benchmarks.single_records import BODY
+from benchmarks.single_records import TOPIC
 from benchmarks.testbed import Process, Testbed
-from benchmarks.topics import create_topic, end_offset, expect_records
+from benchmarks.topics import create_topic
 from benchmarks.usage import cpu_seconds, resident_mb
 from benchmarks.waiting_readers import ReadersResult
 from tests.support.broker import BrokerProcess
@@ -24,10 +24,7 @@ from tests.support.broker import BrokerProcess
 _NAME: Final = "readers"
 _POLLS: Final = 2_000
 _STREAMS: Final = 500
-_TOPIC: Final = "departures"
 _OTHER: Final = "arrivals"
-_RATE: Final = 400
-_CONNECTIONS: Final = 4
 _SETTLING_S: Final = 0.5
 _READERS: Final = "benchmarks.waiting_readers"
 _LATENCY_GOAL: Final = Goal(3, at_least=False)
@@ -39,12 +36,9 @@ _NOBODY: Final = ReadersResult(0, 0, 0, 0.0, 0.0)
 class _Probed(NamedTuple):
     """One measurement."""
 
-    p50_ms: float
-    p99_ms: float
-    worst_ms: float
+    latency: Latency
     cpu_s: float
     """Of the broker, meanwhile."""
-    produced: int
     got: ReadersResult = _NOBODY
 
 
@@ -60,14 +54,14 @@ def run(testbed: Testbed) -> list[Row]:
     """Single produces: quiet, beside those who wait in vain, and beside those who do not."""
     held = [_measure_memory(testbed) for _ in range(testbed.effort.rounds)]
     with testbed.running_broker() as broker:
-        for topic in (_TOPIC, _OTHER):
+        for topic in (TOPIC, _OTHER):
             create_topic(broker.port, topic)
         probed = take_turns(
             {
                 "quiet": functools.partial(_probe, testbed, broker),
                 "idle": functools.partial(_probe_beside, testbed, broker, _OTHER, _OTHER),
-                "streams": functools.partial(_probe_beside, testbed, broker, _OTHER, _TOPIC),
-                "all": functools.partial(_probe_beside, testbed, broker, _TOPIC, _TOPIC),
+                "streams": functools.partial(_probe_beside, testbed, broker, _OTHER, TOPIC),
+                "all": functools.partial(_probe_beside, testbed, broker, TOPIC, TOPIC),
             },
             testbed.effort.rounds,
         )
@@ -85,11 +79,11 @@ def run(testbed: Testbed) -> list[Row]:
 
 def _measure_memory(testbed: Testbed) -> _Held:
     with testbed.running_broker() as broker:
-        for topic in (_TOPIC, _OTHER):
+        for topic in (TOPIC, _OTHER):
             create_topic(broker.port, topic)
         _probe(testbed, broker)
         before = resident_mb(broker.pid)
-        with _waiting(testbed, broker, _OTHER, _TOPIC) as readers:
+        with _waiting(testbed, broker, _OTHER, TOPIC) as readers:
             opened = resident_mb(broker.pid)
             _probe(testbed, broker)
             produced = resident_mb(broker.pid)
@@ -117,27 +111,16 @@ def _stop(readers: Process) -> ReadersResult:
 
 
 def _probe(testbed: Testbed, broker: BrokerProcess) -> _Probed:
-    before = end_offset(broker.port, _TOPIC)
-    request = make_request("POST", f"/v1/topics/{_TOPIC}/records?acks=1", BODY, "application/json")
     used = cpu_seconds(broker.pid)
-    taken = probe(
-        broker.port,
-        request,
-        rate=_RATE,
-        connections=_CONNECTIONS,
-        seconds=testbed.effort.seconds,
-    )
-    used = cpu_seconds(broker.pid) - used
-    expect_records(broker.port, _TOPIC, before + len(taken))
-    percentiles = quantiles(taken, n=100)
-    return _Probed(percentiles[49], percentiles[98], max(taken), used, len(taken))
+    latency = measure_latency(testbed, broker)
+    return _Probed(latency, cpu_seconds(broker.pid) - used)
 
 
 def _probe_beside(testbed: Testbed, broker: BrokerProcess, polled: str, streamed: str) -> _Probed:
     with _waiting(testbed, broker, polled, streamed) as readers:
         probed = _probe(testbed, broker)
         got = _stop(readers)
-    expected = _STREAMS * probed.produced if streamed == _TOPIC else 0
+    expected = _STREAMS * probed.latency.produced if streamed == TOPIC else 0
     if got.records != expected:
         raise WrongAnswerError(f"The streams got {got.records:,} records, not {expected:,}")
     return probed._replace(got=got)
@@ -156,21 +139,8 @@ def _memory_rows(held: Sequence[_Held]) -> list[Row]:
 def _row(
     what: str, probed: Sequence[_Probed], quiet: Sequence[_Probed] = (), goal: Goal | None = None
 ) -> Row:
-    note = f"p50 {median(one.p50_ms for one in probed):.2f} ms"
-    if quiet:
-        pairs = zip(probed, quiet, strict=True)
-        note += f", {median(one.p50_ms / base.p50_ms for one, base in pairs):.2f} of quiet"
-    note += f", worst {max(one.worst_ms for one in probed):.0f} ms"
-    return Row(
-        _NAME,
-        what,
-        "ms",
-        tuple(one.p99_ms for one in probed),
-        "quiet" if quiet else "",
-        tuple(one.p99_ms for one in quiet),
-        goal,
-        note,
-    )
+    latencies, base = ([one.latency for one in each] for each in (probed, quiet))
+    return latency_row(_NAME, what, latencies, base, goal)
 
 
 def _late_row(streams: Sequence[_Probed]) -> Row:

@@ -1,8 +1,8 @@
 """`Producer` and `AsyncProducer` against a broker of its own process."""
 
 import asyncio
+import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -336,37 +336,46 @@ with Producer(bootstrap_servers={broker.address!r}, linger_ms=1_000) as producer
 def test_an_interrupted_loop_of_sends_leaves_the_producer_whole(
     broker: BrokerProcess, topic: Topic, delay_s: float
 ) -> None:
-    sent: list[tuple[bytes, Any]] = []
-    with Producer(bootstrap_servers=broker.address, batch_size=3_000) as producer:
-        producer.send(topic.name, b"first").result(30)
-        is_caught = threading.Event()
+    # A process of its own: in this one the interruption could come in a hook of the test runner.
+    program = f"""
+import json, signal, threading
+from kafkalite import Producer
 
-        def interrupt() -> None:
-            pause_s = delay_s
-            while not is_caught.wait(pause_s):
-                signal.raise_signal(signal.SIGINT)
-                # Python drops an exception that comes while an object is being deleted.
-                pause_s = 5
+is_caught = threading.Event()
 
-        interrupting = threading.Thread(target=interrupt)
-        interrupting.start()
+def interrupt():
+    pause_s = {delay_s}
+    while not is_caught.wait(pause_s):
+        signal.raise_signal(signal.SIGINT)
+        # Python drops an exception that comes while an object is being deleted.
+        pause_s = 5
 
-        def send_for_ever() -> None:
-            number = 0
-            while True:
-                number += 1
-                value = b"%d" % number
-                sent.append((value, producer.send(topic.name, value)))
-
-        with pytest.raises(KeyboardInterrupt):
-            send_for_ever()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+deliveries = []
+with Producer(bootstrap_servers={broker.address!r}, batch_size=3_000) as producer:
+    producer.send({topic.name!r}, b"first").result(30)
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    number = 0
+    try:
+        while True:
+            number += 1
+            deliveries.append((number, producer.send({topic.name!r}, b"%d" % number)))
+    except KeyboardInterrupt:
         is_caught.set()
-        interrupting.join()
-        producer.flush(30)
-        producer.send(topic.name, b"last").result(30)
-        assert producer._core.memory.free == producer._core.memory.total
+    interrupting.join()
+    producer.flush(30)
+    producer.send({topic.name!r}, b"last").result(30)
+    assert producer._core.memory.free == producer._core.memory.total
+print(json.dumps([(number, delivery.result(0).offset) for number, delivery in deliveries]))
+"""
+    child = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=60, stdout=subprocess.PIPE
+    )
+    sent = json.loads(child.stdout)
     values = _values(topic)
-    assert all(values[delivery.result(0).offset] == value for value, delivery in sent)
+    assert sent
+    assert all(values[offset] == b"%d" % number for number, offset in sent)
     # What was being sent when it was interrupted may be there or not.
     assert 0 <= len(values) - len(sent) - 2 <= 1
     assert len(set(values)) == len(values)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Final, NamedTuple
 
 from kafkalite.broker.append import as_stored, check_acks, failure_of, failures_of
@@ -124,27 +124,77 @@ class RecordAppendPath:
             timeout_ms: how long they may take to be safe.
         """
         try:
-            if named is None:
-                count = self._partitions.known_count(topic)
-                if count is None:
-                    return None
-                named = self._choose_for(_KEYLESS, topic, count)
-            partition = self._partitions.get(topic, named)
-            if not partition.is_leader or not share_a_batch(
-                values, partition.settings.batch_target_bytes
-            ):
+            partition = self._partition_of_values(topic, values, named)
+            if partition is None:
                 return None
             batch, header = encode_values(values, self._clock.wall_ms())
             stored, header = await as_stored(partition, batch, header)
             appended = partition.append(stored, (header,), acks_all=True)
         except LogError:
             return None
-        self._probe.produce_requests += 1
-        self._probe.appended(len(values), len(batch))
+        self._note_values(values, batch)
         committed = partition.committed(appended.end_offset, timeout_ms)
         failure = await failure_of(committed) if committed is not None else None
         self._probe.produce_errors += failure is not None
-        return ValuesPlace(named, appended.base_offset, failure)
+        return ValuesPlace(partition.topic_partition.partition, appended.base_offset, failure)
+
+    def begin_values(
+        self,
+        topic: str,
+        values: Sequence[bytes | None],
+        *,
+        named: int | None,
+        timeout_ms: int,
+        then: Callable[[ValuesPlace], None],
+    ) -> bool:
+        """As `append_values`, without a task: `then` is told their place, at once or later.
+
+        False: nothing was done. For few: they are encoded, and compressed, at once.
+        """
+        try:
+            partition = self._partition_of_values(topic, values, named)
+            if partition is None:
+                return False
+            batch, header = encode_values(values, self._clock.wall_ms())
+            appended = partition.append_built(batch, header, acks_all=True)
+        except LogError:
+            return False
+        self._note_values(values, batch)
+        place = ValuesPlace(partition.topic_partition.partition, appended.base_offset)
+        committed = partition.committed(appended.end_offset, timeout_ms)
+        if committed is None:
+            then(place)
+        else:
+            committed.add_done_callback(lambda done: then(self._settled(place, done)))
+        return True
+
+    def _partition_of_values(
+        self, topic: str, values: Sequence[bytes | None], named: int | None
+    ) -> Partition | None:
+        """Where records that have nothing but values go in one batch; None: not so simply.
+
+        Raises:
+            LogError: there is no such partition here.
+        """
+        if named is None:
+            count = self._partitions.known_count(topic)
+            if count is None:
+                return None
+            named = self._choose_for(_KEYLESS, topic, count)
+        partition = self._partitions.get(topic, named)
+        fits = share_a_batch(values, partition.settings.batch_target_bytes)
+        return partition if partition.is_leader and fits else None
+
+    def _note_values(self, values: Sequence[bytes | None], batch: Sized) -> None:
+        self._probe.produce_requests += 1
+        self._probe.appended(len(values), len(batch))
+
+    def _settled(self, place: ValuesPlace, done: asyncio.Future[None]) -> ValuesPlace:
+        failure = done.exception()
+        if not isinstance(failure, LogError):
+            return place
+        self._probe.produce_errors += 1
+        return place._replace(error=failure)
 
     async def _append_elsewhere(
         self,

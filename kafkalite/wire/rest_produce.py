@@ -12,6 +12,7 @@ be a string that is a number. The formats that need a registry of schemas are re
 
 import re
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
@@ -121,6 +122,7 @@ _binary_body = msgspec.json.Decoder(_BinaryBody)
 _text_body = msgspec.json.Decoder(_TextBody)
 _fields = msgspec.json.Decoder(_Fields)
 _format = msgspec.json.format
+_value_of = attrgetter("value")
 _new = tuple.__new__
 _MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -152,13 +154,13 @@ def decode_produce(wanted: EmbeddedFormat, body: bytes) -> list[IncomingRecord]:
 def decode_values(wanted: EmbeddedFormat, body: bytes) -> list[bytes | None] | None:
     """The values of a body whose records have nothing else; None leaves it to `decode_produce`.
 
-    That is how most records come that come together, and they need no object each.
+    That is how most records come, and so they need no object each.
     """
     try:
         values = _VALUE_DECODERS[wanted](body) if wanted in _VALUE_DECODERS else []
     except (*_MALFORMED, RequestTooLargeError):
         return None
-    return values if 1 < len(values) <= MAX_RECORDS else None
+    return values if 0 < len(values) <= MAX_RECORDS else None
 
 
 def decode_one_produced(wanted: EmbeddedFormat, body: bytes) -> IncomingRecord | None:
@@ -200,7 +202,7 @@ def _values_of_json(body: bytes) -> list[bytes | None]:
     check_utf8(body)
     check_objects(body)
     records = _raw_values.decode(_without_blanks(body)).records
-    values: list[bytes | None] = [bytes(record.value) for record in records]
+    values: list[bytes | None] = list(map(bytes, map(_value_of, records)))
     if b"null" in values:
         return [None if value == b"null" else value for value in values]
     return values

@@ -200,7 +200,6 @@ def test_values_that_come_alone_are_taken_without_records(
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"records":[{"value":"QQ=="}]}',
         b'{"records":[{"value":"QQ=="},{"value":"QQ==","key":"QQ=="}]}',
         b'{"records":[{"value":"QQ=="},{"value":"QQ==","partition":1}]}',
         b'{"records":[{"value":"QQ=="},{"value":"QQ=="}],"value_schema_id":1}',

@@ -1,6 +1,7 @@
 """Produce as REST Proxy has it: what goes without a task, and what is answered."""
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -27,6 +28,7 @@ from tests.support.whole_requests import Received
 
 _JSON = b"application/vnd.kafka.json.v2+json"
 _ONE = b'{"records":[{"key":"k","value":{"a":1}}]}'
+_TWO = b'{"records":[{"value":1},{"value":null}]}'
 
 
 class _AppendPath:
@@ -35,6 +37,8 @@ class _AppendPath:
     def __init__(self) -> None:
         self.begun: list[tuple[str, IncomingRecord, int]] = []
         self.thens: list[Then] = []
+        self.values: list[tuple[str, Sequence[bytes | None], int | None]] = []
+        self.values_thens: list[Callable[[ValuesPlace], None]] = []
         self.may_begin = True
 
     def begin(
@@ -44,6 +48,21 @@ class _AppendPath:
             assert timeout_ms > 0
             self.begun.append((topic, incoming, acks))
             self.thens.append(then)
+        return self.may_begin
+
+    def begin_values(
+        self,
+        topic: str,
+        values: Sequence[bytes | None],
+        *,
+        named: int | None,
+        timeout_ms: int,
+        then: Callable[[ValuesPlace], None],
+    ) -> bool:
+        if self.may_begin:
+            assert timeout_ms > 0
+            self.values.append((topic, values, named))
+            self.values_thens.append(then)
         return self.may_begin
 
 
@@ -107,6 +126,27 @@ def test_record_without_a_format_is_in_the_default_one() -> None:
     assert produce.path.begun[0][1].record.value == b"A"
 
 
+@pytest.mark.parametrize("named", [None, 5])
+def test_values_are_appended_together_and_answered_once_their_place_is_known(
+    named: int | None,
+) -> None:
+    produce, received = _Produce(), Received(_TWO, media=_JSON)
+    assert produce.take(received, named)
+    assert produce.path.values == [("t", [b"1", None], named)]
+    assert produce.path.begun == []
+    assert received.answer == (0, b"")
+    assert not produce.has_free_slot()
+    produce.path.values_thens[0](ValuesPlace(3, 42))
+    status, body = received.answer
+    assert status == 200
+    assert json.loads(body) == {
+        "offsets": [_row(partition=3, offset=42), _row(partition=3, offset=43)],
+        "key_schema_id": None,
+        "value_schema_id": None,
+    }
+    assert produce.has_free_slot()
+
+
 def test_record_that_was_refused_is_answered_with_its_error() -> None:
     produce, received = _Produce(), Received(_ONE, media=_JSON)
     assert produce.take(received)
@@ -134,10 +174,12 @@ def test_error_that_nobody_foresaw_is_told_without_its_text(
 @pytest.mark.parametrize(
     "received",
     [
-        Received(b'{"records":[{"value":1},{"value":2}]}', media=_JSON),
+        Received(b'{"records":[{"value":1},{"value":2,"key":3}]}', media=_JSON),
         Received(b'{"records":[{"value":1}', media=_JSON),
         Received(b"", media=_JSON),
-        Received(b'{"records":[{"value":"%b"}]}' % (b"x" * 10_000), media=_JSON),
+        Received(b'{"records":[{"key":"%b"}]}' % (b"x" * 10_000), media=_JSON),
+        Received(b'{"records":[{"value":"%b"},{}]}' % (b"x" * 70_000), media=_JSON),
+        Received(_TWO, media=_JSON, query=b"async=true"),
         Received(_ONE, media=_JSON, query=b"async=true"),
         Received(_ONE, media=_JSON.replace(b"json.", b"avro.")),
     ],
@@ -146,6 +188,7 @@ def test_what_needs_more_than_a_batch_is_left_to_a_task(received: Received) -> N
     produce = _Produce()
     assert not produce.take(received)
     assert produce.path.begun == []
+    assert produce.path.values == []
     assert produce.has_free_slot()
     assert received.answer == (0, b"")
 
@@ -158,18 +201,21 @@ def test_nothing_is_done_when_the_type_is_not_one_of_ours() -> None:
     assert produce.has_free_slot()
 
 
-def test_slot_is_not_kept_when_the_record_cannot_be_appended_at_once() -> None:
+@pytest.mark.parametrize("body", [_ONE, _TWO])
+def test_slot_is_not_kept_when_what_came_cannot_be_appended_at_once(body: bytes) -> None:
     produce = _Produce()
     produce.path.may_begin = False
-    assert not produce.take(Received(_ONE, media=_JSON))
+    assert not produce.take(Received(body, media=_JSON))
     assert produce.has_free_slot()
 
 
-def test_record_is_left_to_a_task_when_no_slot_is_free() -> None:
+@pytest.mark.parametrize("body", [_ONE, _TWO])
+def test_what_came_is_left_to_a_task_when_no_slot_is_free(body: bytes) -> None:
     produce = _Produce()
     with produce.slots:
-        assert not produce.take(Received(_ONE, media=_JSON))
+        assert not produce.take(Received(body, media=_JSON))
     assert produce.path.begun == []
+    assert produce.path.values == []
 
 
 def test_answer_is_a_success_when_any_record_was_stored() -> None:

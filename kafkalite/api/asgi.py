@@ -17,16 +17,13 @@ from kafkalite.api.data_plane.produce import ProduceEndpoint
 from kafkalite.api.data_plane.records import RecordsEndpoint
 from kafkalite.api.errors import problem_response, unexpected
 from kafkalite.api.groups.endpoint import GroupsEndpoint
+from kafkalite.api.http.allowed_methods import method_not_allowed
 from kafkalite.api.http.whole_request import WholeRequest
 from kafkalite.api.remembered import remembered
 from kafkalite.api.rest.proxy import RestProxy
 from kafkalite.api.streams.endpoint import StreamsEndpoint
 from kafkalite.api.streams.paths import StreamPath, parse_stream_path
-from kafkalite.model.errors import (
-    LogError,
-    MethodNotAllowedError,
-    RequestTooLargeError,
-)
+from kafkalite.model.errors import LogError, RequestTooLargeError
 
 _NATIVE_PATHS: Final = frozenset({"/v1/produce", "/v1/fetch", "/v1/controller"})
 _CACHED_PATHS: Final = 4096
@@ -137,7 +134,7 @@ class Dispatcher:
             case RecordsPath():
                 await self._serve_records(exchange, method, path, parsed)
             case _ if method != "POST":
-                raise _not_allowed(method, path, "POST")
+                raise method_not_allowed(path, method, ("POST",))
             case _ if path == "/v1/fetch":
                 await self._fetch.post(exchange)
             case _ if path == "/v1/produce":
@@ -153,8 +150,8 @@ class Dispatcher:
         elif method == "POST":
             await self._records.post(exchange, *records_path)
         else:
-            allowed = "POST" if records_path.partition is None else "GET, POST"
-            raise _not_allowed(method, path, allowed)
+            methods = ("POST",) if records_path.partition is None else ("GET", "POST")
+            raise method_not_allowed(path, method, methods)
 
 
 @remembered(_CACHED_PATHS)
@@ -185,7 +182,3 @@ async def _refuse(exchange: Exchange, error: LogError) -> None:
         _log.warning("An answer was cut off: %s", error.detail)
         raise error
     await exchange.refuse(problem_response(error), close=isinstance(error, RequestTooLargeError))
-
-
-def _not_allowed(method: str, path: str, allowed: str) -> MethodNotAllowedError:
-    return MethodNotAllowedError(f"{path} does not take {method}, but {allowed}", allow=allowed)

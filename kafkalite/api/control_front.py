@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kafkalite.api.data_plane.exchange import NOT_STORED, ClientGoneError, Exchange, RawHeader
 from kafkalite.api.errors import problem_response, unexpected
-from kafkalite.api.exception_handlers import allowed_methods
+from kafkalite.api.exception_handlers import methods_of
+from kafkalite.api.http.allowed_methods import all_allowed
 from kafkalite.api.http.request_id import HEADER as REQUEST_ID
 from kafkalite.api.http.request_id import given_id, make_id
 from kafkalite.model.errors import (
@@ -101,10 +102,10 @@ class _Reply:
 
 
 async def _tell_methods(app: FastAPI, path: str, reply: _Reply) -> None:
-    allowed = allowed_methods(app, path)
-    if not allowed:
+    methods = methods_of(app, path)
+    if not methods:
         raise PathNotFoundError(f"There is nothing at {path}; see /docs.")
-    headers = [(b"allow", ", ".join(allowed).encode("ascii"))]
+    headers = [(b"allow", all_allowed(methods).encode("ascii"))]
     await reply.send({"type": "http.response.start", "status": 204, "headers": headers})
     await reply.send({"type": "http.response.body", "body": b""})
 

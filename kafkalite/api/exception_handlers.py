@@ -9,12 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from kafkalite.api.errors import problem_response
-from kafkalite.model.errors import (
-    InvalidRequestError,
-    LogError,
-    MethodNotAllowedError,
-    PathNotFoundError,
-)
+from kafkalite.api.http.allowed_methods import method_not_allowed
+from kafkalite.model.errors import InvalidRequestError, LogError, PathNotFoundError
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_SHOWN = 5
@@ -29,28 +25,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
-def allowed_methods(app: FastAPI, path: str) -> tuple[str, ...]:
-    """The methods that the routes of `app` know for `path`; empty where there is no such path."""
+def methods_of(app: FastAPI, path: str) -> tuple[str, ...]:
+    """The methods that the routes of `app` have for `path`; empty where there is no such path."""
     scope = {"type": "http", "path": path, "root_path": "", "headers": [], "app": app}
-    known = [
+    return tuple(
         method
         for method in _METHODS
         if any(
             route.matches({**scope, "method": method})[0] is Match.FULL
             for route in app.router.routes
         )
-    ]
-    if not known:
-        return ()
-    # HEAD is served as GET, OPTIONS by the front: both for every path.
-    return (*known, *(("HEAD",) if "GET" in known else ()), "OPTIONS")
-
-
-def method_not_allowed(path: str, method: str, allowed: Sequence[str]) -> MethodNotAllowedError:
-    """The refusal of `method`, naming what is allowed instead."""
-    names = ", ".join(allowed)
-    return MethodNotAllowedError(
-        f"{path} does not take {method[:20]}; it takes {names}.", allow=names
     )
 
 
@@ -74,8 +58,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return _respond(PathNotFoundError(f"There is nothing at {path}; see /docs."))
     if error.status_code == 405:
-        allowed = allowed_methods(request.app, path)
-        return _respond(method_not_allowed(path, request.method, allowed))
+        return _respond(method_not_allowed(path, request.method, methods_of(request.app, path)))
     return _respond(InvalidRequestError(f"The request cannot be read: {error.detail}."))
 
 

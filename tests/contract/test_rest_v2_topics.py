@@ -268,9 +268,9 @@ def test_paths_that_lead_nowhere_are_told_in_json(api: Api, path: str) -> None:
 def test_methods_that_a_path_does_not_take_are_named(api: Api) -> None:
     answer = api.client.delete("/topics/t")
     assert _told(answer) == (405, 405)
-    assert answer.headers["allow"] == "GET, POST, OPTIONS"
+    assert answer.headers["allow"] == "GET, POST, HEAD, OPTIONS"
     options = api.client.options("/topics")
-    assert (options.status_code, options.headers["allow"]) == (204, "GET, OPTIONS")
+    assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
     head = api.client.head("/topics")
     assert (head.status_code, head.content) == (200, b"")
 

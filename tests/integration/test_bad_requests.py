@@ -280,7 +280,7 @@ def test_other_methods_are_refused(topic: Topic, raw: RawConnection, method: str
     raw.send(RawConnection.request(method, topic.records_path(0), _GOOD))
     answer = raw.read_answer()
     _assert_problem(answer, 405)
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, POST, HEAD, OPTIONS"
 
 
 # -- bounds ----------------------------------------------------------------------------------------

@@ -188,4 +188,4 @@ def test_timestamps_are_refused_outside_of_what_the_topic_takes(client: BrokerCl
 def test_url_answers_other_methods_with_what_it_takes(client: BrokerClient) -> None:
     for path in ("/v1/produce", "/v1/fetch"):
         answer: httpx.Response = client.http.get(path)
-        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")

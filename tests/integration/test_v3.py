@@ -292,9 +292,9 @@ def test_methods_and_types_that_are_not_taken_are_told(api: Api) -> None:
     topic = api.topic()
     refused = api.ask("DELETE", "/topics")
     assert _told(refused) == (405, 405)
-    assert refused.headers["allow"] == "GET, POST, OPTIONS"
+    assert refused.headers["allow"] == "GET, POST, HEAD, OPTIONS"
     options = api.ask("OPTIONS", f"/topics/{topic}")
-    assert (options.status_code, options.headers["allow"]) == (204, "GET, PATCH, DELETE, OPTIONS")
+    assert (options.status_code, options.headers["allow"]) == (204, "GET, PATCH, DELETE, HEAD, OPTIONS")
     assert api.ask("HEAD", f"/topics/{topic}").status_code == 200
     accept = api.client.get(f"{api.base}/topics", headers={"accept": "text/html"})
     assert _told(accept) == (406, 406)

@@ -12,14 +12,11 @@ import msgspec
 from kafkalite.api.answers import outcome
 from kafkalite.api.data_plane.exchange import NOT_STORED, Exchange, int_parameter
 from kafkalite.api.groups.ports import GroupDataPlane, Routing
+from kafkalite.api.http.allowed_methods import method_not_allowed
 from kafkalite.broker.forwarding import FORWARDED_HEADER
 from kafkalite.broker.groups.routed_groups import CLIENT_HOST_HEADER
 from kafkalite.broker.metadata_view import MetadataView
-from kafkalite.model.errors import (
-    InvalidRequestError,
-    MethodNotAllowedError,
-    UnsupportedMediaTypeError,
-)
+from kafkalite.model.errors import InvalidRequestError, UnsupportedMediaTypeError
 from kafkalite.model.group_name import check_group_id
 from kafkalite.model.ids import TopicPartition
 from kafkalite.wire.admin_messages import PartitionOutcomes
@@ -72,7 +69,7 @@ class GroupsEndpoint:
     async def heartbeat(self, exchange: Exchange, method: str, group: str) -> None:
         """A member's heartbeat; given up when the member goes away while it waits."""
         if method != "POST":
-            raise _not_allowed(method, "heartbeat", "POST")
+            raise method_not_allowed("/v1/groups/.../heartbeat", method, ("POST",))
         check_group_id(group)
         media = _negotiated(exchange)
         body = await exchange.read_body(_MAX_BODY_BYTES)
@@ -101,7 +98,9 @@ class GroupsEndpoint:
             case "DELETE":
                 await self._delete(exchange, group)
             case _:
-                raise _not_allowed(method, "offsets", "DELETE, GET, POST")
+                raise method_not_allowed(
+                    "/v1/groups/.../offsets", method, ("DELETE", "GET", "POST")
+                )
 
     async def _commit(self, exchange: Exchange, group: str) -> None:
         media = _negotiated(exchange)
@@ -242,9 +241,3 @@ def _place(exchange: Exchange) -> tuple[str | None, int | None]:
     if topic is None:
         raise InvalidRequestError("A partition needs its topic: ?topic=T&partition=P")
     return topic, int_parameter(query, "partition", 0, most=_LARGEST_PARTITION)
-
-
-def _not_allowed(method: str, what: str, allowed: str) -> MethodNotAllowedError:
-    return MethodNotAllowedError(
-        f"/v1/groups/.../{what} does not take {method[:20]}, but {allowed}", allow=allowed
-    )

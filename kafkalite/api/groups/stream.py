@@ -14,6 +14,7 @@ import msgspec
 
 from kafkalite.api.data_plane.exchange import Exchange, int_parameter
 from kafkalite.api.errors import problem_response
+from kafkalite.api.http.allowed_methods import method_not_allowed
 from kafkalite.api.http.cross_site import check_not_cross_site
 from kafkalite.api.http.origins import NO_SITES, Cors
 from kafkalite.api.streams.event_stream import (
@@ -38,7 +39,6 @@ from kafkalite.model.errors import (
     BrokerNotAvailableError,
     InvalidRequestError,
     LogError,
-    MethodNotAllowedError,
     NetworkError,
     RequestTimedOutError,
     UnsupportedMediaTypeError,
@@ -119,7 +119,7 @@ class GroupStreamEndpoint:
     async def listen(self, exchange: Exchange, method: str, group: str) -> None:
         """Push what the group's new member is given, until its client goes away."""
         if method != "GET":
-            raise _not_allowed(method, "stream", "GET")
+            raise method_not_allowed("/v1/groups/.../stream", method, ("GET",))
         check_not_cross_site(exchange.headers, self._cors, _WHAT_LISTENING_DOES)
         check_group_id(group)
         check_accept(exchange.header(b"accept"))
@@ -129,7 +129,7 @@ class GroupStreamEndpoint:
     async def acknowledge(self, exchange: Exchange, method: str, group: str) -> None:
         """Commit all up to an event, wherever its stream is."""
         if method != "POST":
-            raise _not_allowed(method, "stream/ack", "POST")
+            raise method_not_allowed("/v1/groups/.../stream/ack", method, ("POST",))
         check_group_id(group)
         body = await exchange.read_body(_MAX_BODY_BYTES)
         mark = _acknowledged(exchange.header(b"content-type"), body)
@@ -299,9 +299,3 @@ def _result(partition: TopicPartition, refusal: LogError | None) -> OffsetCommit
     if refusal is None:
         return OffsetCommitResult(*partition)
     return OffsetCommitResult(*partition, refusal.code, refusal.name, refusal.detail)
-
-
-def _not_allowed(method: str, what: str, allowed: str) -> MethodNotAllowedError:
-    return MethodNotAllowedError(
-        f"/v1/groups/.../{what} does not take {method[:20]}, but {allowed}", allow=allowed
-    )

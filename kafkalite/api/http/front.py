@@ -26,7 +26,6 @@ from kafkalite.api.streams.event_stream import EVENT_STREAM
 from kafkalite.model.compression import Compression
 from kafkalite.model.errors import LogError
 
-_ALWAYS_ALLOWED: Final = "OPTIONS"
 _NO_BODY: Final = frozenset({204, 304})
 
 
@@ -122,20 +121,13 @@ class _Allowance:
     async def __call__(self, message: Any) -> None:  # noqa: ANN401 - ASGI's messages
         if message["type"] == "http.response.start" and message["status"] == 405:
             self._is_told = True
-            allow = [_all_allowed(each) for each in message["headers"] if each[0] == b"allow"]
+            allow = [each for each in message["headers"] if each[0] == b"allow"]
             message = {**message, "status": 204, "headers": allow}
         elif self._is_told:
             if message.get("more_body", False):
                 return
             message = {**message, "body": b""}
         await self._send(message)
-
-
-def _all_allowed(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    methods = [method.strip() for method in header[1].decode("ascii").split(",")]
-    more = ["HEAD"] if "GET" in methods else []
-    named = dict.fromkeys([*methods, *more, _ALWAYS_ALLOWED])
-    return b"allow", ", ".join(named).encode("ascii")
 
 
 class _HeadOnly:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from kafkalite.api.errors import RETRY_AFTER_S
+from kafkalite.api.http.allowed_methods import all_allowed
 from kafkalite.broker.consumers.definition import Dialect
 from kafkalite.broker.consumers.errors import (
     ConsumerError,
@@ -101,14 +102,14 @@ def not_ready(reasons: Sequence[str]) -> RestError:
 
 
 def check_method(method: str, allowed: Sequence[str]) -> RestAnswer | None:
-    """The answer to OPTIONS; None where the method is one of those that the path takes.
+    """The answer to OPTIONS; None where the method is one of those `allowed` by the path.
 
     Raises:
         RestError: 405, it is another one.
     """
     if method in allowed:
         return None
-    names = ", ".join((*allowed, "OPTIONS"))
+    names = all_allowed(allowed)
     allow = [(b"allow", names.encode("ascii"))]
     if method == "OPTIONS":
         return RestAnswer(204, headers=allow)

@@ -17,6 +17,7 @@ import msgspec
 
 from kafkalite.api.data_plane.exchange import Exchange, int_parameter, timeout_parameter
 from kafkalite.api.errors import problem_response
+from kafkalite.api.http.allowed_methods import method_not_allowed
 from kafkalite.api.streams.body_lines import BodyLines, NumberedLine
 from kafkalite.api.streams.body_parts import next_part
 from kafkalite.api.streams.event_stream import EventStream
@@ -30,7 +31,6 @@ from kafkalite.model.errors import (
     InvalidRequiredAcksError,
     LogError,
     MessageTooLargeError,
-    MethodNotAllowedError,
     RequestTooLargeError,
 )
 from kafkalite.wire.media import Media, media_of_body
@@ -76,9 +76,7 @@ class RecordStreamEndpoint:
     async def post(self, exchange: Exchange, method: str, topic: str) -> None:
         """Append each line of the body, and report what became of it, until the body ends."""
         if method != "POST":
-            raise MethodNotAllowedError(
-                f"/v1/topics/.../records/stream does not take {method[:20]}, but POST", allow="POST"
-            )
+            raise method_not_allowed("/v1/topics/.../records/stream", method, ("POST",))
         content_type = exchange.header(b"content-type")
         if content_type:
             media_of_body(content_type, (Media.NDJSON,))

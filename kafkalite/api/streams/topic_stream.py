@@ -9,6 +9,7 @@ from typing import Final
 
 from kafkalite.api.data_plane.exchange import Exchange, bool_parameter, int_parameter
 from kafkalite.api.errors import problem_response
+from kafkalite.api.http.allowed_methods import method_not_allowed
 from kafkalite.api.streams.event_stream import (
     KEEP_ALIVE_S,
     LAST_EVENT_ID,
@@ -23,11 +24,7 @@ from kafkalite.broker.tails.page import TailRecords
 from kafkalite.broker.tails.start import TailEdge, TailStart
 from kafkalite.broker.tails.tail import TailNotice, TailWish, TopicTail
 from kafkalite.broker.tails.tails import TopicTails
-from kafkalite.model.errors import (
-    BrokerNotAvailableError,
-    InvalidRequestError,
-    MethodNotAllowedError,
-)
+from kafkalite.model.errors import BrokerNotAvailableError, InvalidRequestError
 from kafkalite.model.topic_name import check_topic_name
 from kafkalite.wire.media import negotiate
 
@@ -53,9 +50,7 @@ class TopicStreamEndpoint:
     async def listen(self, exchange: Exchange, method: str, topic: str) -> None:
         """Push what the topic gets, until the client goes away or the topic does."""
         if method != "GET":
-            raise MethodNotAllowedError(
-                f"/v1/topics/.../stream does not take {method[:20]}, but GET", allow="GET"
-            )
+            raise method_not_allowed("/v1/topics/.../stream", method, ("GET",))
         check_topic_name(topic)
         media = negotiate(exchange.header(b"accept"), OFFERED_TAILS)
         query = exchange.query(_PARAMETERS)

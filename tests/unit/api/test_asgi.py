@@ -199,9 +199,9 @@ def test_whole_request_is_left_to_a_task_when_anything_is_wrong_with_it() -> Non
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/v1/produce", "POST"),
-        ("GET", "/v1/topics/t/records", "POST"),
-        ("DELETE", "/v1/topics/t/partitions/0/records", "GET, POST"),
+        ("GET", "/v1/produce", "POST, OPTIONS"),
+        ("GET", "/v1/topics/t/records", "POST, OPTIONS"),
+        ("DELETE", "/v1/topics/t/partitions/0/records", "GET, POST, HEAD, OPTIONS"),
     ],
 )
 def test_other_methods_are_refused_with_those_there_are(

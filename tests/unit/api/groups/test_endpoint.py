@@ -154,8 +154,8 @@ def test_bodies_that_make_no_sense_are_refused(
 
 def test_other_requests_that_make_no_sense_are_refused(api: _Api) -> None:
     for end, method, allowed in (
-        ("heartbeat", "GET", "POST"),
-        ("offsets", "PUT", "DELETE, GET, POST"),
+        ("heartbeat", "GET", "POST, OPTIONS"),
+        ("offsets", "PUT", "DELETE, GET, POST, HEAD, OPTIONS"),
     ):
         refusal = api.refusal(end, method)
         assert isinstance(refusal, MethodNotAllowedError)

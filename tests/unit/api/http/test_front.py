@@ -31,7 +31,7 @@ class _App:
         exchange = Exchange(scope, receive, send)
         self.methods.append(scope["method"])
         if scope["method"] not in {"GET", "POST"}:
-            allow = [(b"content-type", b"text/plain"), (b"allow", b"GET, POST")]
+            allow = [(b"content-type", b"text/plain"), (b"allow", b"GET, POST, HEAD, OPTIONS")]
             await exchange.respond(405, b"text/plain", b"no", allow)
         elif scope["path"] == "/stream":
             try:

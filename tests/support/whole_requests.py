@@ -49,6 +49,7 @@ class Received:
         self.answers = 0
         scope: dict[str, Any] = {
             "type": "http",
+            "http_version": "1.1",
             "method": method,
             "path": path,
             "query_string": query,

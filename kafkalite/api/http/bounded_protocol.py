@@ -23,6 +23,7 @@ from kafkalite.api.http.origins import Cors
 from kafkalite.api.http.refusals import refusal_at
 from kafkalite.api.http.request_id import HEADER as REQUEST_ID
 from kafkalite.api.http.request_id import given_id
+from kafkalite.api.http.unchunked_answer import OLD_VERSIONS, without_chunks
 from kafkalite.api.http.whole_request import Express, WholeRequest
 from kafkalite.model.errors import (
     InvalidRequestError,
@@ -193,11 +194,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._marks |= MARK_OF[name]
             if name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
-            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-                # The parser lets others stand before it, and would give out what they make.
-                self._refuse(InvalidRequestError("Transfer-Encoding can only be chunked"))
-                raise _RefusedError
+            elif name == b"transfer-encoding":
+                self._check_coding(value)
         self.headers.append((name, value))
+
+    def _check_coding(self, coding: bytes) -> None:
+        if coding.strip().lower() != b"chunked":
+            # The parser lets others stand before it, and would give out what they make.
+            self._refuse(InvalidRequestError("Transfer-Encoding can only be chunked"))
+            raise _RefusedError
+        if self.parser.get_http_version() in OLD_VERSIONS:
+            # A proxy before us may have passed it over (RFC 9112, 6.1).
+            self._refuse(InvalidRequestError("HTTP/1.0 has no Transfer-Encoding; send HTTP/1.1"))
+            raise _RefusedError
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > MAX_HEADERS:
@@ -213,6 +222,9 @@ class BoundedProtocol(HttpToolsProtocol):
         HttpToolsProtocol.on_headers_complete(self)  # super() takes longer
         if self.cycle is None or self.cycle.scope is not self.scope:
             return  # another protocol is offered, and declined below
+        if self.scope["http_version"] in OLD_VERSIONS:
+            self.cycle.keep_alive = self.parser.should_keep_alive()
+            self.cycle.waiting_for_100_continue = False
         if marks & (NAMED | FROM_PAGE):
             self.cycle.default_headers = [*self.cycle.default_headers, *self._repeated()]
         self.headers = []  # of trailers: what they say is not true of the head
@@ -257,6 +269,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._unstarted = None
         self._served = cycle
+        if cycle.scope["http_version"] in OLD_VERSIONS:
+            app = without_chunks(app, cycle)
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

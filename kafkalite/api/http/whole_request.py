@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from kafkalite.api.data_plane.exchange import Exchange, RawHeader
 from kafkalite.api.errors import ProblemResponse
 from kafkalite.api.http.request_id import id_of
+from kafkalite.api.http.unchunked_answer import KEPT, OLD_VERSIONS
 from kafkalite.wire.batch import Buffer
 
 _CLOSE: Final = b"connection: close\r\n"
@@ -103,6 +104,8 @@ class WholeRequest:
         cycle.waiting_for_100_continue = False
         is_kept = cycle.keep_alive
         end = b"\r\n" if is_kept else _CLOSE + b"\r\n"
+        if is_kept and cycle.scope["http_version"] in OLD_VERSIONS:
+            end = _fields((KEPT,)) + end
         if cycle.default_headers:
             end = _fields(cycle.default_headers) + end
         cycle.transport.write(b"".join((head, length, end, body)))

@@ -1,9 +1,11 @@
 """`/v1/topics/T/records/stream` of one real broker: reported line by line, at constant memory."""
 
 import contextlib
+import gzip
 import itertools
 import json
 import socket
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
@@ -136,6 +138,49 @@ def test_a_body_that_breaks_off_leaves_what_was_reported(broker: BrokerProcess, 
         wait_until(partial(_has, sender, 1), "the whole line is reported")
     wait_until(lambda: _streams(broker) == 0, "it is over")
     assert _read(broker, topic) == [1]
+
+
+_GZIP: Final = "content-encoding: gzip\r\n"
+_NOT_GZIP: Final = {
+    "error": "INVALID_REQUEST",
+    "reason": "The body is not whole gzip, as it says it is",
+}
+
+
+def test_compressed_body_that_breaks_ends_the_report_with_what_is_wrong(
+    broker: BrokerProcess, topic: str
+) -> None:
+    deflating = zlib.compressobj(wbits=31)
+    good = deflating.compress(b'{"value":1}\n{"value":2}\n{"value":')
+    with LineSender(broker.url, _path(topic), _GZIP) as sender:
+        sender.send(good + deflating.flush(zlib.Z_SYNC_FLUSH))
+        wait_until(partial(_has, sender, 2), "what came before is reported")
+        sender.send(b"\xff" * 1_000)
+        for _ in range(50):  # nobody has told the client yet
+            sender.send(b"\xff" * 100_000)
+        sender.join(60)
+        assert not sender.is_alive(), "the answer goes on"
+        assert sender.connection.recv(1) == b"", "the connection is kept"
+    assert sender.reports == [
+        {"line": 1, "partition": 0, "offset": 0},
+        {"line": 2, "partition": 0, "offset": 1},
+        {"event": "end", "lines": 2, "records": 2, "errors": 0, **_NOT_GZIP},
+    ]
+    assert _read(broker, topic) == [1, 2]
+    wait_until(lambda: _streams(broker) == 0, "it is over")
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b'{"value":1}\n')[:-4]])
+def test_whole_body_that_is_not_as_it_says_ends_the_report_with_that(
+    broker: BrokerProcess, topic: str, body: bytes
+) -> None:
+    with httpx.Client(base_url=broker.url) as client:
+        for _ in range(2):
+            answer = client.post(
+                _path(topic, "?report=errors"), content=body, headers={"content-encoding": "gzip"}
+            )
+            end = json.loads(answer.text)
+            assert (end["event"], end["error"]) == ("end", _NOT_GZIP["error"])
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,14 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the path.
 
     /slow after the others had their turn, /parts in two messages, /refused before its body,
-    /sum with a digest of it and what it came as.
+    /given-up before it in parts without a length, /sum with a digest of it and what it came as.
     """
     exchange = Exchange(scope, receive, send)
     path = scope["path"].encode()
     if path == b"/sum":
         body = await exchange.read_buffer(4 << 20)
         path = checksum(body, type(body).__name__)
-    elif path != b"/refused":
+    elif path not in {b"/refused", b"/given-up"}:
         await exchange.read_body(1 << 20)
     if path == b"/slow":
         await asyncio.sleep(0.01)
@@ -32,6 +32,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await exchange.start(200, ((b"content-length", b"6"),))
         await exchange.send_part(b"/pa", more=True)
         await exchange.send_part(b"rts", more=False)
+    elif path == b"/given-up":
+        await exchange.start(200, ())
+        await exchange.send_part(path, more=True)
+        await exchange.send_part(b"", more=False)
     else:
         await exchange.respond(200, MEDIA, path, ((b"x-extra", b"1"),))
 

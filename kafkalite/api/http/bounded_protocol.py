@@ -1,7 +1,6 @@
 """uvicorn's connection with bounds on what a client may make it hold, and for how long."""
 
 import asyncio
-import math
 import re
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from kafkalite.api.http.connection_limits import ConnectionLimits
 from kafkalite.api.http.corked_transport import CorkedTransport, Outbox
+from kafkalite.api.http.deadline import Deadline
 from kafkalite.api.http.head_marks import ADDRESSED, CODED, FROM_PAGE, MARK_OF, MARKS, NAMED
 from kafkalite.api.http.intake import READ_BYTES, Intake
 from kafkalite.api.http.large_body import LARGE_BODY, LargeBody, announced_size
@@ -40,6 +40,8 @@ _LARGE_BYTES: Final = READ_BYTES
 """From here on a body of known size is offered as a `LargeBody`."""
 MAX_HEADERS: Final = 256
 """Of a request, at most."""
+_MOST_UNREAD: Final = 8 << 20
+"""Of a body without an announced size, if it goes on when its answer is complete."""
 _LEAST_BODY_RATE: Final = 512
 """Bytes a second at which a body must come, once it has taken as long as a pause may."""
 _MAPPED: Final = "::ffff:"
@@ -105,6 +107,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Received of a head that is not whole."""
         self._ended_here = False
         """Whether a request ended within what is received now; the next one begins behind it."""
+        self._in_message = False
+        """Whether the latest request, whose head is whole, has not ended yet."""
         self._in_chunk = False
         self._marks = 0
         """Of the head that comes now."""
@@ -124,9 +128,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Since when the body that comes now is measured."""
         self._body_bytes = 0
         """Received of it since."""
-        self._due = math.inf
-        """When the connection is closed unless something happens."""
-        self._alarm: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self._on_deadline)
+        """Of a whole request, or more of its body: else the connection is closed."""
         # A socket of both families gives those of the older one as parts of the newer one.
         self._address = self.client[0].removeprefix(_MAPPED) if self.client else ""
         reason = self.shared.limits.let_in(self._address)
@@ -136,12 +139,11 @@ class BoundedProtocol(HttpToolsProtocol):
             corked.uncork()
             LastWords(cast("asyncio.Transport", transport), _forget).begin()
             return
-        self._expect_within(self.shared.max_idle_s)
+        self._deadline.move(self.shared.max_idle_s)
         self.shared.tell_count(len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._deadline.cancel()
         super().connection_lost(exc)
         served = self._served
         if served is not None and not served.response_complete:
@@ -164,7 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle is not None and cycle.scope is self.scope and not cycle.more_body:
             # The usual: a request that is whole. Nothing is due before its answer.
             self._head_bytes = 0
-            self._due = math.inf
+            self._deadline.lift()
         elif not self.transport.is_closing():
             self._part_received(len(parsed))
 
@@ -174,12 +176,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_bytes = 0 if self._large is None else self._large.received
             self._expect_more_of_body()
             return
-        self._due = math.inf
         if self.cycle.response_complete:
-            self._expect_within(self.shared.max_idle_s)
+            self._deadline.move(self.shared.max_idle_s)
+        else:
+            self._deadline.lift()
         # The old one is in the middle of the body, and stays there.
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self._in_message = False
         self._large = None
         self._head_bytes = 0
         self._marks = 0
@@ -222,6 +226,7 @@ class BoundedProtocol(HttpToolsProtocol):
         HttpToolsProtocol.on_headers_complete(self)  # super() takes longer
         if self.cycle is None or self.cycle.scope is not self.scope:
             return  # another protocol is offered, and declined below
+        self._in_message = True
         if self.scope["http_version"] in OLD_VERSIONS:
             self.cycle.keep_alive = self.parser.should_keep_alive()
             self.cycle.waiting_for_100_continue = False
@@ -247,6 +252,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._in_message = False
         self._marks = 0
         self._head_bytes = 0
         self._ended_here = True
@@ -280,6 +286,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        served = self._served
+        if served is not None and served.more_body and served.chunked_encoding:
+            # A stream was given up. Its client has more to say, and may go on for ever.
+            self.transport.close()
+            return
         if self._large is None or not self.pipeline:
             # Of a large body that waits no more is to come than was parsed: it is copied.
             self.flow.resume_reading()
@@ -291,11 +302,9 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 # Not at once: each would be answered within the answering of the one before.
                 self.loop.call_soon(self._begin_whole, cycle, app)
-        elif self._due == math.inf:
-            self._expect_within(self.shared.max_idle_s)
         else:
-            # More has arrived already, and its time runs.
-            self._expect_within(min(self._due - self.loop.time(), self.shared.max_idle_s))
+            # More may have arrived already, and its time runs.
+            self._deadline.bring_within(self.shared.max_idle_s)
 
     def _should_upgrade(self) -> bool:
         # The parser takes the end of such a head for the end of HTTP, its body for another
@@ -338,7 +347,7 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is None or cycle.scope is not self.scope:
             if not self._head_bytes:
-                self._expect_within(min(self.shared.head_timeout_s, self.shared.max_idle_s))
+                self._deadline.move(min(self.shared.head_timeout_s, self.shared.max_idle_s))
             # How much of it is head is not known after a request; one piece more is no danger.
             self._head_bytes += 1 if self._ended_here else size
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -355,7 +364,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._offer_large(cycle)
         self._body_bytes += size
         self._expect_more_of_body()
-        if not cycle.body and (self._in_chunk or not cycle.response_complete):
+        if cycle.response_complete:
+            # It is passed over, whatever it is. What has no end is not even listened to.
+            self.headers = []  # of trailers
+            if self._body_bytes > _MOST_UNREAD and self._in_message and not announced_size(cycle):
+                self.transport.close()
+        elif not cycle.body:
             # Not a byte of this was body: it stands between chunks, or behind them.
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -377,38 +391,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expect_more_of_body(self) -> None:
         if self.cycle.response_complete:
-            self._expect_within(self.shared.max_idle_s)
+            self._deadline.move(self.shared.max_idle_s)
             return
         patience = self.shared.body_timeout_s
         if not self.cycle.response_started:
             # Else it is a stream, whose records come when there are some.
             taken = self.loop.time() - self._body_begun
             patience = min(patience, patience + self._body_bytes / _LEAST_BODY_RATE - taken)
-        self._expect_within(patience)
+        self._deadline.move(patience)
 
-    def _expect_within(self, seconds: float) -> None:
-        """Close the connection unless a whole request, or more of its body, comes in time."""
-        self._due = self.loop.time() + seconds
-        if self._alarm is None or self._alarm.when() > self._due:
-            self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = self.loop.call_at(self._due, self._on_alarm)
-
-    def _on_alarm(self) -> None:
-        # Set for what was due once; nothing may be due any more, or only later.
-        self._alarm = None
-        if self._due == math.inf:
-            return
-        if self._due > self.loop.time():
-            self._set_alarm()
-        elif self.flow.read_paused:
+    def _on_deadline(self) -> None:
+        if self.flow.read_paused:
             # Not the client is silent, we do not listen.
             self._body_begun = self.loop.time()
             self._body_bytes = 0
-            self._expect_within(self.shared.body_timeout_s)
+            self._deadline.move(self.shared.body_timeout_s)
         elif self._head_bytes or self._is_within_body:
             self._refuse(RequestTooSlowError("More of the request should have come by now"))
         else:
@@ -430,6 +427,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser = cast("HttpRequestParser", _DeafParser())
         cycle = self.cycle
         path = ""
+        if cycle is not None and cycle.response_complete and self._in_message:
+            self.transport.close()  # a second answer would be taken for that of the next request
+            return
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
                 cycle.keep_alive = False
@@ -454,8 +454,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end(self, transport: asyncio.Transport) -> bool:
         """End the connection in `LastWords`, if its client is still sending."""
-        cycle = self.cycle
-        if not self._is_refused and (cycle is None or not cycle.more_body):
+        if not (self._is_refused or self._in_message):
             return False
         LastWords(transport, self._intake.connection_lost).begin()
         return True

@@ -119,7 +119,7 @@ _LINE_REPORT: Final[dict[str, Any]] = {
         "lines": {"type": "integer"},
         "records": {"type": "integer"},
         "errors": {"type": "integer"},
-        "reason": {"type": "string"},
+        "reason": {"type": "string", "description": "Why nothing behind `lines` was taken."},
     },
 }
 STREAM_SCHEMAS: Final[dict[str, Any]] = {

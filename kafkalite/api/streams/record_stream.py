@@ -43,6 +43,9 @@ _REPORTS: Final = ("all", "errors")
 _TIMEOUT_MS: Final = 30_000
 _MAX_PARTITION: Final = 2**31 - 1
 _RETRY_AFTER: Final = "1"
+_STOPPING: Final = BrokerNotAvailableError(
+    "This broker is stopping; send what follows to another one"
+)
 
 _json: Final = msgspec.json.Encoder().encode
 
@@ -91,23 +94,27 @@ class RecordStreamEndpoint:
 
     async def _take(self, exchange: Exchange, topic: str, wanted: StreamParameters) -> None:
         reports = EventStream(exchange, Media.NDJSON)
+        part: bytes | None = b""
         if exchange.header(b"expect"):
             part = await next_part(exchange, self._streams)  # which says that it may come
-            await reports.start()
-        else:
-            # At once: there are clients that send nothing before they have the answer's head.
-            await reports.start()
-            part = await next_part(exchange, self._streams)
+        # At once: there are clients that send nothing before they have the answer's head.
+        await reports.start()
         run = _Run(self._append_path, topic, wanted)
         lines = BodyLines(self._max_line_bytes)
+        broken: LogError | None = None
         while part is not None:
             for group in lines.feed(part):
                 await reports.send(await run.append(group))
-            part = await next_part(exchange, self._streams)
-        rest = [] if self._streams.is_closed else lines.end()
+            try:
+                part = await next_part(exchange, self._streams)
+            except InvalidRequestError as error:  # it is not compressed as it says
+                broken, part = error, None
+        if self._streams.is_closed:
+            broken = _STOPPING
+        rest = lines.end() if broken is None else ()
         if rest:
             await reports.send(await run.append(rest))
-        await reports.send(run.end(lines.number, is_whole=not self._streams.is_closed))
+        await reports.send(run.end(lines.number, broken))
         await reports.end()
 
 
@@ -137,17 +144,17 @@ class _Run:
             self._note(line.number, outcome, report)
         return b"".join(report)
 
-    def end(self, lines: int, *, is_whole: bool) -> bytes:
-        """The last line of the answer."""
+    def end(self, lines: int, broken: LogError | None) -> bytes:
+        """The last line of the answer; `broken` says why not all of the body was taken."""
         members: dict[str, object] = {
             "event": "end",
             "lines": lines,
             "records": self._taken,
             "errors": self._errors,
         }
-        if not is_whole:
-            members["error"] = BrokerNotAvailableError.name
-            members["reason"] = "This broker is stopping; send what follows to another one"
+        if broken is not None:
+            members["error"] = broken.name
+            members["reason"] = broken.detail
         return _json(members) + b"\n"
 
     async def _places(self, incoming: list[IncomingRecord]) -> Sequence[RecordPlace | LogError]:

@@ -10,12 +10,12 @@ v2='Content-Type: application/vnd.kafka.v2+json'
 
 # curl that fails where the broker refuses, and shows what the broker says.
 ask() {
-    local answer
-    if ! answer="$(curl --silent --show-error --fail-with-body "$@")"; then
-        echo "$answer" >&2
-        return 1
+    local answer exit_code=0
+    answer="$(curl --silent --show-error --fail-with-body "$@")" || exit_code=$?
+    if [ -n "$answer" ]; then
+        echo "$answer" >&"$((exit_code == 0 ? 1 : 2))"
     fi
-    echo "$answer"
+    return "$exit_code"
 }
 
 produce() {
@@ -32,10 +32,11 @@ consume() {
     ask "$base/consumers/$group" -H "$v2" -d "{\"name\": \"$name\", \"format\": \"json\",
         \"auto.offset.reset\": \"earliest\", \"enable.auto.commit\": false}" >&2
     # Whatever happens: leave the group at once, so that others get the partitions.
-    trap 'curl --silent --request DELETE "'"$me"'"' EXIT
+    trap 'curl --silent --request DELETE "'"$me"'" >/dev/null' EXIT
     ask "$me/subscription" -H "$v2" -d "{\"topics\": [\"$topic\"]}"
-    while records="$(ask "$me/records?timeout=5000" -H 'Accept: application/vnd.kafka.json.v2+json')" &&
-        [ "$records" != '[]' ]; do
+    while true; do
+        records="$(ask "$me/records?timeout=5000" -H 'Accept: application/vnd.kafka.json.v2+json')"
+        [ "$records" != '[]' ] || break
         echo "$records"
         ask --request POST "$me/offsets" -H "$v2" # commits all that was delivered
     done

@@ -15,7 +15,7 @@ with Producer(bootstrap_servers=servers, value_serializer="json") as producer:
         sent = producer.send("departures", {"carrier": "UA", "flight": number}, key=b"UA")
     print("the last one is at", sent.result())
 
-group = {"group_id": "board", "auto_offset_reset": "earliest", "value_deserializer": "json"}
+group = {"group_id": "quickstart", "auto_offset_reset": "earliest", "value_deserializer": "json"}
 with Consumer("departures", bootstrap_servers=servers, **group) as consumer:
     for record in consumer:
         print(record.partition, record.offset, record.key, record.value)

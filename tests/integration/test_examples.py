@@ -14,6 +14,7 @@ from tests.support.broker import BrokerProcess
 from tests.support.example_program import (
     DIRECTORY,
     LANGUAGES,
+    REST_V3,
     ExampleProgram,
     RunningExample,
     needed,
@@ -152,6 +153,21 @@ def test_it_says_what_the_broker_refuses(
     assert "\tat " not in said  # no stack
 
 
+def test_it_says_what_cannot_be_read_and_leaves_the_group(
+    broker: BrokerProcess, topic: str, example: ExampleProgram
+) -> None:
+    sent = httpx.post(
+        f"{broker.url}/v1/topics/{topic}/records?partition=0",
+        content="no JSON",
+        headers={"content-type": "text/plain"},
+    )
+    assert sent.status_code == 200, sent.text
+    refused = example.run("consume", broker.url, topic, f"of-{topic}")
+    assert refused.exit_code not in (0, 2)
+    assert "deserialization error" in refused.errors
+    assert httpx.get(f"{broker.url}/v1/groups/of-{topic}").json()["members"] == []
+
+
 def test_it_says_that_there_is_no_broker(example: ExampleProgram) -> None:
     # Port 1 is nobody's.
     refused = example.run("produce", "http://127.0.0.1:1", "flights")
@@ -168,7 +184,7 @@ def test_it_says_how_it_is_run(example: ExampleProgram) -> None:
 
 def test_no_program_is_left_out() -> None:
     programs = {file.name for file in DIRECTORY.iterdir()} - {"README.md"}
-    assert programs == {language.file for language in LANGUAGES.values()}
+    assert programs == {language.file for language in LANGUAGES.values()} | set(REST_V3.values())
 
 
 @pytest.mark.parametrize("program", sorted(_PYTHON.glob("*.py")), ids=lambda file: str(file.name))

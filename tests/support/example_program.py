@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -41,6 +42,9 @@ LANGUAGES: Final = {
     "java": Language("Example.java", ("java",), "default-jdk-headless", _compiles_java),
 }
 
+REST_V3: Final = {"curl": "rest-v3.sh", "javascript": "rest-v3.mjs"}
+"""The programs for REST Proxy's version 3, by language."""
+
 
 def needed(name: str) -> Language:
     """A language that is installed; see `require_tool`."""
@@ -67,10 +71,11 @@ class ExampleProgram:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = tuple(command)
 
-    def run(self, *arguments: str) -> ExampleRun:
-        """Run it to its end."""
+    def run(self, *arguments: str, entered: str = "") -> ExampleRun:
+        """Run it to its end; `entered` is its standard input."""
         done = subprocess.run(
             [*self._command, *arguments],
+            input=entered,
             capture_output=True,
             text=True,
             timeout=_RUN_TIMEOUT_S,
@@ -84,23 +89,45 @@ class ExampleProgram:
 
 
 class RunningExample:
-    """A program that goes on. Life: `with`, which ends it."""
+    """A program that goes on, with a standard input. Life: `with`, which ends it."""
 
     def __init__(self, command: Sequence[str], directory: Path) -> None:
         self._output = directory / "output"
         self._errors = directory / "errors"
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(command, stdout=output, stderr=errors)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=output, stderr=errors
+            )
+        assert self._process.stdin is not None
+        self._input = self._process.stdin
 
     @property
     def records(self) -> list[dict[str, Any]]:
         """What it has shown so far. AssertionError when it has ended."""
         assert self._process.poll() is None, self.errors
-        return records_of(self._output.read_text())
+        return records_of(self.output)
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
 
     @property
     def errors(self) -> str:
         return self._errors.read_text()
+
+    def enter(self, line: str) -> None:
+        """Give it a line to read."""
+        self._input.write(f"{line}\n".encode())
+        self._input.flush()
+
+    def finish(self) -> int:
+        """Say that no more lines come, and wait for its end; gives the exit code."""
+        self._input.close()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; gives the exit code."""
+        return self._process.wait(_RUN_TIMEOUT_S)
 
     def pause(self) -> None:
         """Freeze it: it notices nothing."""
@@ -120,6 +147,8 @@ class RunningExample:
     ) -> None:
         self._process.kill()
         self._process.wait()
+        with suppress(BrokenPipeError):
+            self._input.close()
 
 
 def records_of(output: str) -> list[dict[str, Any]]:

@@ -18,16 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     def add_command(action: str, summary: str) -> argparse.ArgumentParser:
         name = typed_as(f"kafkalite server {action}")
-        return commands.add_parser(action, prog=name, help=summary, allow_abbrev=False)
+        description = f"{summary[0].upper()}{summary[1:]}."
+        return commands.add_parser(
+            action, prog=name, help=summary, description=description, allow_abbrev=False
+        )
 
-    start = add_command("start", "run the broker")
+    start = add_command("start", "run the broker that a file of settings describes")
     start.add_argument(
         "-daemon", action="store_true", help="run it in the background, return when it is ready"
     )
-    stop = add_command("stop", "end the broker cleanly")
+    stop = add_command("stop", "end the broker cleanly, after others lead its partitions")
     for command in (start, stop):
         command.add_argument(
-            "file", nargs="?", type=Path, default=DEFAULT_FILE, help=f"default: {DEFAULT_FILE}"
+            "file",
+            nargs="?",
+            type=Path,
+            default=DEFAULT_FILE,
+            help=f"its settings (default: {DEFAULT_FILE})",
         )
         command.add_argument(
             "--override",

@@ -34,17 +34,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     def add_command(action: str, summary: str) -> argparse.ArgumentParser:
         name = typed_as(f"kafkalite zookeeper {action}")
-        return commands.add_parser(action, prog=name, help=summary, allow_abbrev=False)
+        description = f"{summary[0].upper()}{summary[1:]}."
+        return commands.add_parser(
+            action, prog=name, help=summary, description=description, allow_abbrev=False
+        )
 
-    start = add_command("start", "run the server")
+    start = add_command("start", "run the embedded ZooKeeper that a file of settings describes")
     start.add_argument(
         "-daemon", action="store_true", help="run it in the background and return when it answers"
     )
-    status = add_command("status", "say whether it answers")
-    stop = add_command("stop", "end it")
+    status = add_command("status", "say whether the embedded ZooKeeper answers")
+    stop = add_command("stop", "end the embedded ZooKeeper")
     for command in (start, status, stop):
         command.add_argument(
-            "file", nargs="?", type=Path, default=DEFAULT_FILE, help=f"default: {DEFAULT_FILE}"
+            "file",
+            nargs="?",
+            type=Path,
+            default=DEFAULT_FILE,
+            help=f"its settings (default: {DEFAULT_FILE})",
         )
 
 

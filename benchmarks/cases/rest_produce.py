@@ -54,7 +54,7 @@ def _binary_of(records: int) -> bytes:
 
 
 _ONE: Final = _Sent("one", _JSON, 1, 64, _json_of(1))
-_HUNDRED: Final = _Sent("hundred", _JSON, 100, 8, _json_of(100))
+_HUNDRED: Final = _Sent("hundred", _JSON, 100, 64, _json_of(100))
 _THOUSAND: Final = _Sent("thousand", _BINARY, 1000, 8, _binary_of(1000))
 
 _OF_NOOP_GOAL: Final = Goal(0.45, at_least=True)

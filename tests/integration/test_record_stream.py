@@ -170,7 +170,9 @@ def test_compressed_body_that_breaks_ends_the_report_with_what_is_wrong(
     wait_until(lambda: _streams(broker) == 0, "it is over")
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b'{"value":1}\n')[:-4]])
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(b'{"value":1}\n')[:-4]], ids=["another format", "cut off"]
+)
 def test_whole_body_that_is_not_as_it_says_ends_the_report_with_that(
     broker: BrokerProcess, topic: str, body: bytes
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from kafkalite.client.errors import BufferExhaustedError, ClosedError, DeliveryTimeoutError
 from kafkalite.client.producer.core import ProducerCore
 from kafkalite.client.producer.delivery import Delivery
+from kafkalite.client.producer.producer_batch import ProducerBatch
 from kafkalite.model.errors import (
     LogError,
     MessageTooLargeError,
@@ -33,6 +34,13 @@ async def _send(
     core: ProducerCore[int], value: bytes, *, topic: str = "t", partition: int | None = None
 ) -> Delivery:
     return await core.wait_on_loop(core.taking(topic, value, None, partition))
+
+
+class _Refusals(Faults):
+    """Refuses whatever comes."""
+
+    def refusal(self, place: TopicPartition) -> LogError | None:
+        return PolicyViolationError("not here")
 
 
 class _Answers(Faults):
@@ -82,6 +90,38 @@ async def test_records_that_have_waited_are_sent() -> None:
         async with asyncio.timeout(10):
             await deliveries[-1]
     assert len(brokers.requests) == 1
+
+
+@pytest.mark.parametrize("end", ["stored", "refused", "given up", "closed"])
+@on_loop
+async def test_a_flush_does_not_miss_what_is_about_to_be_settled(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """As a thread may begin to flush at any moment, and then ask whether a record is done."""
+    brokers = IdempotentBrokers({"t": 1})
+    if end == "refused":
+        brokers.faults = _Refusals()
+    elif end != "stored":
+        brokers.is_answering.clear()
+    finish = ProducerBatch.finish
+    is_found: list[bool] = []
+    async with open_core(
+        brokers, request_timeout_ms=20, delivery_timeout_ms=30, batch_size=0
+    ) as core:
+
+        def watched(batch: ProducerBatch, *given: Any, **named: Any) -> None:
+            is_found.append(batch in core.accumulator.unfinished())
+            finish(batch, *given, **named)
+
+        monkeypatch.setattr(ProducerBatch, "finish", watched)
+        for number in range(7):
+            await _send(core, b"%d" % number)
+        if end == "closed":
+            await core.close(0)
+        else:
+            assert await core.flush(10)
+        assert is_found == [True] * 7
+        assert core.accumulator.unfinished() == []
 
 
 @on_loop

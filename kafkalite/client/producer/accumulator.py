@@ -467,9 +467,9 @@ class Accumulator:
         found: list[ProducerBatch | None] = []
         for known in list(self.topics.values()):
             for queue in known.queues:
-                if not queue.is_empty:
-                    # In the order in which batches move on, so that none is missed.
-                    found += (queue.open, *queue.ready.copy(), *queue.numbered)
+                # In the order in which batches move on, so that none is missed.
+                if not queue.is_empty or queue.leaving:
+                    found += (queue.open, *queue.ready.copy(), *queue.numbered, *queue.leaving)
         return [batch for batch in found if batch is not None and not batch.is_done]
 
     def tick(self, queue: PartitionQueue) -> None:

@@ -24,6 +24,7 @@ The epoch is the partition's own: a leader compares epochs by producer id and pa
 """
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -99,6 +100,7 @@ class PartitionQueue:
         "has_leader",
         "identity",
         "is_active",
+        "leaving",
         "numbered",
         "open",
         "place",
@@ -127,6 +129,9 @@ class PartitionQueue:
         self.open: ProducerBatch | None = None
         self.ready: deque[ProducerBatch] = deque()
         self.numbered: list[ProducerBatch] = []
+        self.leaving: Sequence[ProducerBatch] = ()
+        """Taken out of the others, and to be finished by whoever did that, who then empties it: so
+        that a thread which wants to wait for all that is unfinished misses none."""
         self.is_active = False
         """Whether the sender looks at it."""
         self.has_leader = True
@@ -265,6 +270,7 @@ class PartitionQueue:
 
     def accepted(self, batch: ProducerBatch, base_offset: int = NO_OFFSET) -> None:
         """The leader has stored `batch`, now or at an earlier attempt."""
+        self.leaving = (batch,)
         self.numbered.remove(batch)
         self._last_offset = max(self._last_offset, base_offset)
         self.failures = 0
@@ -298,6 +304,7 @@ class PartitionQueue:
         if batch.is_done or (verdict is Verdict.AGAIN and batch.deadline_s <= now_s):
             verdict = Verdict.FAILED
         if verdict is Verdict.FAILED:
+            self.leaving = (batch,)
             self.remove(batch)
         elif verdict is Verdict.SPLIT:
             self._replace(batch)
@@ -353,19 +360,22 @@ class PartitionQueue:
 
     def expire(self, now_s: float) -> list[ProducerBatch]:
         """Take out what was to be given up by now; what is under way stays until it is answered."""
-        expired = []
+        expired: list[ProducerBatch] = []
+        self.leaving = expired
         while self.ready and self.ready[0].deadline_s <= now_s:
-            expired.append(self.ready.popleft())
+            expired.append(self.ready[0])
+            self.ready.popleft()
         for batch in list(self.numbered):
             if batch.deadline_s <= now_s and not batch.is_done:
+                expired.append(batch)
                 if batch.state is BatchState.WAITING:
                     self.remove(batch)
-                expired.append(batch)
         return expired
 
     def take_all(self) -> list[ProducerBatch]:
         """Everything but the open batch, which is to be given up; nothing is left."""
         batches = [*self.numbered, *self.ready]
+        self.leaving = batches
         self.numbered.clear()
         self.ready.clear()
         return batches

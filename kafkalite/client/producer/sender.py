@@ -178,8 +178,7 @@ class Sender(Generic[Address]):
             for queue in known.queues:
                 with self._accumulator.lock:
                     self._accumulator.close_open(queue)
-                for batch in queue.take_all():
-                    self._finish(batch, error)
+                self._give_up(queue, error)
 
     def look(self) -> None:
         """Send what can be sent now, and come back when more may be."""
@@ -372,6 +371,7 @@ class Sender(Generic[Address]):
             self._finish(
                 batch, base_offset=result.base_offset, log_append_time=result.log_append_time
             )
+            queue.leaving = ()
             return
         error = error_by_code(code)(result.message or None)
         is_open = code in _OPEN_ENDED or result.base_offset != NO_OFFSET
@@ -413,6 +413,7 @@ class Sender(Generic[Address]):
             if batch.deadline_s <= now_s and error.retriable:
                 error = _too_late(batch, error)
             self._finish(batch, error)
+            queue.leaving = ()
         elif is_news:
             queue.failures += 1
         elif not is_sequence or (batch.sent_as_first and not queue.has_gap):
@@ -436,6 +437,12 @@ class Sender(Generic[Address]):
         if not batch.is_done:
             batch.finish(error, base_offset=base_offset, log_append_time=log_append_time)
 
+    def _give_up(self, queue: PartitionQueue, error: LogError) -> None:
+        """Fail all that was taken but for the open batch."""
+        for batch in queue.take_all():
+            self._finish(batch, error)
+        queue.leaving = ()
+
     def _expire(self, queue: PartitionQueue, now_s: float) -> None:
         opened = queue.open
         if opened is not None and opened.deadline_s <= now_s:
@@ -446,6 +453,7 @@ class Sender(Generic[Address]):
                 batch.finish(error)  # its memory is given back with the answer: it is being sent
             else:
                 self._finish(batch, error)
+        queue.leaving = ()
         oldest = next(iter(queue.numbered or queue.ready), opened)
         if oldest is not None and not oldest.is_done:
             self._at(oldest.deadline_s)
@@ -481,8 +489,7 @@ class Sender(Generic[Address]):
             self._ids.request()
             return False
         self._accumulator.close_open(queue)
-        for batch in queue.take_all():
-            self._finish(batch, failure)
+        self._give_up(queue, failure)
         return False
 
     def _refresh(self, *topics: str) -> None:

@@ -115,8 +115,8 @@ async def _run(
         broker = Broker(settings, view, directories, clock, peers, make_membership)
     except CoordinationError as error:
         raise StartError(str(error)) from error
-    http = _http_server(settings, broker)
     advertised = settings.advertised_listener(listener.getsockname()[1])
+    http = _http_server(settings, broker, advertised)
     async with contextlib.AsyncExitStack() as stopping:
         # In the opposite order, and each whatever becomes of the others.
         stopping.push_async_callback(peers.close)
@@ -155,7 +155,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> Non
         await asyncio.gather(doing, return_exceptions=True)
 
 
-def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
+def _http_server(settings: BrokerSettings, broker: Broker, advertised: Listener) -> HttpServer:
     slots = ProduceSlots(settings.queued_max_requests)
 
     def suspect_replica(broker_id: BrokerId) -> None:
@@ -191,7 +191,7 @@ def _http_server(settings: BrokerSettings, broker: Broker) -> HttpServer:
         max_connections=settings.max_connections,
         max_idle_ms=settings.connections_max_idle_ms,
         express=dispatcher.express,
-        options=http_options(settings),
+        options=http_options(settings, advertised),
     )
 
 

@@ -1,6 +1,7 @@
 """Settings of HTTP itself; a section of `keys.py`, where all of them come together."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -11,7 +12,10 @@ from kafkalite.config.setting import Boolean, NotNegative, Positive, Section, se
 
 ANY_ORIGIN: Final = "*"
 """Of http.cors.allowed.origins: pages of all sites."""
+ANY_HOST: Final = "*"
+"""Of http.allowed.hosts: whatever a request names."""
 
+_HOST_NAME: Final = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _DEFAULT_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _DEFAULT_HEADERS: Final = (
     "Accept",
@@ -41,6 +45,13 @@ def _origin(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or not is_bare:
         raise ValueError(f"{text!r} is not an origin such as https://app.example.com, nor *")
     return text.lower()
+
+
+def _host(text: str) -> str:
+    name = text.lower().removesuffix(".")
+    if name != ANY_HOST and not _HOST_NAME.fullmatch(name):
+        raise ValueError(f"{text!r} is not a name such as kafka.example.com, without a port, nor *")
+    return name
 
 
 def _token(text: str) -> str:
@@ -74,6 +85,7 @@ def address_limits(overrides: Iterable[str]) -> Iterator[tuple[str, int]]:
 
 
 _Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_items)]
+_Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_items)]
 _Tokens = Annotated[tuple[Annotated[str, AfterValidator(_token)], ...], BeforeValidator(_items)]
 _AddressLimits = Annotated[
     tuple[Annotated[str, AfterValidator(_address_limit)], ...], BeforeValidator(_items)
@@ -113,6 +125,15 @@ class HttpKeys(Section):
     http_compression_min_bytes: NotNegative = setting(
         1_024,
         "Answers in JSON or text are compressed from this size on, where clients accept it.",
+        ours=True,
+    )
+    http_allowed_hosts: _Hosts | None = setting(
+        None,
+        "For which names of hosts requests are answered, beside addresses, names without a dot, "
+        "those below `localhost` and `internal`, and the broker's own in listeners, "
+        "advertised.listeners and rest.advertised.url: `kafka.example.com,.lan.example.com` (the "
+        "name and all below it), or `*`. Others are 421. Not set: no others where the broker "
+        "listens on a loopback address, else all.",
         ours=True,
     )
     http_cors_allowed_origins: _Origins | None = setting(

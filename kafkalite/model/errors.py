@@ -428,6 +428,11 @@ class UnsupportedMediaTypeError(LogError):
     text = "The media type of the body is not one that this path takes."
 
 
+class MisdirectedRequestError(LogError):
+    name, code, status = "MISDIRECTED_REQUEST", -421, 421
+    text = "The request names a host that this server does not answer for."
+
+
 class RequestHeaderTooLargeError(LogError):
     name, code, status = "REQUEST_HEADER_TOO_LARGE", -431, 431
     text = "The request's line and headers are larger than this server takes."

@@ -40,6 +40,7 @@ def broker(
         settings={
             "socket.request.max.bytes": str(_MAX_BODY_BYTES),
             "http.cors.allowed.origins": _SITE,
+            "http.allowed.hosts": "kafka.example.com",
         },
     ) as running:
         yield running
@@ -310,6 +311,35 @@ def test_page_of_another_site_cannot_take_records(topic: Topic, http: httpx.Clie
         assert (polled.status_code, polled.json()["error_code"]) == (403, 403)
     own = {**_BROWSER, "sec-fetch-site": "same-origin"}
     assert http.get("/consumers/g/instances/i/records", headers=own).status_code == 404
+
+
+def test_page_whose_own_name_leads_to_the_broker_is_not_served(
+    topic: Topic, broker: BrokerProcess
+) -> None:
+    # To its browser such a page is one of the broker's: nothing else gives it away.
+    evil = f"evil.example:{broker.port}"
+    headers = {**_BROWSER, **_JSON, "Host": evil, "Origin": f"http://{evil}"}
+    path = topic.records_path(0)
+    for request in (
+        RawConnection.request("POST", path, _RECORD, headers),
+        RawConnection.request("GET", path, headers={"Host": evil}),
+    ):
+        with RawConnection(broker.port) as raw:
+            raw.send(RawConnection.request("GET", "/healthz"))  # under another name
+            assert raw.read_answer().status == 200
+            raw.send(request)
+            refused = raw.read_answer()
+            assert raw.read_to_end() == b""
+        told = json.loads(refused.body)
+        assert (refused.status, told["error"]) == (421, "MISDIRECTED_REQUEST")
+        assert evil in told["detail"]
+        assert "http.allowed.hosts" in told["detail"]
+    assert topic.offsets()["log_end_offset"] == 0
+
+
+def test_broker_is_served_under_its_names(http: httpx.Client, broker: BrokerProcess) -> None:
+    for host in ("kafka.example.com", "localhost", f"KAFKA.example.com:{broker.port}", "[::1]:1"):
+        assert http.get("/healthz", headers={"host": host}).status_code == 200, host
 
 
 # -- limits ----------------------------------------------------------------------------------------

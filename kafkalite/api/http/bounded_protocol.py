@@ -11,6 +11,7 @@ from httptools import HttpParserInvalidMethodError, HttpParserUpgrade, HttpReque
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from kafkalite.api.http.allowed_hosts import AllowedHosts
 from kafkalite.api.http.connection_limits import ConnectionLimits
 from kafkalite.api.http.corked_transport import CorkedTransport, Outbox
 from kafkalite.api.http.deadline import Deadline
@@ -29,6 +30,7 @@ from kafkalite.model.errors import (
     InvalidRequestError,
     LogError,
     MethodNotImplementedError,
+    MisdirectedRequestError,
     RequestHeaderTooLargeError,
     RequestTooSlowError,
     TooManyConnectionsError,
@@ -44,6 +46,8 @@ _MOST_UNREAD: Final = 8 << 20
 """Of a body without an announced size, if it goes on when its answer is complete."""
 _LEAST_BODY_RATE: Final = 512
 """Bytes a second at which a body must come, once it has taken as long as a pause may."""
+_MAX_SHOWN: Final = 100
+"""Of a host's name that is refused."""
 _MAPPED: Final = "::ffff:"
 """Before an address of IPv4 that is written as one of IPv6."""
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS"
@@ -69,6 +73,8 @@ class Shared(NamedTuple):
     """Asked first about a request that has arrived whole."""
     cors: Cors
     """What pages of other sites are told."""
+    hosts: AllowedHosts
+    """Which of them a request may name."""
 
 
 class _DeafParser:
@@ -112,6 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_chunk = False
         self._marks = 0
         """Of the head that comes now."""
+        self._host: bytes | None = None
+        """That a request named, and could; others on this connection name it, too."""
         self._is_refused = False
         """Whether no more is read: what came last was no request, or too slow, or too much."""
         self._parsed = b""
@@ -191,16 +199,30 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name in MARK_OF:
-            if name == b"host" and self._marks & ADDRESSED:
-                # A proxy before us may have gone by the other one.
-                self._refuse(InvalidRequestError("Host can only stand once in a request"))
-                raise _RefusedError
+            if name == b"host" and (value != self._host or self._marks & ADDRESSED):
+                self._check_host(value)
             self._marks |= MARK_OF[name]
             if name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
             elif name == b"transfer-encoding":
                 self._check_coding(value)
         self.headers.append((name, value))
+
+    def _check_host(self, host: bytes) -> None:
+        if self._marks & ADDRESSED:
+            # A proxy before us may have gone by the other one.
+            self._refuse(InvalidRequestError("Host can only stand once in a request"))
+            raise _RefusedError
+        if not self.shared.hosts.allows(host):
+            shown = host[:_MAX_SHOWN].decode("latin-1")
+            self._refuse(
+                MisdirectedRequestError(
+                    f"This broker does not answer for the host {shown!r}; if that is a name of "
+                    "it, add it, without the port, to http.allowed.hosts"
+                )
+            )
+            raise _RefusedError
+        self._host = host
 
     def _check_coding(self, coding: bytes) -> None:
         if coding.strip().lower() != b"chunked":
@@ -487,6 +509,7 @@ def bounded_protocol(
             arrivals=memoryview(bytearray(READ_BYTES)),
             express=express,
             cors=options.cors,
+            hosts=options.hosts,
         )
 
     return OneServersProtocol

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
+from kafkalite.api.http.allowed_hosts import ANY_HOSTS, AllowedHosts
 from kafkalite.api.http.connection_limits import UNBOUNDED
 from kafkalite.api.http.origins import NO_SITES, Cors
-from kafkalite.config.http_keys import HttpKeys, address_limits
+from kafkalite.config.http_keys import ANY_HOST, HttpKeys, address_limits
+from kafkalite.config.keys import BrokerSettings
+from kafkalite.config.listener import Listener
 
 
 class HttpOptions(NamedTuple):
@@ -24,10 +28,12 @@ class HttpOptions(NamedTuple):
     """Of an answer that is worth being compressed."""
     cors: Cors = NO_SITES
     """Which pages of other sites may use the broker."""
+    hosts: AllowedHosts = ANY_HOSTS
+    """Which of them requests may name."""
 
 
-def http_options(keys: HttpKeys) -> HttpOptions:
-    """The options that settings stand for."""
+def http_options(keys: BrokerSettings, advertised: Listener) -> HttpOptions:
+    """The options that settings stand for, of a broker that others are told to be `advertised`."""
     return HttpOptions(
         max_connections_per_ip=keys.max_connections_per_ip,
         connection_overrides=dict(address_limits(keys.max_connections_per_ip_overrides or ())),
@@ -36,7 +42,19 @@ def http_options(keys: HttpKeys) -> HttpOptions:
         shutdown_timeout_s=keys.http_shutdown_timeout_ms / 1000,
         compression_min_bytes=keys.http_compression_min_bytes,
         cors=cors_of(keys),
+        hosts=_allowed_hosts(keys, advertised),
     )
+
+
+def _allowed_hosts(keys: BrokerSettings, advertised: Listener) -> AllowedHosts:
+    names = keys.http_allowed_hosts
+    if names is None:
+        # Others come to a machine by any name that leads there. To itself, that is no way.
+        names = () if keys.listeners.is_loopback else (ANY_HOST,)
+    proxy = urlsplit(keys.rest_advertised_url or "").hostname or ""
+    own = (keys.listeners.host, advertised.host, proxy)
+    own_names = (name.lower().removesuffix(".") for name in own if name)
+    return AllowedHosts(frozenset((*names, *own_names)))
 
 
 def cors_of(keys: HttpKeys) -> Cors:

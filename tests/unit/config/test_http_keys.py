@@ -28,6 +28,19 @@ def test_what_is_no_origin_is_refused(text: str) -> None:
         HttpKeys.model_validate({"http.cors.allowed.origins": text})
 
 
+def test_hosts_are_read() -> None:
+    keys = HttpKeys.model_validate({"http.allowed.hosts": "Kafka.example.com., .lan,a_b-1, *"})
+    assert keys.http_allowed_hosts == ("kafka.example.com", ".lan", "a_b-1", "*")
+
+
+@pytest.mark.parametrize(
+    "text", ["http://a", "a:9092", "*.a", "a..b", "a/b", "[::1]", "..a", ".", ","]
+)
+def test_what_is_no_name_of_a_host_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        HttpKeys.model_validate({"http.allowed.hosts": text})
+
+
 @pytest.mark.parametrize("text", ["X Y", "a\r\nb", "é", ":"])
 def test_what_is_no_header_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):

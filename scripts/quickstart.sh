@@ -130,7 +130,7 @@ def taken_by(address):
     except OSError:
         answer = b""
     if b"ookeeper version" in answer:
-        return "a ZooKeeper (scripts/zkstart.sh stop ends the one that it started)"
+        return "a ZooKeeper (what started it stops it: scripts/quickstart.sh stop, or scripts/zkstart.sh stop)"
     if answer.startswith(b"HTTP/"):
         return "a server of HTTP (scripts/kafka-server-stop.sh ends brokers)"
     return "another program"

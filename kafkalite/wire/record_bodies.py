@@ -87,6 +87,12 @@ class _MsgpackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _FIELDS: Final = (*_JsonBody.__struct_fields__, *_JsonRecord.__struct_fields__)
 """The names that a body may use; msgpack's are among them."""
+_SHAPES: Final = {
+    Media.JSON: 'records come as {"records":[{"value":1},{"value":2}]}',
+    Media.MSGPACK: 'records come as {"records":[{"value":bin},{"value":bin}]}',
+    Media.NDJSON: 'records come one a line, each as {"value":1}',
+}
+_IN_A_RECORD: Final = re.compile(r"- at `\$(?:\.records)?\[")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.{1,40}?)`")
 
 _json_body = msgspec.json.Decoder(_JsonBody)
@@ -105,18 +111,22 @@ def decode_records(media: Media, body: bytes, *, key: bytes | None = None) -> li
         records = _DECODERS[media](body, key)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestError(
-            f"The body does not fit {media}: {error}{_hint(error)}"
+            f"The body does not fit {media}: {error}{_hint(media, error)}"
         ) from error
     if not records:
         raise InvalidRequestError("The body holds no record")
     return records
 
 
-def _hint(error: Exception) -> str:
-    """The field that was meant by one that is not known, where one looks like it."""
-    unknown = _UNKNOWN_FIELD.search(str(error))
-    near = get_close_matches(unknown[1], _FIELDS, n=1) if unknown else []
-    return f" (did you mean `{near[0]}`?)" if near else ""
+def _hint(media: Media, error: Exception) -> str:
+    """The field that was meant by one that is not known, or what is expected around records."""
+    text = str(error)
+    unknown = _UNKNOWN_FIELD.search(text)
+    if unknown is not None and unknown[1] not in _FIELDS:
+        near = get_close_matches(unknown[1], _FIELDS, n=1)
+        return f" (did you mean `{near[0]}`?)" if near else ""
+    is_around = isinstance(error, msgspec.ValidationError) and not _IN_A_RECORD.search(text)
+    return f"; {_SHAPES[media]}" if media in _SHAPES and (unknown or is_around) else ""
 
 
 def decode_one(media: Media, body: bytes, *, key: bytes | None = None) -> IncomingRecord | None:

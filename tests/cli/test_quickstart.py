@@ -162,7 +162,11 @@ def test_taken_port_is_named_and_nothing_is_left_running(data: Path, option: str
 @pytest.mark.parametrize(
     ("option", "who"),
     [
-        ("--zookeeper-port", "a ZooKeeper (scripts/zkstart.sh stop ends the one that it started)"),
+        (
+            "--zookeeper-port",
+            "a ZooKeeper (what started it stops it: scripts/quickstart.sh stop, or"
+            " scripts/zkstart.sh stop)",
+        ),
         ("--port", "a server of HTTP (scripts/kafka-server-stop.sh ends brokers)"),
     ],
 )

@@ -35,6 +35,7 @@ from kafkalite.model.errors import (
     FencedMemberEpochError,
     LogError,
     UnknownMemberIdError,
+    UnknownTopicOrPartitionError,
 )
 from kafkalite.model.ids import BrokerId, TopicPartition
 from kafkalite.wire.rest_records import OnError
@@ -154,6 +155,11 @@ class GroupStream:
         """
         definition = self.wish.definition
         await self._membership.subscribe(definition.topics, definition.pattern)
+        topics = self._world.view.topics
+        missing = ", ".join(f"'{name}'" for name in definition.topics if name not in topics)
+        if missing:
+            message = f"There is no topic {missing} yet; waiting until there is"
+            self._notices.appendleft(_trouble(UnknownTopicOrPartitionError(message)))
         identity = self._membership.identity
         self._notices.appendleft(
             StreamEvent(
@@ -249,7 +255,7 @@ class GroupStream:
             await wait_any([self._news], _RETRY_S)
             return None
         self._trouble = error.detail
-        return StreamEvent("trouble", _encode({"error": error.name, "message": error.detail}))
+        return _trouble(error)
 
     def _end(self, name: str, members: dict[str, Any]) -> StreamEvent:
         self.is_over = True
@@ -418,3 +424,7 @@ def _notice(name: str, partitions: Iterable[TopicPartition]) -> StreamEvent:
         for partition in sorted(partitions)
     ]
     return StreamEvent(name, _encode({"partitions": places}))
+
+
+def _trouble(error: LogError) -> StreamEvent:
+    return StreamEvent("trouble", _encode({"error": error.name, "message": error.detail}))

@@ -130,6 +130,35 @@ def test_field_that_was_meant_is_named_when_one_is_not_known(field: str, meant: 
     assert hint == (f"`{meant}`?)" if meant else "")
 
 
+@pytest.mark.parametrize(
+    ("media", "body", "shape"),
+    [
+        (Media.JSON, b'{"value":1}', '{"records":[{"value":1}'),
+        (Media.JSON, b'[{"value":1}]', '{"records":[{"value":1}'),
+        (Media.JSON, b'{"records":{"value":1}}', '{"records":[{"value":1}'),
+        (Media.JSON, b'{"records":[{"records":[]}]}', '{"records":[{"value":1}'),
+        (Media.MSGPACK, msgspec.msgpack.encode({"value": b"1"}), '{"records":[{"value":bin}'),
+        (Media.NDJSON, b'{"records":[{"value":1}]}', 'one a line, each as {"value":1}'),
+    ],
+)
+def test_what_a_body_looks_like_is_said_when_records_are_not_where_they_belong(
+    media: Media, body: bytes, shape: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        decode_records(media, body)
+    assert shape in raised.value.detail
+    assert "did you mean" not in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"records":[{"value":1,"timestamp":"x"}]}', b'{"records":[{"value":1}']
+)
+def test_what_a_body_looks_like_is_not_said_when_it_is_a_record_that_is_wrong(body: bytes) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        decode_records(Media.JSON, body)
+    assert "records come" not in raised.value.detail
+
+
 @pytest.mark.parametrize("media", [Media.TEXT, Media.NDJSON])
 def test_more_lines_than_records_allowed_are_refused_before_they_are_decoded(media: Media) -> None:
     with pytest.raises(RequestTooLargeError, match=str(MAX_RECORDS)):

@@ -127,6 +127,21 @@ def world() -> _World:
 
 
 @_in_loop
+async def test_topics_that_do_not_exist_are_named_at_the_start() -> None:
+    world = _World()
+    definition = ConsumerDefinition(
+        format=EmbeddedFormat.JSON, auto_offset_reset="earliest", topics=("nope", "t", "neither")
+    )
+    stream = world.stream(definition=definition)
+    await stream.join()
+    await _next(stream, "member")
+    told = json.loads((await _next(stream, "trouble")).data)
+    assert told["error"] == "UNKNOWN_TOPIC_OR_PARTITION"
+    assert told["message"] == "There is no topic 'nope', 'neither' yet; waiting until there is"
+    await _nothing(stream)
+
+
+@_in_loop
 async def test_what_is_acknowledged_is_committed_and_nothing_else(world: _World) -> None:
     stream = await world.joined()
     world.append(_P0, 1, 2)

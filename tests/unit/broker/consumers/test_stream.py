@@ -207,7 +207,12 @@ async def test_partitions_that_have_no_room_in_an_id_wait(world: _World) -> None
     names = [TopicPartition(f"{'x' * 240}{n:03}", 0) for n in range(40)]
     world.partitions = FakePartitions(*names)
     world.groups.assign(*names)
-    stream = world.stream()
+    definition = ConsumerDefinition(
+        format=EmbeddedFormat.JSON,
+        auto_offset_reset="earliest",
+        topics=tuple(name.topic for name in names),
+    )
+    stream = world.stream(definition=definition)
     await stream.join()
     await _next(stream, "member")
     await _next(stream, "assigned")

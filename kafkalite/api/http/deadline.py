@@ -28,17 +28,21 @@ class Deadline:
     def move(self, seconds: float) -> None:
         """Now it is so far away."""
         self._due = self._loop.time() + seconds
-        if self._alarm is None or self._alarm.when() > self._due:
-            self._set_alarm()
+        self._see_to_alarm()
 
     def bring_within(self, seconds: float) -> None:
         """Now it is no farther away than this."""
-        self.move(min(self._due - self._loop.time(), seconds))
+        self._due = min(self._due, self._loop.time() + seconds)
+        self._see_to_alarm()
 
     def cancel(self) -> None:
         """Never call back; the connection is gone."""
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def _see_to_alarm(self) -> None:
+        if self._alarm is None or self._alarm.when() > self._due:
+            self._set_alarm()
 
     def _set_alarm(self) -> None:
         self.cancel()

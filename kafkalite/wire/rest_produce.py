@@ -3,7 +3,7 @@
     body    = {"records": [record, ...][, "key_schema"][, "key_schema_id"][, "value_schema"]
                [, "value_schema_id"]}
     record  = {["key"][, "value"][, "partition"][, "timestamp"][, "headers"]}
-    headers = [{"key": text, "value": base64 | null}, ...]
+    headers = [{"key": text, "value": base64 | null}, ...]     ; or "name" for "key"
 
 Keys and values are base64 (binary), any JSON (json: kept as it came, without the blanks between its
 tokens), or strings (text). A null, or nothing, is no key and no value: a tombstone. A partition may
@@ -30,6 +30,7 @@ _MAX_TIMESTAMP: Final = 2**63 - 1
 _MAX_DIGITS: Final = 10
 _SHOWN_CHARACTERS: Final = 60
 """Of what a client sent, in the text that says what is wrong with it."""
+_HEADERS_FORM: Final = 'headers are [{"key": text, "value": base64 or null}, ...]'
 _NULL: Final = msgspec.Raw(b"null")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.{1,200}?)`")
 _PLACE: Final = re.compile(r"- at `\$\.records\[(\d+)\]\.(.+)`$")
@@ -45,8 +46,10 @@ class RefusedBodyError(Exception):
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    key: str
     value: bytes | None = None
+    key: str | None = None
+    name: str | None = None
+    """What version 3, and some clients of version 2, call the key."""
 
 
 _Headers = Annotated[list[_Header], Meta(max_length=MAX_HEADERS)] | None
@@ -303,7 +306,16 @@ def _partition(named: int | str) -> int:
 
 
 def _headers(headers: Sequence[_Header]) -> tuple[Header, ...]:
-    return tuple([(header.key, header.value) for header in headers])
+    return tuple([(_name_of(header), header.value) for header in headers])
+
+
+def _name_of(header: _Header) -> str:
+    key, name = header.key, header.name
+    if key is None and name is not None:
+        return name
+    if key is None or name is not None:
+        raise RefusedBodyError(422, f"a header has one key; {_HEADERS_FORM}")
+    return key
 
 
 def _refuse(wanted: EmbeddedFormat, body: bytes, error: Exception) -> NoReturn:
@@ -318,7 +330,7 @@ def _refuse(wanted: EmbeddedFormat, body: bytes, error: Exception) -> NoReturn:
         if field.startswith("headers"):
             raise RefusedBodyError(
                 422,
-                f'{text}; headers are [{{"key": text, "value": base64 or null}}, ...]',
+                f"{text}; {_HEADERS_FORM}",
             ) from error
         if field in {"key", "value"} and wanted is EmbeddedFormat.TEXT:
             raise RefusedBodyError(

@@ -68,7 +68,7 @@ class RestRows(NamedTuple):
     taken: int
     """Records that these stand for, those passed over among them."""
     size: int
-    """Bytes of their keys and values."""
+    """Bytes of their keys, values and headers."""
     poison: PoisonRecordError | None = None
     """Why it did not go on; None: the records, or the bytes, were used up."""
 
@@ -160,6 +160,8 @@ def encode_rows(
     for record in islice(records, begin, None):
         value, key, timestamp, headers, offset = record
         size = (len(value) if value else 0) + (len(key) if key else 0)
+        if headers:
+            size += _headers_size(headers)
         if size > left and (rows or left <= 0):
             break
         try:
@@ -186,8 +188,10 @@ def _binary_rows(
 ) -> RestRows:
     """As `encode_rows`, in base64, which takes everything."""
     left, end = max_bytes, begin
-    for value, key, _, _, _ in islice(records, begin, None):
+    for value, key, _, headers, _ in islice(records, begin, None):
         size = (len(value) if value else 0) + (len(key) if key else 0)
+        if headers:
+            size += _headers_size(headers)
         if size > left and (end > begin or left <= 0):
             break
         left -= size
@@ -209,6 +213,10 @@ def _binary_rows(
 
 def _binary_headers(headers: Sequence[Header]) -> list[_BinaryHeader]:
     return [_BinaryHeader(name, data) for name, data in headers]
+
+
+def _headers_size(headers: Sequence[Header]) -> int:
+    return sum([len(name) + (len(data) if data else 0) for name, data in headers])
 
 
 def _row_template(place: TopicPartition) -> bytes:

@@ -7,7 +7,8 @@
 
 BINARY, which is meant where no type is named, is base64; JSON is kept as it came, without the
 blanks between its tokens; STRING is kept as its UTF-8. Null, or nothing, is no key and no value.
-Timestamps are ISO 8601. What names a schema needs a registry of them, and is refused.
+Timestamps are ISO 8601. A partition may be a string that is a number. What names a schema needs a
+registry of them, and is refused.
 """
 
 import re
@@ -32,6 +33,7 @@ _UNPROCESSABLE: Final = 422
 _NO_SCHEMAS: Final = 42205
 _BAD_BATCH: Final = 42208
 _MAX_PARTITION: Final = 2**31 - 1
+_PARTITION: Final = re.compile(r"-?[0-9]{1,10}")
 _SHOWN_CHARACTERS: Final = 60
 """Of what a client sent, in the text that says what is wrong with it."""
 _NULL: Final = msgspec.Raw(b"null")
@@ -79,15 +81,21 @@ class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     schema_version: msgspec.Raw = _NULL
 
     @property
-    def names_schema(self) -> bool:
-        named = (
-            self.subject,
-            self.subject_name_strategy,
-            self.schema,
-            self.schema_id,
-            self.schema_version,
-        )
-        return any(each is not _NULL and bytes(each) != b"null" for each in named)
+    def schema_field(self) -> str | None:
+        """The first of the fields that name a schema, if one of them does."""
+        for field in _SCHEMA_FIELDS:
+            if bytes(getattr(self, field)) != b"null":
+                return field
+        return None
+
+
+_SCHEMA_FIELDS: Final = (
+    "subject",
+    "subject_name_strategy",
+    "schema",
+    "schema_id",
+    "schema_version",
+)
 
 
 class RecordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -95,7 +103,7 @@ class RecordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
     key: _Data | None = None
     value: _Data | None = None
-    partition_id: int | None = None
+    partition_id: int | str | None = None
     timestamp: str | None = None
     headers: Annotated[list[_Header], Meta(max_length=MAX_HEADERS)] | None = None
 
@@ -185,6 +193,8 @@ def record_of(body: RecordBody, now_ms: int) -> ProducedRecord:
     timestamp = now_ms if body.timestamp is None else _timestamp(body.timestamp)
     headers = _headers(body.headers) if body.headers else ()
     number = body.partition_id
+    if isinstance(number, str):
+        number = _number(number)
     if number is not None and not 0 <= number <= _MAX_PARTITION:
         raise RefusedRecordError(_PARTITION_NOT_FOUND, f"Partition {number} not found.")
     # A third faster than calling the classes, for the same tuples.
@@ -193,7 +203,16 @@ def record_of(body: RecordBody, now_ms: int) -> ProducedRecord:
 
 
 def _bytes_of(given: _Data) -> tuple[Kind, bytes | None]:
-    kind = _KINDS.get(given.type) or _kind_of(given)
+    kind = _KINDS.get(given.type)
+    if kind is None or not (
+        # Each the default, that is: nothing names a schema. Asked of every record; so at once.
+        given.subject
+        is given.subject_name_strategy
+        is given.schema
+        is given.schema_id
+        is given.schema_version
+    ):
+        kind = _kind_of(given)
     data = bytes(given.data)
     if data == b"null":
         return kind, None
@@ -215,7 +234,8 @@ def _bytes_of(given: _Data) -> tuple[Kind, bytes | None]:
 def _kind_of(given: _Data) -> Kind:
     """What is meant where that is not said as it mostly is."""
     name = "BINARY" if given.type is None else given.type.upper()
-    if name in _NEED_SCHEMAS or (given.type is None and given.names_schema):
+    schema_field = given.schema_field
+    if name in _NEED_SCHEMAS or (given.type is None and schema_field is not None):
         raise RefusedRecordError(
             _NO_SCHEMAS, "schemas are not supported; produce as BINARY, JSON or STRING instead"
         )
@@ -225,10 +245,22 @@ def _kind_of(given: _Data) -> Kind:
             _BAD_REQUEST,
             f"Bad Request: type={_cut(name)} is none of BINARY, JSON, STRING and NULL.",
         )
+    if schema_field is not None:  # else it would be stored without what its reader expects
+        raise RefusedRecordError(
+            _BAD_REQUEST, f"Bad Request: 'type={kind}' cannot be used with '{schema_field}'."
+        )
     return kind
 
 
 _MEANT: Final = {"BINARY": "a base64 string", "STRING": "a string", "NULL": "null"}
+
+
+def _number(partition: str) -> int:
+    if _PARTITION.fullmatch(partition) is None:
+        raise RefusedRecordError(
+            _BAD_REQUEST, f'Bad Request: partition_id="{_cut(partition)}" is not a number.'
+        )
+    return int(partition)
 
 
 def _timestamp(text: str) -> int:

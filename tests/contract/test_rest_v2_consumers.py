@@ -97,6 +97,22 @@ def test_formats_with_schemas_give_keys_of_records_without_value(api: RestApi, w
     assert refusal.json()["message"].startswith(expected)
 
 
+@pytest.mark.parametrize("wanted", ["json", "binary"])
+def test_headers_count_toward_the_bytes_of_an_answer(api: RestApi, wanted: str) -> None:
+    topic = api.topic()
+    header = {"key": "h", "value": base64.b64encode(b"x" * 2_000).decode()}
+    record = {"value": "MQ==", "headers": [header]}
+    sent = api.client.post(
+        f"/topics/{topic}", json={"records": [record] * 5}, headers={"content-type": _BINARY}
+    )
+    assert sent.status_code == 200, sent.text
+    reading = api.instance({"format": wanted, **_EARLIEST})
+    reading.subscribe(topic)
+    answers = [reading.records("timeout=5000&max_bytes=5000") for _ in range(3)]
+    assert [len(each) for each in answers] == [2, 2, 1]
+    assert answers[0][0]["headers"] == [header]
+
+
 def test_mismatch_of_formats_is_told_in_the_words_of_rest_proxy(api: RestApi) -> None:
     reading = api.instance()
     reading.subscribe(api.topic())

@@ -372,7 +372,7 @@ def test_record_may_have_all_its_fields(api: Api) -> None:
         "value": {"a": 1},
         "partition": "2",
         "timestamp": 1_700_000_000_000,
-        "headers": [{"key": "h", "value": _b64(b"\x01")}, {"key": "n", "value": None}],
+        "headers": [{"key": "h", "value": _b64(b"\x01")}, {"name": "n", "value": None}],
     }
     for path in (f"/topics/{topic}", f"/topics/{topic}/partitions/2"):
         answer = api.produce(path, {"records": [record]})

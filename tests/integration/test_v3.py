@@ -239,6 +239,40 @@ def test_settings_are_described_set_and_taken_back(api: Api) -> None:
     assert api.get(f"{path}/retention.ms")["value"] == "5"
 
 
+def test_settings_may_come_as_numbers(api: Api) -> None:
+    body = {
+        "topic_name": "numbers",
+        "partitions_count": "2",
+        "configs": [{"name": "retention.ms", "value": 86_400_000}],
+    }
+    made = api.ask("POST", "/topics", body)
+    assert (made.status_code, made.json()["partitions_count"]) == (201, 2)
+    path = "/topics/numbers/configs"
+    assert api.get(f"{path}/retention.ms")["value"] == "86400000"
+    assert api.ask("PUT", f"{path}/retention.ms", {"value": 7}).status_code == 204
+    assert api.get(f"{path}/retention.ms")["value"] == "7"
+    changes = [{"name": "unclean.leader.election.enable", "value": True}]
+    assert api.ask("POST", f"{path}:alter", {"data": changes}).status_code == 204
+    assert api.get(f"{path}/unclean.leader.election.enable")["value"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("retention.mss", "did you mean retention.ms?"), ("preallocate", "yet")]
+)
+def test_setting_that_topics_do_not_have_is_told_with_what_helps(
+    api: Api, name: str, why: str
+) -> None:
+    path = f"/topics/{api.topic()}/configs"
+    for answer in (
+        api.ask("POST", f"{path}:alter", {"data": [{"name": name, "value": "1"}]}),
+        api.ask("PUT", f"{path}/{name}", {"value": "1"}),
+    ):
+        assert _told(answer) == (404, 404)
+        message = answer.json()["message"]
+        assert message.startswith(f"Config {name} cannot be found for topic ")
+        assert why in message
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "told"),
     [
@@ -247,7 +281,17 @@ def test_settings_are_described_set_and_taken_back(api: Api) -> None:
         ("PUT", "/no.such", {"value": "1"}, (404, 404)),
         ("GET", "/no.such", None, (404, 404)),
         ("DELETE", "/no.such", None, (404, 404)),
-        ("POST", ":alter", {"data": [{"name": "no.such", "value": "1"}]}, (400, 40002)),
+        ("POST", ":alter", {"data": [{"name": "no.such", "value": "1"}]}, (404, 404)),
+        ("POST", ":alter", {"data": [{"name": "no.such", "operation": "DELETE"}]}, (404, 404)),
+        (
+            "POST",
+            ":alter",
+            {
+                "data": [{"name": "retention.ms", "value": "1"}, {"name": "no.such", "value": "1"}],
+                "validate_only": True,
+            },
+            (404, 404),
+        ),
         ("POST", ":alter", {"data": [{"name": "retention.ms"}]}, (400, 40002)),
         (
             "POST",

@@ -1,4 +1,8 @@
-"""Bodies of REST Proxy's version 3 that administer topics."""
+"""Bodies of REST Proxy's version 3 that administer topics.
+
+As Confluent's server does, they take numbers and truth values that are strings for what they say,
+and values of settings, which are text, as numbers and truth values.
+"""
 
 import re
 from collections.abc import Mapping
@@ -15,6 +19,7 @@ _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.{1,200}?)`")
 _EMPTY: Final = "Payload error. Request body is empty. Data is required."
 
 Number = Annotated[int, Meta(ge=-_MAX_NUMBER - 1, le=_MAX_NUMBER)]
+SettingValue = str | int | float | bool
 T = TypeVar("T")
 
 
@@ -22,7 +27,11 @@ class NewConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A setting of a topic that is to be."""
 
     name: str
-    value: str | None = None
+    value: SettingValue | None = None
+
+    @property
+    def text(self) -> str | None:
+        return None if self.value is None else _setting_text(self.value)
 
 
 class ReplicasAssignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,15 +74,23 @@ class AlterTopicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class UpdateConfigBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`PUT .../configs/{name}`."""
 
-    value: str
+    value: SettingValue
+
+    @property
+    def text(self) -> str:
+        return _setting_text(self.value)
 
 
 class AlterConfigEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A setting that is to change."""
 
     name: str
-    value: str | None = None
+    value: SettingValue | None = None
     operation: Literal["SET", "DELETE"] | None = None
+
+    @property
+    def text(self) -> str | None:
+        return None if self.value is None else _setting_text(self.value)
 
 
 class AlterConfigsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,9 +109,15 @@ def decode_body(body: bytes, kind: type[T]) -> T:
     if not body.strip():
         raise RestError(BAD_PAYLOAD, _EMPTY)
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body, type=kind, strict=False)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         unknown = _UNKNOWN_FIELD.search(str(error))
         if unknown is not None:
             raise RestError(UNPROCESSABLE, f"Unrecognized field: {unknown[1]}") from error
         raise RestError(BAD_REQUEST, f"Bad Request: {error}") from error
+
+
+def _setting_text(value: SettingValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,7 +1,7 @@
 """What REST Proxy's version 3 tells of the cluster, its brokers and its topics."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import parse_qs
 
 from kafkalite.api.rest.errors import (
@@ -27,6 +27,8 @@ from kafkalite.broker.metadata_view import MetadataView
 from kafkalite.broker.offset_lookup import OffsetLookup
 from kafkalite.broker.partition_table import PartitionTable
 from kafkalite.config.broker_config import ConfigEntry
+from kafkalite.config.kafka_keys import topic_refusal
+from kafkalite.config.names import nearest
 from kafkalite.model.cluster import Broker, PartitionState, Topic
 from kafkalite.model.errors import LogError
 from kafkalite.model.ids import BrokerId, TopicPartition
@@ -70,7 +72,7 @@ class V3Metadata:
                 where = ("topics", topic.name, "configs")
                 document = links.listing("KafkaTopicConfig", where, found)
             case paths.CONFIG:
-                document = config_of(links, topic, self.config(topic, path))
+                document = config_of(links, topic, self.config(topic, path.names["name"]))
             case paths.PARTITIONS:
                 found = [self._partition(links, topic, each) for each in sorted(topic.assignment)]
                 where = ("topics", topic.name, "partitions")
@@ -109,17 +111,27 @@ class V3Metadata:
             raise RestError(TOPIC_NOT_FOUND, "This server does not host this topic-partition.")
         return topic
 
-    def config(self, topic: Topic, path: V3Path) -> ConfigEntry:
-        """The setting that a path names.
+    def config(self, topic: Topic, name: str) -> ConfigEntry:
+        """A setting of a topic.
 
         Raises:
             RestError: 404, topics have none of that name.
         """
-        name = path.names["name"]
-        for entry in self._configs_of(topic):
-            if entry.name == name:
-                return entry
-        raise RestError(NOT_FOUND, f"Config {name} cannot be found for topic {topic.name}.")
+        known = {entry.name: entry for entry in self._configs_of(topic)}
+        if name not in known:
+            raise _no_config(topic, name, known)
+        return known[name]
+
+    def check_configs(self, topic: Topic, names: Iterable[str]) -> None:
+        """Refuse names of settings that topics do not have.
+
+        Raises:
+            RestError: 404, for the first of them.
+        """
+        known = {entry.name for entry in self._configs_of(topic)}
+        for name in names:
+            if name not in known:
+                raise _no_config(topic, name, known)
 
     async def _get_partition(
         self, path: V3Path, links: Links, topic: Topic, raw_query: bytes
@@ -180,6 +192,12 @@ class V3Metadata:
         if isinstance(found, LogError):
             raise found
         return found
+
+
+def _no_config(topic: Topic, name: str, known: Iterable[str]) -> RestError:
+    refusal = topic_refusal(name)
+    why = nearest(name, known) if refusal is None else f": it {refusal}"
+    return RestError(NOT_FOUND, f"Config {name} cannot be found for topic {topic.name}{why}.")
 
 
 def _check_offset_type(raw_query: bytes) -> None:

@@ -57,17 +57,17 @@ class V3TopicAdmin:
                 return _NO_CONTENT
             case "POST", _:
                 return await self._alter_configs(topic, decode_body(body, AlterConfigsBody))
-        name = self._metadata.config(topic, path).name
-        value = decode_body(body, UpdateConfigBody).value if method == "PUT" else None
+        name = self._metadata.config(topic, path.names["name"]).name
+        value = decode_body(body, UpdateConfigBody).text if method == "PUT" else None
         await self._topics.alter_topic_config(topic.name, {name: value})
         return _NO_CONTENT
 
     async def _create(self, links: Links, wanted: CreateTopicBody) -> RestAnswer:
         config = {}
         for entry in wanted.configs or ():
-            if entry.value is None:
+            if entry.text is None:
                 raise _no_value(entry.name)
-            config[entry.name] = entry.value
+            config[entry.name] = entry.text
         is_dry = bool(wanted.validate_only)
         try:
             topic = await self._topics.create_topic(
@@ -102,10 +102,11 @@ class V3TopicAdmin:
         for entry in wanted.data:
             if entry.operation == "DELETE":
                 changes[entry.name] = None
-            elif entry.value is None:
+            elif entry.text is None:
                 raise _no_value(entry.name)
             else:
-                changes[entry.name] = entry.value
+                changes[entry.name] = entry.text
+        self._metadata.check_configs(topic, changes)
         if wanted.validate_only:
             check_topic_config({name: text for name, text in changes.items() if text is not None})
         else:

@@ -32,7 +32,7 @@ class ConsumerPage:
         self.left = max_bytes
         self._records_left = max_records
         self.size = 0
-        """Bytes of the keys and values in it."""
+        """Bytes of the keys, values and headers in it."""
         self.next_offsets: dict[TopicPartition, int] = {}
         """Of every partition that it brings forward: where it goes on."""
         self.is_closed = False

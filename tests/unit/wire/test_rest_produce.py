@@ -41,6 +41,23 @@ def test_all_fields_of_a_record_are_kept() -> None:
     assert decode_one_produced(_BINARY, body) == IncomingRecord(record, 3)
 
 
+def test_header_may_have_its_name_as_a_name_as_in_version_3() -> None:
+    body = (
+        b'{"records":[{"headers":[{"name":"h","value":"Qw=="},{"key":"k"},'
+        b'{"name":"n","key":null,"value":null},{"key":"","name":null}]}]}'
+    )
+    headers = (("h", b"C"), ("k", None), ("n", None), ("", None))
+    for wanted in (_JSON, _BINARY, _TEXT):
+        assert decode_produce(wanted, body)[0].record.headers == headers
+
+
+@pytest.mark.parametrize("header", [b"{}", b'{"value":"QQ=="}', b'{"key":"a","name":"a"}'])
+def test_header_must_have_one_name(header: bytes) -> None:
+    code, message = _refusal(_JSON, b'{"records":[{"headers":[%b]}]}' % header)
+    assert code == 422
+    assert message.endswith('headers are [{"key": text, "value": base64 or null}, ...]')
+
+
 def test_record_with_nothing_else_is_the_same_as_one_that_leaves_it_to_defaults() -> None:
     plain = decode_produce(_JSON, b'{"records":[{"value":1}]}')[0]
     assert plain == IncomingRecord(Record(b"1"))
@@ -107,7 +124,7 @@ def test_timestamp_out_of_bounds_is_refused(given: int) -> None:
         (b'{"records":[]}', 422, "records must not be empty"),
         (b'{"records":[{"vaule":1}]}', 422, "Unrecognized field: vaule"),
         (b'{"record":[]}', 422, "Unrecognized field: record"),
-        (b'{"records":[{"headers":[{"name":"a"}]}]}', 422, "Unrecognized field: name"),
+        (b'{"records":[{"headers":[{"names":"a"}]}]}', 422, "Unrecognized field: names"),
     ],
 )
 def test_bodies_without_what_is_needed_are_unprocessable(

@@ -96,3 +96,11 @@ def test_bytes_of_keys_and_values_are_bounded(begin: int, max_bytes: int, count:
     records = [Record(b"x" * 6, b"y" * 4)] * 5
     found = encode_rows(EmbeddedFormat.BINARY, _PLACE, records, begin, max_bytes)
     assert (found.row_count, found.taken, found.size) == (count, count, 10 * count)
+
+
+@pytest.mark.parametrize("wanted", [EmbeddedFormat.BINARY, EmbeddedFormat.JSON])
+def test_bytes_of_headers_count_too(wanted: EmbeddedFormat) -> None:
+    headers = (("name", b"z" * 90), ("none", None))
+    records = [Record(b"12", headers=headers)] * 5
+    found = encode_rows(wanted, _PLACE, records, 0, 250)
+    assert (found.row_count, found.taken, found.size) == (2, 2, 200)

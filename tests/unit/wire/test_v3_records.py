@@ -63,6 +63,10 @@ def test_all_fields_may_be_left_out() -> None:
         assert (found.incoming.partition, found.key_kind, found.value_kind) == (None, None, None)
 
 
+def test_partition_may_be_a_string() -> None:
+    assert record_of(parse_record(b'{"partition_id":"12"}'), _NOW).incoming.partition == 12
+
+
 @pytest.mark.parametrize(
     ("data", "stored"),
     [
@@ -139,12 +143,29 @@ def test_schemas_are_not_supported(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "field", ["subject", "subject_name_strategy", "schema", "schema_id", "schema_version"]
+)
+@pytest.mark.parametrize("kind", ["BINARY", "json", "STRING"])
+def test_what_needs_no_schema_must_not_name_one(kind: str, field: str) -> None:
+    text = b'{"value":{"type":"%b","%b":1,"data":"QQ=="}}' % (kind.encode(), field.encode())
+    told = f"Bad Request: 'type={kind.upper()}' cannot be used with '{field}'."
+    assert _refusal(text) == (400, told)
+    assert _value(b'{"type":"%b","%b":null,"data":"QQ=="}' % (kind.encode(), field.encode()))
+
+
+@pytest.mark.parametrize(
     ("text", "code", "part"),
     [
         (b'{"x":1}', 422, "Unrecognized field: x"),
         (b'{"value":{"date":1}}', 422, "Unrecognized field: date"),
         (b'{"headers":[{"key":"a"}]}', 422, "Unrecognized field: key"),
-        (b'{"partition_id":"0"}', 400, "partition_id"),
+        (b'{"partition_id":"x"}', 400, 'partition_id="x" is not a number'),
+        (b'{"partition_id":""}', 400, "partition_id"),
+        (b'{"partition_id":" 1"}', 400, "partition_id"),
+        (b'{"partition_id":"\xc2\xb2"}', 400, "partition_id"),
+        (b'{"partition_id":"99999999999"}', 400, "partition_id"),
+        (b'{"partition_id":"-1"}', 40402, "Partition -1 not found"),
+        (b'{"partition_id":true}', 400, "partition_id"),
         (b'{"partition_id":1.5}', 400, "partition_id"),
         (b'{"partition_id":-1}', 40402, "Partition -1 not found"),
         (b'{"partition_id":99999999999999999999}', 40402, "not found"),

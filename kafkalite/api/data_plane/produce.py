@@ -27,6 +27,7 @@ class ProduceEndpoint:
     def __init__(self, path: AppendPath, max_body_bytes: int, slots: ProduceSlots) -> None:
         self._path = path
         self._max_body_bytes = max_body_bytes
+        self._express_bytes = min(max_body_bytes, _EXPRESS_BYTES)
         self._slots = slots
 
     async def post(self, exchange: Exchange) -> None:
@@ -45,7 +46,9 @@ class ProduceEndpoint:
 
         False leaves the request to `post`, also where it must be refused; nothing was done then.
         """
-        if request.body_size > _EXPRESS_BYTES or request.header(b"content-type") != Media.MSGPACK:
+        if request.body_size > self._express_bytes:
+            return False
+        if request.header(b"content-type") != Media.MSGPACK:
             return False
         try:
             produce = _decoder.decode(request.body())

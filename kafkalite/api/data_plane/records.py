@@ -91,6 +91,7 @@ class RecordsEndpoint:
         self._slots = slots
         self._max_body_bytes = max_body_bytes
         self._max_decoded_bytes = min(max_body_bytes, _MAX_DECODED_BYTES)
+        self._express_bytes = min(max_body_bytes, _EXPRESS_BYTES)
 
     async def post(self, exchange: Exchange, topic: str, partition: int | None) -> None:
         """Append the records of the body; answer where each went, or why it did not."""
@@ -126,7 +127,7 @@ class RecordsEndpoint:
         Raises:
             LogError: as `post`; nothing was done.
         """
-        if request.body_size > _EXPRESS_BYTES:
+        if request.body_size > self._express_bytes:
             return False
         wanted = _read_parameters(request.header(b"content-type"), request.scope["query_string"])
         if wanted.acks == ACKS_NONE or wanted.partition is not None:

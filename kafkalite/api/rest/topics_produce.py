@@ -80,6 +80,7 @@ class RestProduce:
         self._slots = slots
         self._options = options
         self._max_body_bytes = min(max_body_bytes, _MAX_BODY_BYTES)
+        self._express_bytes = min(self._max_body_bytes, _EXPRESS_BYTES)
 
     async def post(self, exchange: Exchange, topic: str, partition: int | None) -> RestAnswer:
         """Append the records of the body; the answer says where each went, or why it did not.
@@ -126,7 +127,7 @@ class RestProduce:
         Raises:
             RestError: as `post`; nothing was done.
         """
-        if request.body_size > _EXPRESS_BYTES or request.scope["query_string"]:
+        if request.body_size > self._express_bytes or request.scope["query_string"]:
             return False
         options = self._options()
         if not options.is_enabled:

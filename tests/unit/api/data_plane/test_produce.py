@@ -38,10 +38,11 @@ class _AppendPath:
 
 
 class _Endpoint:
-    def __init__(self, *, slots: int = 1) -> None:
+    def __init__(self, *, slots: int = 1, max_body_bytes: int = 1 << 20) -> None:
         self.path = _AppendPath()
         self.slots = ProduceSlots(slots)
-        self._endpoint = ProduceEndpoint(cast("AppendPath", self.path), 1 << 20, self.slots)
+        path = cast("AppendPath", self.path)
+        self._endpoint = ProduceEndpoint(path, max_body_bytes, self.slots)
 
     def take(self, received: Received) -> bool:
         return self._endpoint.post_whole(received.request)
@@ -109,6 +110,13 @@ def test_unusual_request_is_left_alone(received: Received) -> None:
     assert not endpoint.take(received)
     assert (endpoint.path.begun, received.answer) == ([], (0, b""))
     assert endpoint.has_free_slot()
+
+
+def test_body_that_is_larger_than_the_broker_takes_is_left_to_be_refused() -> None:
+    endpoint = _Endpoint(max_body_bytes=len(_BODY) - 1)
+    assert not endpoint.take(_received())
+    assert endpoint.path.begun == []
+    assert _Endpoint(max_body_bytes=len(_BODY)).take(_received())
 
 
 def test_what_cannot_begin_is_left_alone_and_holds_no_slot() -> None:

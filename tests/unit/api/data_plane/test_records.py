@@ -39,14 +39,14 @@ class _AppendPath:
 
 
 class _Endpoint:
-    def __init__(self, *, slots: int = 1) -> None:
+    def __init__(self, *, slots: int = 1, max_body_bytes: int = 1 << 20) -> None:
         self.path = _AppendPath()
         self.slots = ProduceSlots(slots)
         self._endpoint = RecordsEndpoint(
             cast("PartitionTable", None),
             cast("RecordAppendPath", self.path),
             cast("FetchPath", None),
-            1 << 20,
+            max_body_bytes,
             self.slots,
         )
 
@@ -122,6 +122,13 @@ def test_what_needs_more_than_a_batch_is_left_to_a_task(received: Received) -> N
     assert endpoint.path.begun == []
     assert endpoint.has_free_slot()
     assert received.answer == (0, b"")
+
+
+def test_body_that_is_larger_than_the_broker_takes_is_left_to_be_refused() -> None:
+    endpoint = _Endpoint(max_body_bytes=len(_ONE) - 1)
+    assert not endpoint.take(Received(_ONE))
+    assert endpoint.path.begun == []
+    assert _Endpoint(max_body_bytes=len(_ONE)).take(Received(_ONE))
 
 
 def test_nothing_is_done_when_parameters_are_wrong() -> None:

@@ -67,7 +67,7 @@ class _AppendPath:
 
 
 class _Produce:
-    def __init__(self) -> None:
+    def __init__(self, max_body_bytes: int = 1 << 20) -> None:
         self.path = _AppendPath()
         self.slots = ProduceSlots(1)
         self._produce = RestProduce(
@@ -76,7 +76,7 @@ class _Produce:
             cast("RecordAppendPath", self.path),
             self.slots,
             lambda: ProduceOptions(EmbeddedFormat.BINARY, creates_topics=True),
-            1 << 20,
+            max_body_bytes,
         )
 
     def take(self, received: Received, partition: int | None = None) -> bool:
@@ -191,6 +191,15 @@ def test_what_needs_more_than_a_batch_is_left_to_a_task(received: Received) -> N
     assert produce.path.values == []
     assert produce.has_free_slot()
     assert received.answer == (0, b"")
+
+
+@pytest.mark.parametrize("body", [_ONE, _TWO])
+def test_body_that_is_larger_than_the_broker_takes_is_left_to_be_refused(body: bytes) -> None:
+    produce = _Produce(len(body) - 1)
+    assert not produce.take(Received(body, media=_JSON))
+    assert produce.path.begun == []
+    assert produce.path.values == []
+    assert _Produce(len(body)).take(Received(body, media=_JSON))
 
 
 def test_nothing_is_done_when_the_type_is_not_one_of_ours() -> None:

@@ -20,7 +20,7 @@ from kafkalite.api.data_plane.produce import ProduceEndpoint
 from kafkalite.api.data_plane.produce_slots import ProduceSlots
 from kafkalite.api.data_plane.records import RecordsEndpoint
 from kafkalite.api.groups.endpoint import GroupsEndpoint
-from kafkalite.api.http.options import http_options
+from kafkalite.api.http.options import HttpOptions, http_options
 from kafkalite.api.http.server import HttpServer, bind
 from kafkalite.api.lazy_control import LazyControl
 from kafkalite.api.rest.mount import consumers_endpoint, topics_endpoint
@@ -115,8 +115,9 @@ async def _run(
         broker = Broker(settings, view, directories, clock, peers, make_membership)
     except CoordinationError as error:
         raise StartError(str(error)) from error
-    advertised = settings.advertised_listener(listener.getsockname()[1])
-    http = _http_server(settings, broker, advertised)
+    address, port = listener.getsockname()[:2]
+    advertised = settings.advertised_listener(port)
+    http = _http_server(settings, broker, http_options(settings, address, advertised))
     async with contextlib.AsyncExitStack() as stopping:
         # In the opposite order, and each whatever becomes of the others.
         stopping.push_async_callback(peers.close)
@@ -155,7 +156,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> Non
         await asyncio.gather(doing, return_exceptions=True)
 
 
-def _http_server(settings: BrokerSettings, broker: Broker, advertised: Listener) -> HttpServer:
+def _http_server(settings: BrokerSettings, broker: Broker, options: HttpOptions) -> HttpServer:
     slots = ProduceSlots(settings.queued_max_requests)
 
     def suspect_replica(broker_id: BrokerId) -> None:
@@ -191,7 +192,7 @@ def _http_server(settings: BrokerSettings, broker: Broker, advertised: Listener)
         max_connections=settings.max_connections,
         max_idle_ms=settings.connections_max_idle_ms,
         express=dispatcher.express,
-        options=http_options(settings, advertised),
+        options=options,
     )
 
 

@@ -1,6 +1,5 @@
 """Addresses that a broker listens on or is known by: `HTTP://host:port`."""
 
-import ipaddress
 import re
 import socket
 from typing import NamedTuple
@@ -25,14 +24,6 @@ class Listener(NamedTuple):
     def is_everywhere(self) -> bool:
         """Whether this names no interface in particular, so that nobody could connect to it."""
         return self.host in _EVERYWHERE
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only programs of the same machine can connect to it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.lower() == "localhost"
 
     @property
     def url(self) -> str:

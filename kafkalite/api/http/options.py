@@ -1,5 +1,6 @@
 """What an operator can say about HTTP itself."""
 
+import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -32,8 +33,14 @@ class HttpOptions(NamedTuple):
     """Which of them requests may name."""
 
 
-def http_options(keys: BrokerSettings, advertised: Listener) -> HttpOptions:
-    """The options that settings stand for, of a broker that others are told to be `advertised`."""
+def http_options(keys: BrokerSettings, address: str, advertised: Listener) -> HttpOptions:
+    """The options that settings stand for.
+
+    Args:
+        keys: the settings.
+        address: that the broker listens on, whatever name the settings have for it.
+        advertised: where others are told that it is.
+    """
     return HttpOptions(
         max_connections_per_ip=keys.max_connections_per_ip,
         connection_overrides=dict(address_limits(keys.max_connections_per_ip_overrides or ())),
@@ -42,15 +49,15 @@ def http_options(keys: BrokerSettings, advertised: Listener) -> HttpOptions:
         shutdown_timeout_s=keys.http_shutdown_timeout_ms / 1000,
         compression_min_bytes=keys.http_compression_min_bytes,
         cors=cors_of(keys),
-        hosts=_allowed_hosts(keys, advertised),
+        hosts=_allowed_hosts(keys, address, advertised),
     )
 
 
-def _allowed_hosts(keys: BrokerSettings, advertised: Listener) -> AllowedHosts:
+def _allowed_hosts(keys: BrokerSettings, address: str, advertised: Listener) -> AllowedHosts:
     names = keys.http_allowed_hosts
     if names is None:
         # Others come to a machine by any name that leads there. To itself, that is no way.
-        names = () if keys.listeners.is_loopback else (ANY_HOST,)
+        names = () if ipaddress.ip_address(address).is_loopback else (ANY_HOST,)
     proxy = urlsplit(keys.rest_advertised_url or "").hostname or ""
     own = (keys.listeners.host, advertised.host, proxy)
     own_names = (name.lower().removesuffix(".") for name in own if name)

@@ -82,23 +82,3 @@ def test_advertised_address_is_where_others_reach_the_broker(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
     values = {"zookeeper.connect": "h", "listeners": "HTTP://:0"} | written
     assert BrokerSettings.model_validate(values).advertised_listener(5000) == expected
-
-
-@pytest.mark.parametrize(
-    ("host", "is_loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("LocalHost", True),
-        ("", False),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("10.0.0.7", False),
-        ("broker-0.example.com", False),
-    ],
-)
-def test_listener_is_for_its_own_machine_only_where_it_is_on_a_loopback_address(
-    host: str, is_loopback: bool
-) -> None:
-    assert Listener(host, 9092).is_loopback is is_loopback

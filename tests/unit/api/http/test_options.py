@@ -11,10 +11,10 @@ from kafkalite.config.listener import Listener
 _TOLD: Final = Listener("broker-0.example.net", 9092)
 
 
-def _options(**keys: str) -> HttpOptions:
+def _options(address: str = "127.0.0.1", **keys: str) -> HttpOptions:
     named = {name.replace("_", "."): text for name, text in keys.items()}
     settings = {"zookeeper.connect": "localhost:2181", **named}
-    return http_options(BrokerSettings.model_validate(settings), _TOLD)
+    return http_options(BrokerSettings.model_validate(settings), address, _TOLD)
 
 
 def test_defaults_are_those_of_the_settings() -> None:
@@ -39,16 +39,18 @@ def test_settings_are_taken_over() -> None:
     assert options.cors.max_age_s == 5
 
 
-@pytest.mark.parametrize("listeners", ["HTTP://:9092", "HTTP://10.0.0.7:9092", "HTTP://[::]:9092"])
-def test_broker_that_others_reach_answers_for_whatever_leads_there(listeners: str) -> None:
-    assert _options(listeners=listeners).hosts.allows(b"any.name.example")
+@pytest.mark.parametrize("address", ["0.0.0.0", "10.0.0.7", "::"])
+def test_broker_that_others_reach_answers_for_whatever_leads_there(address: str) -> None:
+    assert _options(address).hosts.allows(b"any.name.example")
 
 
-@pytest.mark.parametrize(
-    "listeners", ["HTTP://127.0.0.1:9092", "HTTP://localhost:0", "HTTP://[::1]:9092"]
-)
-def test_broker_of_one_machine_answers_for_no_name_that_others_can_have(listeners: str) -> None:
-    hosts = _options(listeners=listeners, rest_advertised_url="https://Proxy.example.net/k").hosts
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1"])
+@pytest.mark.parametrize("listeners", ["HTTP://machine:9092", "HTTP://localhost:0"])
+def test_broker_of_one_machine_answers_for_no_name_that_others_can_have(
+    address: str, listeners: str
+) -> None:
+    url = "https://Proxy.example.net/k"
+    hosts = _options(address, listeners=listeners, rest_advertised_url=url).hosts
     assert not hosts.allows(b"any.name.example:9092")
     for own in (b"localhost:9092", b"broker-0.example.net:9092", b"proxy.example.net"):
         assert hosts.allows(own)

@@ -1,6 +1,7 @@
 """The produce path of any language: choose partitions, make batches of records, append them."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Final, NamedTuple
@@ -27,6 +28,8 @@ _TRIES: Final = 8
 """Partitions drawn before a record is sent to one that has no leader."""
 _YIELD_BYTES: Final = 256 << 10
 """Let others run after a batch of this size."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Run(NamedTuple):
@@ -163,9 +166,9 @@ class RecordAppendPath:
         place = ValuesPlace(partition.topic_partition.partition, appended.base_offset)
         committed = partition.committed(appended.end_offset, timeout_ms)
         if committed is None:
-            then(place)
+            _tell(then, place)
         else:
-            committed.add_done_callback(lambda done: then(self._settled(place, done)))
+            committed.add_done_callback(lambda done: _tell(then, self._settled(place, done)))
         return True
 
     def _partition_of_values(
@@ -324,6 +327,13 @@ class RecordAppendPath:
         self._probe.produce_errors += 1
         for index in indexes:
             places[index] = RecordPlace(number, -1, error)
+
+
+def _tell(then: Callable[[ValuesPlace], None], place: ValuesPlace) -> None:
+    try:
+        then(place)
+    except Exception:  # noqa: BLE001 - what is in the log must not be sent there again for it
+        _log.exception("a producer could not be told what became of its values")
 
 
 _NOWHERE: Final = RecordPlace(-1, -1)

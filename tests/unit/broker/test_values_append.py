@@ -7,9 +7,10 @@ import pytest
 
 from kafkalite.broker.record_append import RecordAppendPath
 from kafkalite.broker.record_place import ValuesPlace
+from kafkalite.config.views import FlushPolicy
 from kafkalite.model.errors import RequestTimedOutError
 from tests.support.forwarding import record_append_path
-from tests.support.partitions import Logs, OpenPartitions, flush, led_by, values_of
+from tests.support.partitions import OWN_ID, Logs, OpenPartitions, flush, led_by, values_of
 
 _VALUES = [b"a", None, b""]
 
@@ -72,6 +73,24 @@ def test_values_are_told_of_without_a_task_when_they_are_durable(
 
     asyncio.run(scenario())
     assert values_of(led) == _VALUES * 2
+
+
+def test_values_are_not_left_to_be_stored_again_when_nobody_can_be_told(
+    logs: Logs, caplog: pytest.LogCaptureFixture
+) -> None:
+    led = logs.partition(policy=FlushPolicy.OS)
+    led.apply(led_by(OWN_ID))
+    path = record_append_path(OpenPartitions(led).table(), logs.clock)
+
+    def fail(_place: ValuesPlace) -> None:
+        raise RuntimeError("a bug")
+
+    async def scenario() -> bool:
+        return path.begin_values("t", _VALUES, named=0, timeout_ms=60_000, then=fail)
+
+    assert asyncio.run(scenario())
+    assert values_of(led) == _VALUES
+    assert "a bug" in caplog.text
 
 
 def test_values_that_are_not_confirmed_in_time_say_so(logs: Logs) -> None:

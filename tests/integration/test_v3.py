@@ -500,6 +500,22 @@ def test_each_record_is_reported_while_the_body_goes_on(api: Api, broker: Broker
     assert api.values(topic) == [b"0", b"1", b"2", b"}{", None]
 
 
+def test_each_report_is_a_chunk_of_its_own(api: Api, broker: BrokerProcess) -> None:
+    path = f"{api.base}/topics/{api.topic()}/records"
+    headers = {"Transfer-Encoding": "chunked", "Content-Type": _MEDIA, "Connection": "close"}
+    records = b'{"value":{"type":"JSON","data":1}}{"value":{"data":2}}{}'
+    with RawConnection(broker.port) as connection:
+        connection.send(RawConnection.request("POST", path, headers=headers))
+        connection.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(records), records))
+        _, _, rest = connection.read_to_end().partition(b"\r\n\r\n")
+    codes = []
+    while (size := int(rest.partition(b"\r\n")[0], 16)) > 0:
+        _, _, rest = rest.partition(b"\r\n")
+        codes.append(json.loads(rest[:size])["error_code"])
+        rest = rest[size + 2 :]
+    assert codes == [200, 400, 200]
+
+
 def test_what_is_no_json_ends_the_answer(api: Api, broker: BrokerProcess) -> None:
     topic = api.topic()
     with _stream(api, broker, topic) as sender:

@@ -73,8 +73,11 @@ class LineSender(threading.Thread):
         with contextlib.suppress(OSError, http.client.HTTPException):
             response.begin()
             self.status = response.status
-            for line in response:
-                self.count += 1
-                if not self._keeps:
-                    self.reports.clear()
-                self.reports.append(json.loads(line))
+            begun = b""
+            while part := response.read1():  # its lines take it long where chunks are small
+                *lines, begun = (begun + part).split(b"\n")
+                for line in lines:
+                    self.count += 1
+                    if not self._keeps:
+                        self.reports.clear()
+                    self.reports.append(json.loads(line))

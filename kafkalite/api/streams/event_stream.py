@@ -135,6 +135,10 @@ class EventStream:
         """
         await self._patiently(self._exchange.send_part(event, more=True))
 
+    async def send_each(self, events: Iterable[bytes]) -> None:
+        """As `send`, of several, each a chunk of its own: some clients take that for an event."""
+        await self._patiently(self._send_parts(events))
+
     async def keep_alive(self) -> None:
         """Send what says nothing, where nothing was sent for KEEP_ALIVE_S; raises as `send`."""
         if self.silent_s >= KEEP_ALIVE_S:
@@ -148,6 +152,10 @@ class EventStream:
     async def end(self) -> None:
         """End the answer: a browser comes back after its `retry`."""
         await self._patiently(self._exchange.send_part(b"", more=False))
+
+    async def _send_parts(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            await self._exchange.send_part(part, more=True)
 
     async def _patiently(self, sending: Coroutine[Any, Any, None]) -> None:
         try:

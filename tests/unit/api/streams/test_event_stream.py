@@ -90,6 +90,21 @@ def test_a_stream_keeps_silent_connections_open(monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scenario())
 
 
+def test_several_events_are_a_chunk_each() -> None:
+    async def scenario() -> None:
+        sent: list[MutableMapping[str, Any]] = []
+        taking = asyncio.Event()
+        taking.set()
+        events = EventStream(_exchange(sent, taking))
+        await events.send_each([b"a", b"bc"])
+        assert [(message["body"], message["more_body"]) for message in sent] == [
+            (b"a", True),
+            (b"bc", True),
+        ]
+
+    asyncio.run(scenario())
+
+
 def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "WRITE_PATIENCE_S", 0.0)
 
@@ -97,6 +112,8 @@ def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
         events = EventStream(_exchange([], asyncio.Event()))
         with pytest.raises(ClientGoneError):
             await events.send(encode_event(b"x"))
+        with pytest.raises(ClientGoneError):
+            await events.send_each([encode_event(b"x")])
 
     asyncio.run(scenario())
 

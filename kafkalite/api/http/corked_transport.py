@@ -8,7 +8,7 @@ _LARGE_BYTES: Final = 16 << 10
 """From this size on writes are not worth copying: they leave together, but as they are."""
 _MOST_BYTES: Final = 1 << 20
 """Held back until the turn ends."""
-_LINGER_S: Final = 60.0
+LINGER_S: Final = 60.0
 """How long a client may take to read what is left when its connection is closed."""
 
 
@@ -112,7 +112,7 @@ class CorkedTransport(asyncio.Transport):
         is_unread = self._transport.get_write_buffer_size()
         self._transport.close()
         if is_unread:
-            asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def abort(self) -> None:
         self._corked.clear()

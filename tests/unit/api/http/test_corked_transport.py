@@ -100,7 +100,7 @@ def test_connection_that_was_reset_keeps_no_other_from_its_answer(reset: int) ->
 def test_closing_does_not_wait_for_ever_for_a_client_that_reads_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(corked_transport, "_LINGER_S", 0.0)
+    monkeypatch.setattr(corked_transport, "LINGER_S", 0.0)
 
     async def scenario(unread: int) -> list[bytes | list[bytes]]:
         transport = _Transport()

@@ -17,12 +17,16 @@ class _Transport(asyncio.Transport):
         super().__init__()
         self.done: list[str] = []
         self.protocol: asyncio.BaseProtocol | None = None
+        self.unread = 0
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = protocol
 
     def write_eof(self) -> None:
         self.done.append("eof")
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def is_reading(self) -> bool:
         return False
@@ -32,7 +36,8 @@ class _Transport(asyncio.Transport):
 
     def close(self) -> None:
         self.done.append("closed")
-        cast("LastWords", self.protocol).connection_lost(None)
+        if not self.unread:
+            cast("LastWords", self.protocol).connection_lost(None)
 
     def abort(self) -> None:
         self.done.append("aborted")
@@ -80,6 +85,43 @@ def test_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def run() -> None:
         transport = _Transport()
+        lost = asyncio.Event()
+        LastWords(transport, lambda _: lost.set()).begin()
+        await asyncio.wait_for(lost.wait(), 30)
+        assert transport.done[-1] == "aborted"
+
+    asyncio.run(run())
+
+
+def test_answer_that_is_still_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_words, "_MOST_S", 0.0)
+
+    async def run() -> None:
+        transport = _Transport()
+        transport.unread = 1
+        lost = asyncio.Event()
+        LastWords(transport, lambda _: lost.set()).begin()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert transport.done == ["eof", "reads"]
+        transport.unread = 0
+        await asyncio.wait_for(lost.wait(), 30)
+        assert transport.done[-1] == "aborted"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("most_at_once", [0, 256])
+def test_client_that_reads_nothing_is_not_waited_for_without_an_end(
+    monkeypatch: pytest.MonkeyPatch, most_at_once: int
+) -> None:
+    monkeypatch.setattr(last_words, "_MOST_S", 0.0)
+    monkeypatch.setattr(last_words, "LINGER_S", 0.0)
+    monkeypatch.setattr(last_words, "_MOST_AT_ONCE", most_at_once)
+
+    async def run() -> None:
+        transport = _Transport()
+        transport.unread = 1
         lost = asyncio.Event()
         LastWords(transport, lambda _: lost.set()).begin()
         await asyncio.wait_for(lost.wait(), 30)

@@ -129,11 +129,12 @@ def lag_summary_of(links: Links, found: GroupDescription, most: GroupOffset) -> 
     """How far a group is altogether; `most` is where it lags most."""
     where = ("consumer-groups", found.group)
     lag = lag_of(links, found, most)
+    consumer = [most.member_id] if most.member_id else []
     known = [offset.lag for offset in found.offsets if offset.lag is not None]
     return links.resource(
         "KafkaConsumerGroupLagSummary",
         (*where, "lag-summary"),
-        (("consumer-group", found.group), ("lag-summary", found.group)),
+        (("consumer-group", found.group), "lag-summary"),
         {
             "consumer_group_id": found.group,
             "max_lag_consumer_id": lag["consumer_id"],
@@ -143,9 +144,8 @@ def lag_summary_of(links: Links, found: GroupDescription, most: GroupOffset) -> 
             "max_lag_partition_id": most.partition,
             "max_lag": max(known, default=0),
             "total_lag": sum(known),
-            "max_lag_consumer": (
-                links.related(*where, "consumers", most.member_id) if most.member_id else None
-            ),
+            # Clients that know its type do not take null: to all, where no member has the partition.
+            "max_lag_consumer": links.related(*where, "consumers", *consumer),
             "max_lag_partition": links.related("topics", most.topic, "partitions", most.partition),
         },
     )

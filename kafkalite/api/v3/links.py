@@ -28,7 +28,7 @@ class Links:
         self,
         kind: str,
         segments: Sequence[object],
-        name: Sequence[tuple[str, object]],
+        name: Sequence[tuple[str, object] | str],
         fields: Document,
     ) -> Document:
         """A resource.
@@ -36,10 +36,10 @@ class Links:
         Args:
             kind: what it is.
             segments: of its URL, below the cluster.
-            name: of it below the cluster, part by part.
+            name: of it below the cluster, part by part; what there is only one of has no value.
             fields: what it says.
         """
-        parts = [f"kafka={self.cluster_id}", *[f"{key}={value}" for key, value in name]]
+        parts = [f"kafka={self.cluster_id}", *map(_part, name)]
         return {
             "kind": kind,
             "metadata": {
@@ -57,6 +57,10 @@ class Links:
     def clusters(self, data: list[Document]) -> Document:
         """The list of clusters."""
         return _list("KafkaCluster", self._clusters, data)
+
+
+def _part(named: tuple[str, object] | str) -> str:
+    return named if isinstance(named, str) else f"{named[0]}={named[1]}"
 
 
 def _list(kind: str, url: str, data: list[Document]) -> Document:

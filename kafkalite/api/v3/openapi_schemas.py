@@ -151,7 +151,7 @@ _FIELDS: Final[dict[str, Schema]] = {
         "max_lag_partition_id": _COUNT,
         "max_lag": _COUNT,
         "total_lag": _COUNT,
-        "max_lag_consumer": _MAYBE_LINK,
+        "max_lag_consumer": _LINK,
         "max_lag_partition": _LINK,
     },
 }

@@ -123,8 +123,11 @@ def test_lag_summary_names_where_it_lags_most() -> None:
     found = _get("/g%2F1/lag-summary")
     assert (found["max_lag"], found["total_lag"], found["max_lag_partition_id"]) == (10, 13, 0)
     assert found["max_lag_consumer"] == {"related": f"{_ROOT}/g%2F1/consumers/m1"}
+    assert found["metadata"]["resource_name"].endswith("/consumer-group=g/1/lag-summary")
     unread = _get("/g%2F1/lag-summary", _group([], [_offset(0, 1, None)]))
-    assert (unread["max_lag"], unread["total_lag"], unread["max_lag_consumer"]) == (0, 0, None)
+    assert (unread["max_lag"], unread["total_lag"], unread["max_lag_consumer_id"]) == (0, 0, "")
+    # Clients that know its type break where there is no link.
+    assert unread["max_lag_consumer"] == {"related": f"{_ROOT}/g%2F1/consumers"}
 
 
 @pytest.mark.parametrize(

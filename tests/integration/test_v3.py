@@ -2,15 +2,12 @@
 
 import base64
 import gzip
-import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-import msgspec
 import pytest
 
 from tests.support.broker import BrokerProcess
@@ -18,78 +15,14 @@ from tests.support.cluster import Cluster
 from tests.support.line_sender import LineSender
 from tests.support.raw_http import RawConnection
 from tests.support.resident import resident_bytes
+from tests.support.rest_v3 import MEDIA, V3Api, as_json, v3_error
 from tests.support.standalone_broker import standalone_broker
 from tests.support.waiting import wait_until
 from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
 
-_MEDIA: Final = "application/json"
 _MAX_STREAMS: Final = 2
-_numbers = itertools.count()
-
-
-class Api:
-    """A client of one broker."""
-
-    def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=60)
-        self.cluster_id: str = self.client.get("/v3/clusters").json()["data"][0]["cluster_id"]
-        self.base = f"/v3/clusters/{self.cluster_id}"
-
-    def get(self, path: str) -> Any:
-        """What is answered below the cluster."""
-        answer = self.client.get(self.base + path)
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["content-type"] == _MEDIA
-        return answer.json()
-
-    def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
-        content = None if body is None else body if isinstance(body, bytes) else _json(body)
-        headers = {} if content is None else {"content-type": _MEDIA}
-        return self.client.request(method, self.base + path, content=content, headers=headers)
-
-    def topic(self, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
-        name = f"t{next(_numbers)}"
-        body = {
-            "topic_name": name,
-            "partitions_count": partitions,
-            "configs": [{"name": key, "value": text} for key, text in (configs or {}).items()],
-        }
-        made = self.ask("POST", "/topics", body)
-        assert made.status_code == 201, made.text
-        return name
-
-    def produce(self, topic: str, *records: object) -> list[dict[str, Any]]:
-        """The reports of records that are sent one behind the other."""
-        body = b"".join(_json(record) for record in records)
-        answer = self.ask("POST", f"/topics/{topic}/records", body)
-        assert answer.status_code == 200, answer.text
-        return [json.loads(line) for line in answer.text.splitlines()]
-
-    def stored(self, topic: str, partition: int = 0) -> list[dict[str, Any]]:
-        """What a partition holds, its keys and values as bytes."""
-        path = f"/v1/topics/{topic}/partitions/{partition}/records"
-        answer = self.client.get(path, headers={"accept": "application/msgpack"})
-        assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = msgspec.msgpack.decode(answer.content)["records"]
-        return found
-
-    def values(self, topic: str, partition: int = 0) -> list[bytes | None]:
-        return [record["value"] for record in self.stored(topic, partition)]
-
-
-def _json(body: object) -> bytes:
-    return json.dumps(body).encode()
-
-
-def _told(answer: httpx.Response) -> tuple[int, int]:
-    """HTTP status and error code; the code comes first in the body."""
-    assert answer.headers["content-type"] == _MEDIA
-    document = answer.json()
-    assert list(document) == ["error_code", "message"]
-    assert document["message"]
-    return answer.status_code, document["error_code"]
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +37,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
 
 
 @pytest.fixture(scope="module")
-def api(broker: BrokerProcess) -> Iterator[Api]:
-    made = Api(broker.url)
+def api(broker: BrokerProcess) -> Iterator[V3Api]:
+    made = V3Api(broker.url)
     yield made
     made.client.close()
 
@@ -113,7 +46,7 @@ def api(broker: BrokerProcess) -> Iterator[Api]:
 # -- clusters, brokers, topics ----------------------------------------------------------------
 
 
-def test_cluster_links_to_all_there_is(api: Api) -> None:
+def test_cluster_links_to_all_there_is(api: V3Api) -> None:
     (cluster,) = api.client.get("/v3/clusters").json()["data"]
     assert cluster == api.get("")
     assert cluster["metadata"]["resource_name"] == f"crn:///kafka={api.cluster_id}"
@@ -122,10 +55,10 @@ def test_cluster_links_to_all_there_is(api: Api) -> None:
         assert answer.status_code == 200, name
     assert api.client.get(cluster["metadata"]["self"]).json() == cluster
     for name in ("acls", "broker_configs", "partition_reassignments"):
-        assert _told(api.client.get(cluster[name]["related"])) == (404, 404)
+        assert v3_error(api.client.get(cluster[name]["related"])) == (404, 404)
 
 
-def test_links_are_where_the_client_came_from(api: Api) -> None:
+def test_links_are_where_the_client_came_from(api: V3Api) -> None:
     answer = api.client.get(
         "/kafka/v3/clusters",
         headers={"x-forwarded-host": "kafka.example:8443", "x-forwarded-proto": "https"},
@@ -133,7 +66,7 @@ def test_links_are_where_the_client_came_from(api: Api) -> None:
     assert answer.json()["metadata"]["self"] == "https://kafka.example:8443/kafka/v3/clusters"
 
 
-def test_broker_is_described_with_what_it_holds(api: Api, broker: BrokerProcess) -> None:
+def test_broker_is_described_with_what_it_holds(api: V3Api, broker: BrokerProcess) -> None:
     topic = api.topic(partitions=2)
     (found,) = api.get("/brokers")["data"]
     assert found == api.get("/brokers/0")
@@ -142,7 +75,7 @@ def test_broker_is_described_with_what_it_holds(api: Api, broker: BrokerProcess)
     assert [each["partition_id"] for each in replicas if each["topic_name"] == topic] == [0, 1]
 
 
-def test_topic_is_created_described_grown_and_deleted(api: Api) -> None:
+def test_topic_is_created_described_grown_and_deleted(api: V3Api) -> None:
     body = {
         "topic_name": "whole-life",
         "partitions_count": 2,
@@ -151,7 +84,7 @@ def test_topic_is_created_described_grown_and_deleted(api: Api) -> None:
     }
     dry = api.ask("POST", "/topics", {**body, "validate_only": True})
     assert dry.status_code == 200
-    assert _told(api.ask("GET", "/topics/whole-life")) == (404, 40403)
+    assert v3_error(api.ask("GET", "/topics/whole-life")) == (404, 40403)
     made = api.ask("POST", "/topics", body)
     assert made.status_code == 201
     assert made.headers["location"] == made.json()["metadata"]["self"]
@@ -161,15 +94,15 @@ def test_topic_is_created_described_grown_and_deleted(api: Api) -> None:
     assert "whole-life" in [each["topic_name"] for each in api.get("/topics")["data"]]
     grown = api.ask("PATCH", "/topics/whole-life", {"partitions_count": 3})
     assert (grown.status_code, grown.json()["partitions_count"]) == (200, 3)
-    assert _told(api.ask("PATCH", "/topics/whole-life", {"partitions_count": 3})) == (400, 40002)
-    assert _told(api.ask("POST", "/topics", body)) == (400, 40002)
+    assert v3_error(api.ask("PATCH", "/topics/whole-life", {"partitions_count": 3})) == (400, 40002)
+    assert v3_error(api.ask("POST", "/topics", body)) == (400, 40002)
     gone = api.ask("DELETE", "/topics/whole-life")
     assert (gone.status_code, gone.content) == (204, b"")
-    assert _told(api.ask("DELETE", "/topics/whole-life")) == (404, 40403)
+    assert v3_error(api.ask("DELETE", "/topics/whole-life")) == (404, 40403)
 
 
-def test_replicas_may_be_assigned(api: Api) -> None:
-    body = {"topic_name": f"t{next(_numbers)}", "replicas_assignments": {"0": [0], "1": [0]}}
+def test_replicas_may_be_assigned(api: V3Api) -> None:
+    body = {"topic_name": "assigned", "replicas_assignments": {"0": [0], "1": [0]}}
     assert api.ask("POST", "/topics", body).json()["partitions_count"] == 2
 
 
@@ -188,12 +121,12 @@ def test_replicas_may_be_assigned(api: Api) -> None:
     ],
 )
 def test_topic_that_cannot_be_created_is_refused(
-    api: Api, body: object, told: tuple[int, int]
+    api: V3Api, body: object, told: tuple[int, int]
 ) -> None:
-    assert _told(api.ask("POST", "/topics", body)) == told
+    assert v3_error(api.ask("POST", "/topics", body)) == told
 
 
-def test_partitions_are_described_with_replicas_and_offsets(api: Api) -> None:
+def test_partitions_are_described_with_replicas_and_offsets(api: V3Api) -> None:
     topic = api.topic(partitions=2)
     api.produce(topic, {"partition_id": 1}, {"partition_id": 1})
     listed = api.get(f"/topics/{topic}/partitions")["data"]
@@ -207,10 +140,10 @@ def test_partitions_are_described_with_replicas_and_offsets(api: Api) -> None:
     assert (offsets["earliest_offset"], offsets["latest_offset"]) == (0, 2)
     for query, told in (("earliest", (400, 400)), ("latest", (400, 400))):
         path = f"/topics/{topic}/partitions/1/offset?offset_type={query}"
-        assert _told(api.ask("GET", path)) == told
+        assert v3_error(api.ask("GET", path)) == told
 
 
-def test_settings_are_described_set_and_taken_back(api: Api) -> None:
+def test_settings_are_described_set_and_taken_back(api: V3Api) -> None:
     topic = api.topic(configs={"retention.ms": "1234567"})
     path = f"/topics/{topic}/configs"
     found = {each["name"]: each for each in api.get(path)["data"]}
@@ -239,7 +172,7 @@ def test_settings_are_described_set_and_taken_back(api: Api) -> None:
     assert api.get(f"{path}/retention.ms")["value"] == "5"
 
 
-def test_settings_may_come_as_numbers(api: Api) -> None:
+def test_settings_may_come_as_numbers(api: V3Api) -> None:
     body = {
         "topic_name": "numbers",
         "partitions_count": "2",
@@ -260,14 +193,14 @@ def test_settings_may_come_as_numbers(api: Api) -> None:
     ("name", "why"), [("retention.mss", "did you mean retention.ms?"), ("preallocate", "yet")]
 )
 def test_setting_that_topics_do_not_have_is_told_with_what_helps(
-    api: Api, name: str, why: str
+    api: V3Api, name: str, why: str
 ) -> None:
     path = f"/topics/{api.topic()}/configs"
     for answer in (
         api.ask("POST", f"{path}:alter", {"data": [{"name": name, "value": "1"}]}),
         api.ask("PUT", f"{path}/{name}", {"value": "1"}),
     ):
-        assert _told(answer) == (404, 404)
+        assert v3_error(answer) == (404, 404)
         message = answer.json()["message"]
         assert message.startswith(f"Config {name} cannot be found for topic ")
         assert why in message
@@ -302,10 +235,10 @@ def test_setting_that_topics_do_not_have_is_told_with_what_helps(
     ],
 )
 def test_settings_that_cannot_be_are_refused(
-    api: Api, method: str, path: str, body: object, told: tuple[int, int]
+    api: V3Api, method: str, path: str, body: object, told: tuple[int, int]
 ) -> None:
     topic = api.topic()
-    assert _told(api.ask(method, f"/topics/{topic}/configs{path}", body)) == told
+    assert v3_error(api.ask(method, f"/topics/{topic}/configs{path}", body)) == told
 
 
 @pytest.mark.parametrize(
@@ -328,14 +261,16 @@ def test_settings_that_cannot_be_are_refused(
         ("{base}/consumer-groups/none/lags", (404, 40405)),
     ],
 )
-def test_what_is_not_there_is_told_by_its_code(api: Api, path: str, told: tuple[int, int]) -> None:
-    assert _told(api.client.get(path.format(base=api.base, t=api.topic()))) == told
+def test_what_is_not_there_is_told_by_its_code(
+    api: V3Api, path: str, told: tuple[int, int]
+) -> None:
+    assert v3_error(api.client.get(path.format(base=api.base, t=api.topic()))) == told
 
 
-def test_methods_and_types_that_are_not_taken_are_told(api: Api) -> None:
+def test_methods_and_types_that_are_not_taken_aretold(api: V3Api) -> None:
     topic = api.topic()
     refused = api.ask("DELETE", "/topics")
-    assert _told(refused) == (405, 405)
+    assert v3_error(refused) == (405, 405)
     assert refused.headers["allow"] == "GET, POST, HEAD, OPTIONS"
     options = api.ask("OPTIONS", f"/topics/{topic}")
     assert (options.status_code, options.headers["allow"]) == (
@@ -344,12 +279,12 @@ def test_methods_and_types_that_are_not_taken_are_told(api: Api) -> None:
     )
     assert api.ask("HEAD", f"/topics/{topic}").status_code == 200
     accept = api.client.get(f"{api.base}/topics", headers={"accept": "text/html"})
-    assert _told(accept) == (406, 406)
+    assert v3_error(accept) == (406, 406)
     for path in ("/topics", f"/topics/{topic}/records", f"/topics/{topic}/records:batch"):
         for media in ("", "text/plain", "application/x-www-form-urlencoded", "text/x+json"):
             headers = {"content-type": media} if media else {}
             answer = api.client.post(api.base + path, content=b"{}", headers=headers)
-            assert _told(answer) == (415, 415)
+            assert v3_error(answer) == (415, 415)
             assert "application/json" in answer.json()["message"]
     for media in ("application/json; charset=utf-8", "Application/vnd.x+JSON"):
         answer = api.client.post(
@@ -362,7 +297,7 @@ def test_methods_and_types_that_are_not_taken_are_told(api: Api) -> None:
 # -- records ----------------------------------------------------------------------------------
 
 
-def test_record_is_stored_as_its_types_say(api: Api) -> None:
+def test_record_is_stored_as_its_types_say(api: V3Api) -> None:
     topic = api.topic(partitions=3)
     record = {
         "partition_id": 2,
@@ -388,7 +323,7 @@ def test_record_is_stored_as_its_types_say(api: Api) -> None:
     assert [tuple(each) for each in stored["headers"]] == [("h", b"\x01"), ("n", None)]
 
 
-def test_time_that_is_reported_is_the_one_that_is_stored(api: Api) -> None:
+def test_time_that_is_reported_is_the_one_that_is_stored(api: V3Api) -> None:
     for config, is_known in (("CreateTime", True), ("LogAppendTime", False)):
         topic = api.topic(configs={"message.timestamp.type": config})
         (report,) = api.produce(topic, {"value": {"type": "STRING", "data": "x"}})
@@ -399,14 +334,14 @@ def test_time_that_is_reported_is_the_one_that_is_stored(api: Api) -> None:
             assert report["timestamp"] is None
 
 
-def test_keys_choose_partitions_as_with_other_paths(api: Api) -> None:
+def test_keys_choose_partitions_as_with_other_paths(api: V3Api) -> None:
     topic = api.topic(partitions=5)
     keys = [f"k{number}" for number in range(20)]
     reports = api.produce(topic, *[{"key": {"type": "STRING", "data": key}} for key in keys])
     body = {"records": [{"key": key} for key in keys]}
     answer = api.client.post(
         f"/topics/{topic}",
-        content=_json(body),
+        content=as_json(body),
         headers={"content-type": "application/vnd.kafka.text.v2+json"},
     )
     assert [each["partition_id"] for each in reports] == [
@@ -414,7 +349,7 @@ def test_keys_choose_partitions_as_with_other_paths(api: Api) -> None:
     ]
 
 
-def test_record_that_is_refused_does_not_take_the_others_with_it(api: Api) -> None:
+def test_record_that_is_refused_does_not_take_the_others_with_it(api: V3Api) -> None:
     topic = api.topic()
     reports = api.produce(
         topic,
@@ -449,17 +384,17 @@ def test_record_that_is_refused_does_not_take_the_others_with_it(api: Api) -> No
     ],
 )
 def test_produce_that_cannot_begin_is_refused(
-    api: Api, path: str, body: bytes, told: tuple[int, int]
+    api: V3Api, path: str, body: bytes, told: tuple[int, int]
 ) -> None:
     topic = api.topic()
     answer = api.client.post(
-        api.base + path.format(t=topic), content=body, headers={"content-type": _MEDIA}
+        api.base + path.format(t=topic), content=body, headers={"content-type": MEDIA}
     )
-    assert _told(answer) == told
+    assert v3_error(answer) == told
     assert api.values(topic) == []
 
 
-def test_batch_tells_of_each_entry(api: Api) -> None:
+def test_batch_tells_of_each_entry(api: V3Api) -> None:
     topic = api.topic()
     entries = [
         {"id": "a", "value": {"type": "JSON", "data": 1}},
@@ -477,16 +412,16 @@ def test_batch_tells_of_each_entry(api: Api) -> None:
 # -- records as a stream ----------------------------------------------------------------------
 
 
-def _stream(api: Api, broker: BrokerProcess, topic: str, **options: Any) -> LineSender:
+def _stream(api: V3Api, broker: BrokerProcess, topic: str, **options: Any) -> LineSender:
     path = f"{api.base}/topics/{topic}/records"
-    return LineSender(broker.url, path, media=_MEDIA, **options)
+    return LineSender(broker.url, path, media=MEDIA, **options)
 
 
 def _has(sender: LineSender, count: int) -> bool:
     return sender.count >= count
 
 
-def test_each_record_is_reported_while_the_body_goes_on(api: Api, broker: BrokerProcess) -> None:
+def test_each_record_is_reported_while_the_body_goes_on(api: V3Api, broker: BrokerProcess) -> None:
     topic = api.topic()
     with _stream(api, broker, topic) as sender:
         wait_until(lambda: sender.status == 200, "the answer begins before the body")
@@ -500,9 +435,9 @@ def test_each_record_is_reported_while_the_body_goes_on(api: Api, broker: Broker
     assert api.values(topic) == [b"0", b"1", b"2", b"}{", None]
 
 
-def test_each_report_is_a_chunk_of_its_own(api: Api, broker: BrokerProcess) -> None:
+def test_each_report_is_a_chunk_of_its_own(api: V3Api, broker: BrokerProcess) -> None:
     path = f"{api.base}/topics/{api.topic()}/records"
-    headers = {"Transfer-Encoding": "chunked", "Content-Type": _MEDIA, "Connection": "close"}
+    headers = {"Transfer-Encoding": "chunked", "Content-Type": MEDIA, "Connection": "close"}
     records = b'{"value":{"type":"JSON","data":1}}{"value":{"data":2}}{}'
     with RawConnection(broker.port) as connection:
         connection.send(RawConnection.request("POST", path, headers=headers))
@@ -516,7 +451,7 @@ def test_each_report_is_a_chunk_of_its_own(api: Api, broker: BrokerProcess) -> N
     assert codes == [200, 400, 200]
 
 
-def test_what_is_no_json_ends_the_answer(api: Api, broker: BrokerProcess) -> None:
+def test_what_is_no_json_ends_the_answer(api: V3Api, broker: BrokerProcess) -> None:
     topic = api.topic()
     with _stream(api, broker, topic) as sender:
         sender.send(b'{"value":{"type":"JSON","data":1}}{]')
@@ -527,7 +462,7 @@ def test_what_is_no_json_ends_the_answer(api: Api, broker: BrokerProcess) -> Non
     assert api.values(topic) == [b"1"]
 
 
-def test_reports_do_not_wait_to_be_compressed(api: Api, broker: BrokerProcess) -> None:
+def test_reports_do_not_wait_to_be_compressed(api: V3Api, broker: BrokerProcess) -> None:
     with _stream(api, broker, api.topic(), headers="accept-encoding: gzip, zstd\r\n") as sender:
         sender.send(b"{}")
         wait_until(partial(_has, sender, 1), "it is reported at once")
@@ -535,23 +470,23 @@ def test_reports_do_not_wait_to_be_compressed(api: Api, broker: BrokerProcess) -
     assert [report["error_code"] for report in sender.reports] == [200]
 
 
-def test_body_may_be_compressed(api: Api) -> None:
+def test_body_may_be_compressed(api: V3Api) -> None:
     topic = api.topic()
     record = b'{"value":{"type":"JSON","data":1}}'
     answer = api.client.post(
         f"{api.base}/topics/{topic}/records",
         content=gzip.compress(record * 20_000),
-        headers={"content-type": _MEDIA, "content-encoding": "gzip"},
+        headers={"content-type": MEDIA, "content-encoding": "gzip"},
     )
     assert answer.text.count('"error_code":200') == 20_000
     assert api.get(f"/topics/{topic}/partitions/0/offset")["latest_offset"] == 20_000
 
 
 def test_connection_ends_with_a_stream_that_was_broken_before_its_body_ended(
-    api: Api, broker: BrokerProcess
+    api: V3Api, broker: BrokerProcess
 ) -> None:
     path = f"{api.base}/topics/{api.topic()}/records"
-    headers = {"content-type": _MEDIA, "transfer-encoding": "chunked"}
+    headers = {"content-type": MEDIA, "transfer-encoding": "chunked"}
     with RawConnection(broker.port) as connection:
         connection.send(connection.request("POST", path, headers=headers) + b"1\r\n]\r\n")
         told = connection.read_to_end()
@@ -560,7 +495,7 @@ def test_connection_ends_with_a_stream_that_was_broken_before_its_body_ended(
 
 
 def test_one_stream_more_than_may_be_is_told_when_to_come_back(
-    api: Api, broker: BrokerProcess
+    api: V3Api, broker: BrokerProcess
 ) -> None:
     topic = api.topic()
     with _stream(api, broker, topic) as first, _stream(api, broker, topic) as second:
@@ -568,14 +503,14 @@ def test_one_stream_more_than_may_be_is_told_when_to_come_back(
         answer = api.client.post(
             f"{api.base}/topics/{topic}/records",
             content=iter([b"{}"]),
-            headers={"content-type": _MEDIA},
+            headers={"content-type": MEDIA},
         )
-        assert _told(answer) == (503, 50302)
+        assert v3_error(answer) == (503, 50302)
         assert answer.headers["retry-after"] == "1"
         assert [report["error_code"] for report in api.produce(topic, {})] == [200]
 
 
-def test_100_megabytes_take_no_memory(api: Api, broker: BrokerProcess) -> None:
+def test_100_megabytes_take_no_memory(api: V3Api, broker: BrokerProcess) -> None:
     topic = api.topic()
     record = b'{"value":{"type":"STRING","data":"%b"}}' % (b"x" * 960)
     chunk = record * 1_000
@@ -594,7 +529,7 @@ def test_100_megabytes_take_no_memory(api: Api, broker: BrokerProcess) -> None:
 # -- any broker -------------------------------------------------------------------------------
 
 
-def _commit(api: Api, group: str, topic: str, offsets: dict[int, int]) -> None:
+def _commit(api: V3Api, group: str, topic: str, offsets: dict[int, int]) -> None:
     """Read what is there as a member of a group, commit offsets, and stay."""
     created = api.client.post(
         f"/consumers/{group}", json={"name": "c1", "auto.offset.reset": "earliest"}
@@ -612,7 +547,7 @@ def test_any_broker_takes_records_and_tells_of_groups(tmp_path: Path) -> None:
     with EmbeddedZooKeeper(tmp_path / "zookeeper") as zookeeper:
         cluster = Cluster(tmp_path, zookeeper.hosts, size=2)
         with cluster[0], cluster[1]:
-            apis = [Api(broker.url) for broker in cluster]
+            apis = [V3Api(broker.url) for broker in cluster]
             topic = apis[0].topic(partitions=2)
             for number, api in enumerate(apis):
                 reports = api.produce(topic, {"partition_id": 0}, {"partition_id": 1})

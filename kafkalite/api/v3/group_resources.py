@@ -144,7 +144,7 @@ def lag_summary_of(links: Links, found: GroupDescription, most: GroupOffset) -> 
             "max_lag_partition_id": most.partition,
             "max_lag": max(known, default=0),
             "total_lag": sum(known),
-            # Clients that know its type do not take null: to all, where no member has the partition.
+            # Never null, which typed clients do not take: to all where no member has it.
             "max_lag_consumer": links.related(*where, "consumers", *consumer),
             "max_lag_partition": links.related("topics", most.topic, "partitions", most.partition),
         },

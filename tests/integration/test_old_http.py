@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from kafkalite.api.data_plane.exchange import Exchange, Receive, Scope, Send
+from kafkalite.api.http.options import HttpOptions
 from kafkalite.api.http.server import HttpServer, bind
 from kafkalite.api.http.whole_request import WholeRequest
 from tests.support.broker import BrokerProcess
@@ -26,7 +27,11 @@ _KEEP = "connection: keep-alive"
 
 
 async def _app(scope: Scope, receive: Receive, send: Send) -> None:
-    """/sized with its length, /stream in parts, /cut without the last of them, /large in JSON."""
+    """Answers with the body.
+
+    /stream in parts, /cut without the last of them, /long in more than leave while nobody reads,
+    /large in JSON, /empty without a body.
+    """
     exchange = Exchange(scope, receive, send)
     match scope["path"]:
         case "/large":
@@ -34,6 +39,11 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
             await exchange.start(200, [(b"content-type", _JSON), length])
             await exchange.send_part(_LARGE[:1000], more=True)
             await exchange.send_part(_LARGE[1000:], more=False)
+        case "/long":
+            await exchange.start(200, [(b"content-type", MEDIA)])
+            for _ in range(256):
+                await exchange.send_part(bytes(1 << 18), more=True)
+            await exchange.send_part(b"", more=False)
         case "/empty":
             await exchange.start(204, ())
             await exchange.send_part(b"", more=False)
@@ -110,6 +120,23 @@ def test_answer_that_is_cut_off_is_not_taken_for_a_whole_one(
 ) -> None:
     with caplog.at_level(logging.CRITICAL), pytest.raises(ConnectionResetError):
         _answer(get("/cut", version="1.0"))
+
+
+def test_answer_that_the_server_does_not_wait_for_is_not_taken_for_a_whole_one() -> None:
+    async def scenario() -> None:
+        options = HttpOptions(shutdown_timeout_s=0)
+        server = HttpServer(_app, max_connections=10, max_idle_ms=60_000, options=options)
+        listener = bind("127.0.0.1", 0)
+        await server.start(listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        with contextlib.closing(writer):
+            writer.write(get("/long", version="1.0"))
+            await reader.readuntil(b"\r\n\r\n")
+            await server.stop()  # the client has read no more, and so not all was sent
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+
+    uvloop.run(scenario())
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])

@@ -1,6 +1,8 @@
 """Small writes of one turn of the loop, joined: one system call where ASGI would make two."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -8,6 +10,8 @@ _LARGE_BYTES: Final = 16 << 10
 """From this size on writes are not worth copying: they leave together, but as they are."""
 _MOST_BYTES: Final = 1 << 20
 """Held back until the turn ends."""
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+"""Of SO_LINGER: the system resets a connection that is closed."""
 LINGER_S: Final = 60.0
 """How long a client may take to read what is left when its connection is closed."""
 
@@ -115,8 +119,12 @@ class CorkedTransport(asyncio.Transport):
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def abort(self) -> None:
+        """At once; the client gets an error, not an end, as its answer may not be whole."""
         self._corked.clear()
         self._size = 0
+        if not self.is_closing():  # else another connection may have its number by now
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._transport.abort()
 
     def is_closing(self) -> bool:

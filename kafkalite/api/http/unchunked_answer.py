@@ -4,9 +4,6 @@ An answer whose length is not known ends there with the connection. So does one 
 is reset, or nobody could tell it from a whole one.
 """
 
-import asyncio
-import socket
-import struct
 from typing import Any, Final
 
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -19,8 +16,6 @@ OLD_VERSIONS: Final = frozenset({"0.9", "1.0"})
 KEPT: Final[RawHeader] = (b"connection", b"keep-alive")
 """Tells one who asked that the connection is kept."""
 _NO_BODY: Final = frozenset({204, 304})
-_AT_ONCE: Final = struct.pack("ii", 1, 0)
-"""Of SO_LINGER: the system resets a connection that is closed."""
 
 
 class _UnchunkedAnswer:
@@ -70,14 +65,6 @@ def without_chunks(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3A
             await app(scope, receive, answer)
         finally:
             if answer.is_cut_off:
-                _reset(cycle.transport)
+                cycle.transport.abort()
 
     return serve
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """End a connection so that its client gets an error, not an end."""
-    if not transport.is_closing():
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-    transport.abort()

@@ -229,9 +229,22 @@ _STORED: Final = {
     "value": {"type": "JSON", "size": 7},
 }
 _ERROR: Final = {"error_code": _NUMBER, "message": _TEXT}
-_CONFIG: Final = {"name": _TEXT, "value": _MAYBE_TEXT}
+_DIGITS: Final[Schema] = {"pattern": "^-?[0-9]+$"}
+_GIVEN_NUMBER: Final[Schema] = {"type": ["integer", "string"], **_DIGITS}
+"""Of a body: Confluent's server takes strings for what they say, and so does this."""
+_GIVEN_NUMBER_OR_NOT: Final[Schema] = {"type": ["integer", "string", "null"], **_DIGITS}
+_GIVEN_SWITCH: Final[Schema] = {
+    "type": ["boolean", "string", "integer", "null"],
+    "pattern": "^(true|false|0|1)$",
+    "minimum": 0,
+    "maximum": 1,
+}
+_GIVEN_SETTING: Final[Schema] = {"type": ["string", "number", "boolean"]}
+_CONFIG: Final = {"name": _TEXT, "value": {"type": ["string", "number", "boolean", "null"]}}
 _ASSIGNMENT: Final = _object(
-    {"partition_id": _COUNT, "broker_ids": _list(_COUNT)}, "partition_id", "broker_ids"
+    {"partition_id": _GIVEN_NUMBER, "broker_ids": _list(_GIVEN_NUMBER)},
+    "partition_id",
+    "broker_ids",
 )
 
 
@@ -252,12 +265,12 @@ V3_SCHEMAS: Final[dict[str, Schema]] = {
     "V3NewTopic": _body(
         {
             "topic_name": _TEXT,
-            "partitions_count": {"type": ["integer", "null"]},
-            "replication_factor": {"type": ["integer", "null"]},
+            "partitions_count": _GIVEN_NUMBER_OR_NOT,
+            "replication_factor": _GIVEN_NUMBER_OR_NOT,
             "replicas_assignments": {
                 "anyOf": [
                     _list(_ASSIGNMENT),
-                    {"type": "object", "additionalProperties": _list(_COUNT)},
+                    {"type": "object", "additionalProperties": _list(_GIVEN_NUMBER)},
                     {"type": "null"},
                 ],
                 "description": "In place of the two numbers; the preferred leader first.",
@@ -266,7 +279,7 @@ V3_SCHEMAS: Final[dict[str, Schema]] = {
                 **_list({**_object(_CONFIG, "name"), "additionalProperties": False}),
                 "type": ["array", "null"],
             },
-            "validate_only": {"type": ["boolean", "null"]},
+            "validate_only": _GIVEN_SWITCH,
         },
         "topic_name",
         example={
@@ -276,9 +289,9 @@ V3_SCHEMAS: Final[dict[str, Schema]] = {
         },
     ),
     "V3Partitions": _body(
-        {"partitions_count": _NUMBER}, "partitions_count", example={"partitions_count": 6}
+        {"partitions_count": _GIVEN_NUMBER}, "partitions_count", example={"partitions_count": 6}
     ),
-    "V3Config": _body({"value": _TEXT}, "value", example={"value": "86400000"}),
+    "V3Config": _body({"value": _GIVEN_SETTING}, "value", example={"value": "86400000"}),
     "V3ConfigChanges": _body(
         {
             "data": _list(
@@ -287,7 +300,7 @@ V3_SCHEMAS: Final[dict[str, Schema]] = {
                     "additionalProperties": False,
                 }
             ),
-            "validate_only": {"type": ["boolean", "null"]},
+            "validate_only": _GIVEN_SWITCH,
         },
         "data",
         example={

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
-from httptools import HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
+from httptools import (
+    HttpParserInvalidMethodError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+    parse_url,
+)
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -213,6 +218,10 @@ class BoundedProtocol(HttpToolsProtocol):
             # A proxy before us may have gone by the other one.
             self._refuse(InvalidRequestError("Host can only stand once in a request"))
             raise _RefusedError
+        self._check_is_ours(host)
+        self._host = host
+
+    def _check_is_ours(self, host: bytes) -> None:
         if not self.shared.hosts.allows(host):
             shown = host[:_MAX_SHOWN].decode("latin-1")
             self._refuse(
@@ -222,7 +231,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 )
             )
             raise _RefusedError
-        self._host = host
 
     def _check_coding(self, coding: bytes) -> None:
         if coding.strip().lower() != b"chunked":
@@ -241,6 +249,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._marks & ADDRESSED and self.parser.get_http_version() == "1.1":
             self._refuse(InvalidRequestError("The header Host is missing"))
             raise _RefusedError
+        if not self.url.startswith(b"/"):
+            # As proxies are asked. What it names there counts, not Host (RFC 9112, 3.2.2).
+            self._check_is_ours(parse_url(self.url).host or b"")
         marks = self._marks & ~ADDRESSED
         if marks:
             scope: Any = self.scope  # it may have members beside those of uvicorn's type

@@ -1,6 +1,7 @@
 """What Schemathesis cannot know: forms of bodies, what is to be there, and how long to wait."""
 
 import json
+import re
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ _WAITS: Final = ("timeout", "timeout_ms", "max_wait_ms")
 _MOST_PARTITIONS: Final = 8
 _COUNTS: Final = ("partitions", "partition_count", "partitions_count")
 _REFUSED_PARTITIONS: Final = 10_001
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
 _TIMEOUT_S: Final = 15
 _WIDEST: Final = 2**64
 _INSTANCES: Final[Mapping[str, Mapping[str, object]]] = {
@@ -156,8 +158,9 @@ def _bound(fields: dict[str, Any], names: Sequence[str], too_many: range) -> Non
     for name in names:
         value = fields.get(name)
         # What is no number would be looked for in all of the range, one after the other.
-        if isinstance(value, int) and value in too_many:
-            fields[name] = too_many.start
+        number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+        if isinstance(number, int) and number in too_many:
+            fields[name] = type(value)(too_many.start)
 
 
 def _accepted(case: Case) -> str | None:

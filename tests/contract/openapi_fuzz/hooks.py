@@ -160,7 +160,7 @@ def _bound(fields: dict[str, Any], names: Sequence[str], too_many: range) -> Non
         # What is no number would be looked for in all of the range, one after the other.
         number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
         if isinstance(number, int) and number in too_many:
-            fields[name] = type(value)(too_many.start)
+            fields[name] = str(too_many.start) if isinstance(value, str) else too_many.start
 
 
 def _accepted(case: Case) -> str | None:

@@ -125,6 +125,7 @@ async def _run(
         stopping.push_async_callback(broker.leave)
         stopping.push_async_callback(http.stop)
         stopping.callback(broker.stop_waiting)
+        stopping.callback(http.drain)
         stopping.push_async_callback(broker.hand_over)
         await _unless(asked_to_stop, _start(broker, http, listener, advertised))
         await asked_to_stop.wait()

@@ -183,6 +183,7 @@ def test_requests_in_work_are_answered_when_the_broker_stops(tmp_path: Path, con
             polled = polling.read_answer()
             assert polled.status == 200
             assert json.loads(polled.body)["records"] == []
+            assert polled.headers["connection"] == "close", "it is not to be asked again"
             with suppress(OSError):
                 producing.send(request[-1:])
                 answer = producing.read_answer()

@@ -96,6 +96,14 @@ class HttpServer:
                 raise RuntimeError("the HTTP server ended while it started")
             await asyncio.sleep(_POLL_S)
 
+    def drain(self) -> None:
+        """Let each connection end with the answer that it waits for, those that are idle at once.
+
+        To be called before what requests wait for is ended, so that their clients turn elsewhere.
+        """
+        for connection in list(self._uvicorn.server_state.connections):
+            connection.shutdown()
+
     async def stop(self) -> None:
         if self._task is not None:
             self._uvicorn.should_exit = True

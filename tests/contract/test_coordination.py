@@ -395,8 +395,8 @@ def test_a_restarted_server_resumes_the_session_and_nothing_is_missed(
     own_server: ZooKeeperProcess, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        member = await _member(own_server.hosts, tmp_path, timeout_ms=20_000).start()
-        other = await _member(own_server.hosts, tmp_path, 1, timeout_ms=20_000).start()
+        member = await _member(own_server.hosts, tmp_path, timeout_ms=60_000).start()
+        other = await _member(own_server.hosts, tmp_path, 1, timeout_ms=60_000).start()
         await asyncio.to_thread(own_server.kill)
         await member.until_told("suspended")
         assert not member.coordination.is_connected

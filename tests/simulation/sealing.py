@@ -35,6 +35,8 @@ from tests.simulation.process import CURRENT
 
 _MAX_OPEN_FILES: Final = 24
 _CONNECT_S: Final = 3.0
+_MACHINES_ADDRESS: Final = "192.0.2.1"
+"""Of all machines, as it does not matter: they find each other by name."""
 
 
 def _machine() -> Machine:
@@ -48,17 +50,17 @@ class _Listener:
 
     def __init__(self, host: str, port: int) -> None:
         self.address = f"{host}:{port}"
-        self._name = host, port
+        self._port = port
 
     def getsockname(self) -> tuple[str, int]:
-        return self._name
+        return _MACHINES_ADDRESS, self._port
 
     def close(self) -> None:
         pass
 
 
 class _HttpServer:
-    """Stands in for `api.http_server.HttpServer`."""
+    """Stands in for `api.http.server.HttpServer`."""
 
     def __init__(self, app: AsgiApp, **_: Any) -> None:
         self._app = app
@@ -67,6 +69,9 @@ class _HttpServer:
     async def start(self, listener: _Listener) -> None:
         machine, process = _machine(), CURRENT.get()
         self._listener = machine.network.listen(process, listener.address, self._app)
+
+    def drain(self) -> None:
+        """Nothing: no connection is kept here."""
 
     async def stop(self) -> None:
         if self._listener is not None:

@@ -335,6 +335,9 @@ def test_page_whose_own_name_leads_to_the_broker_is_not_served(
         assert (refused.status, told["error"]) == (421, "MISDIRECTED_REQUEST")
         assert "evil.example" in told["detail"]
         assert "http.allowed.hosts" in told["detail"]
+    assert f"Refused what 127.0.0.1 sent: This broker does not answer for the host '{evil}" in (
+        broker.output
+    )
     assert topic.offsets()["log_end_offset"] == 0
 
 

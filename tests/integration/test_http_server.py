@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -250,14 +251,19 @@ def test_connection_is_closed_when_its_client_falls_silent_within_a_body(path: s
     uvloop.run(scenario())
 
 
-def test_request_that_is_not_http_is_answered_with_a_problem() -> None:
+def test_request_that_is_not_http_is_answered_with_a_problem(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def scenario() -> None:
         async with echo_server() as (_, port):
             answer = await _answers(port, b"\x16\x03\x01 hello\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
             assert b"application/problem+json" in answer
 
-    uvloop.run(scenario())
+    with caplog.at_level(logging.INFO):
+        uvloop.run(scenario())
+    (said,) = [entry for entry in caplog.messages if "127.0.0.1" in entry or "Invalid" in entry]
+    assert said == "Refused what 127.0.0.1 sent: Invalid HTTP request received."
 
 
 class _Express:

@@ -1,6 +1,7 @@
 """uvicorn's connection with bounds on what a client may make it hold, and for how long."""
 
 import asyncio
+import logging
 import re
 import sys
 from collections.abc import Callable
@@ -53,11 +54,16 @@ _LEAST_BODY_RATE: Final = 512
 """Bytes a second at which a body must come, once it has taken as long as a pause may."""
 _MAX_SHOWN: Final = 100
 """Of a host's name that is refused."""
+_UVICORNS_WORDS: Final = "Invalid HTTP request received."
 _MAPPED: Final = "::ffff:"
 """Before an address of IPv4 that is written as one of IPv6."""
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS"
 _REQUEST_LINE: Final = re.compile(rb"[\r\n]*[!-~]+ [!-~]+ HTTP/")
 _NOT_EXPRESS: Final = CODED | FROM_PAGE
+
+_log = logging.getLogger(__name__)
+# What is no HTTP is told of here, with whose it was.
+logging.getLogger("uvicorn.error").addFilter(lambda entry: entry.msg != _UVICORNS_WORDS)
 
 
 class Shared(NamedTuple):
@@ -457,6 +463,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._is_refused = True
+        _log.info("Refused what %s sent: %s", self._address or "a client", error.detail)
         self.parser = cast("HttpRequestParser", _DeafParser())
         cycle = self.cycle
         path = ""

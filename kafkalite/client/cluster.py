@@ -19,6 +19,7 @@ from kafkalite.model.errors import (
     BrokerNotAvailableError,
     InvalidTopicError,
     LogError,
+    MisdirectedRequestError,
     NetworkError,
     error_by_name,
 )
@@ -249,9 +250,10 @@ class Cluster:
                     raise
                 failures.append(error.detail)
             else:
-                if not _is_away(reply):
+                reason = _why_not(reply, broker)
+                if reason is None:
                     return broker, reply
-                failures.append(f"{broker.netloc} starts or stops")
+                failures.append(reason)
             # Whoever comes next does not begin with a broker that is away.
             self._turn += 1
         raise NotSentError(f"No broker can be reached: {'; '.join(failures)}")
@@ -360,6 +362,10 @@ def _check_name(topic: str) -> None:
         raise InvalidTopicError(f"{topic!r} is not the name of a topic: {error}") from None
 
 
-def _is_away(reply: PeerReply) -> bool:
-    """Whether the broker does nothing at the moment because it starts or stops."""
-    return reply.status == BrokerNotAvailableError.status and (_NOT_AVAILABLE in reply.content)
+def _why_not(reply: PeerReply, broker: BrokerAddress) -> str | None:
+    """Why the broker has not even looked at the request, if so: another one may."""
+    if reply.status == BrokerNotAvailableError.status and _NOT_AVAILABLE in reply.content:
+        return f"{broker.netloc} starts or stops"
+    if reply.status == MisdirectedRequestError.status:
+        return f"{broker.netloc}: {refusal(reply, broker).detail}"
+    return None

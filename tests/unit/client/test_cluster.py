@@ -13,6 +13,7 @@ from kafkalite.client.settings import ClientSettings
 from kafkalite.model.errors import (
     BrokerNotAvailableError,
     InvalidTopicError,
+    MisdirectedRequestError,
     NetworkError,
     RequestTimedOutError,
     UnknownTopicOrPartitionError,
@@ -196,6 +197,25 @@ def test_another_broker_is_asked_when_one_starts_or_hangs() -> None:
         assert brokers.requests[0].timeout_s < brokers.requests[2].timeout_s
 
     _run(scenario, answer, servers="x:1,y:1,z:1")
+
+
+def test_another_broker_is_asked_when_one_is_not_to_be_called_by_that_name() -> None:
+    def answer(request: Request) -> Answer:
+        return (200, {}) if request.broker.host == "z" else problem(MisdirectedRequestError)
+
+    async def scenario(cluster: Cluster, brokers: FakeBrokers, _: FakeClock) -> None:
+        await cluster.ask("POST", "/", {}, b"", 1, may_repeat=False)
+        assert [each.broker.netloc for each in brokers.requests] == ["x:1", "y:1", "z:1"]
+
+    _run(scenario, answer, servers="x:1,y:1,z:1")
+
+
+def test_name_that_no_broker_is_called_by_is_told_with_what_they_say() -> None:
+    async def scenario(cluster: Cluster, _: FakeBrokers, __: FakeClock) -> None:
+        with pytest.raises(NotSentError, match=r"x:1: .*does not answer"):
+            await cluster.ask("GET", "/", {}, b"", 1, may_repeat=True)
+
+    _run(scenario, lambda _: problem(MisdirectedRequestError), servers="x:1")
 
 
 def test_what_must_not_be_done_twice_is_sent_on_only_where_it_surely_did_not_arrive() -> None:

@@ -81,16 +81,10 @@ class UpdateConfigBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _setting_text(self.value)
 
 
-class AlterConfigEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AlterConfigEntry(NewConfig, frozen=True, forbid_unknown_fields=True):
     """A setting that is to change."""
 
-    name: str
-    value: SettingValue | None = None
     operation: Literal["SET", "DELETE"] | None = None
-
-    @property
-    def text(self) -> str | None:
-        return None if self.value is None else _setting_text(self.value)
 
 
 class AlterConfigsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

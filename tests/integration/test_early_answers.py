@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import uvloop
 
-from tests.support.echo_server import echo_server, get, post
+from tests.support.echo_server import echo_server, get, post, send_until_closed
 
 _REFUSED: Final = b"POST /refused HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -78,13 +78,7 @@ def test_connection_is_closed_when_what_follows_an_answer_never_ends(
             writer.write(_REFUSED)
             await reader.readuntil(b"/refused")
             writer.write(begun)
-            sent = 0
-            with contextlib.suppress(ConnectionError):
-                while sent < 64 << 20:
-                    writer.write(part)
-                    await writer.drain()
-                    sent += len(part)
-            assert sent < 64 << 20, "the server took it all"
+            await send_until_closed(writer, part)
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b"", "it was answered twice"
             writer.close()

@@ -55,6 +55,18 @@ async def echo_server() -> AsyncIterator[tuple[HttpServer, int]]:
         await server.stop()
 
 
+async def send_until_closed(writer: asyncio.StreamWriter, part: bytes) -> None:
+    """Send `part` over and over, until the server has enough of it."""
+    sent = 0
+    # Far more than any bound, and than buffers on the way hold.
+    with contextlib.suppress(ConnectionError):
+        while sent < 64 << 20:
+            writer.write(part)
+            await writer.drain()
+            sent += len(part)
+    assert sent < 64 << 20, "the server took it all"
+
+
 def get(path: str, *headers: str, version: str = "1.1") -> bytes:
     return "\r\n".join([f"GET {path} HTTP/{version}", "host: x", *headers, "", ""]).encode()
 

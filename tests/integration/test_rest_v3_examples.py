@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,21 +11,11 @@ import pytest
 from tests.support.broker import BrokerProcess
 from tests.support.example_program import DIRECTORY, REST_V3, ExampleProgram, needed
 from tests.support.waiting import wait_until
-from tests.support.zookeeper import EmbeddedZooKeeper
 
 pytestmark = pytest.mark.slow
 
 _PATIENCE_S: Final = 120.0
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def broker(
-    tmp_path_factory: pytest.TempPathFactory, embedded_zookeeper: EmbeddedZooKeeper
-) -> Iterator[BrokerProcess]:
-    directory = tmp_path_factory.mktemp("examples-v3")
-    with BrokerProcess(directory, f"{embedded_zookeeper.hosts}/examples-v3") as running:
-        yield running
 
 
 @pytest.fixture(params=REST_V3)
